@@ -1,0 +1,25 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Lanyard.Protocol.Runs;
+
+/// <summary>The dialect of the run protocol: camelCase, unknown members refused, numbers are numbers.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(SessionRequest))]
+[JsonSerializable(typeof(SessionResponse))]
+[JsonSerializable(typeof(PollRequest))]
+[JsonSerializable(typeof(PollResponse))]
+[JsonSerializable(typeof(HeartbeatRequest))]
+[JsonSerializable(typeof(HeartbeatResponse))]
+[JsonSerializable(typeof(AcceptRequest))]
+[JsonSerializable(typeof(AttemptPayload))]
+[JsonSerializable(typeof(StartRequest))]
+[JsonSerializable(typeof(StepReport))]
+[JsonSerializable(typeof(LogAppended))]
+[JsonSerializable(typeof(EndRequest))]
+[JsonSerializable(typeof(AttemptAnswer))]
+public sealed partial class RunnerJson : JsonSerializerContext;
