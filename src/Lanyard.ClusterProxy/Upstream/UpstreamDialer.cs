@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+
+namespace Lanyard.ClusterProxy.Upstream;
+
+/// <summary>Opens connections: addresses in turn, those that refused lately last.</summary>
+internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time, int generation)
+{
+    private readonly long[] _downUntil = new long[options.Addresses.Count];
+    private int _turn = -1;
+
+    /// <exception cref="UpstreamException">Unreachable: no address took the connection.</exception>
+    public async ValueTask<UpstreamConnection> ConnectAsync(CancellationToken cancellation)
+    {
+        Exception? last = null;
+        foreach (var index in Order())
+        {
+            try
+            {
+                var connection = await ConnectAsync(options.Addresses[index], cancellation);
+                Volatile.Write(ref _downUntil[index], 0);
+                return connection;
+            }
+            catch (Exception e) when (e is SocketException or IOException or AuthenticationException or TimeoutException)
+            {
+                last = e;
+                Volatile.Write(ref _downUntil[index], time.GetTimestamp() + (long)(options.DownTime.TotalSeconds * time.TimestampFrequency));
+            }
+        }
+
+        throw new UpstreamException(UpstreamFault.Unreachable, $"no API server address accepts connections: {last?.Message}", last);
+    }
+
+    private IEnumerable<int> Order()
+    {
+        var count = _downUntil.Length;
+        if (count == 1)
+        {
+            return [0];
+        }
+
+        var first = (int)((uint)Interlocked.Increment(ref _turn) % (uint)count);
+        var now = time.GetTimestamp();
+        return Enumerable.Range(0, count).Select(i => (first + i) % count).OrderBy(i => Volatile.Read(ref _downUntil[i]) > now ? 1 : 0);
+    }
+
+    private async ValueTask<UpstreamConnection> ConnectAsync(Uri address, CancellationToken cancellation)
+    {
+        using var deadline = new CancellationTokenSource(options.ConnectTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            KeepAlive(socket);
+            await socket.ConnectAsync(new DnsEndPoint(address.IdnHost, address.Port), both.Token);
+            Stream stream = new NetworkStream(socket, ownsSocket: true);
+            if (options.Tls is { } tls)
+            {
+                var secured = new SslStream(stream, leaveInnerStreamOpen: false);
+                await secured.AuthenticateAsClientAsync(tls, both.Token);
+                stream = secured;
+            }
+
+            return new UpstreamConnection(socket, stream, generation);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            socket.Dispose();
+            throw new TimeoutException($"no connection to {address.Authority} within {options.ConnectTimeout.TotalSeconds} s");
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A peer that vanished is noticed within two minutes; an idle watch or exec on a living peer lasts for ever.</summary>
+    private static void KeepAlive(Socket socket)
+    {
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 6);
+    }
+}
