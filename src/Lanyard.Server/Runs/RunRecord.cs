@@ -1,0 +1,96 @@
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// The hot row of a run with its present attempt in it: one statement a state change. An attempt that is not the run's last
+/// is kept as an <see cref="AttemptRecord"/>. Times are Unix milliseconds, 0 = not yet.
+/// </summary>
+/// <param name="Queue">See <see cref="QueueKey"/>.</param>
+/// <param name="Attempt">Number of the present or last attempt; 0 before the first offer. It only grows.</param>
+/// <param name="AttemptState">One of <see cref="AttemptStates"/>, or empty before the first offer.</param>
+/// <param name="Accepts">Attempts that were accepted so far; offers that lapsed don't count.</param>
+/// <param name="Deadline">Of a live attempt: when the offer lapses or the lease ends.</param>
+/// <param name="StopBy">Of a live attempt: when the server ends it even though its lease is renewed.</param>
+/// <param name="Version">Grows with every change but the renewal of a lease; a change is written only onto the version it was derived from.</param>
+public sealed record RunRecord(
+    string Id,
+    string Workspace,
+    string Collection,
+    string Queue,
+    string Phase,
+    int TimeoutSeconds,
+    string State,
+    int Attempt,
+    string AttemptState,
+    int Accepts,
+    string? Runner,
+    string? Session,
+    long Deadline,
+    long StopBy,
+    long OfferedAt,
+    long AcceptedAt,
+    long StartedAt,
+    long EndedAt,
+    string? Outcome,
+    string? Reason,
+    long LogBytes,
+    string? LogSha256,
+    bool LogComplete,
+    long CancelRequestedAt,
+    long CreatedAt,
+    long FinishedAt,
+    long Version)
+{
+    /// <summary>Some runner may hold the attempt.</summary>
+    public bool IsLive => AttemptState is AttemptStates.Offered or AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling;
+
+    /// <summary>The run may be offered.</summary>
+    public bool IsWaiting => State == RunStates.Queued && !IsLive;
+
+    public bool IsFinal => RunStates.IsFinal(State);
+}
+
+/// <summary>An attempt that is over and was not the run's last.</summary>
+public sealed record AttemptRecord(
+    string Run,
+    int Attempt,
+    string State,
+    string? Runner,
+    string? Session,
+    long OfferedAt,
+    long AcceptedAt,
+    long StartedAt,
+    long EndedAt,
+    string? Outcome,
+    string? Reason,
+    long LogBytes,
+    string? LogSha256,
+    bool LogComplete)
+{
+    public static AttemptRecord Of(RunRecord run) => new(
+        run.Id, run.Attempt, run.AttemptState, run.Runner, run.Session, run.OfferedAt, run.AcceptedAt, run.StartedAt, run.EndedAt, run.Outcome, run.Reason,
+        run.LogBytes, run.LogSha256, run.LogComplete);
+}
+
+/// <summary>Who calls about an attempt: everything that fences it.</summary>
+public readonly record struct AttemptCall(string Runner, string Session, int Attempt);
+
+/// <summary>How an attempt ended, as its runner says it, with what the server found of its log.</summary>
+public sealed record AttemptEnd(string Outcome, string? Reason, long LogBytes, string? LogSha256, bool LogComplete);
+
+/// <summary>Why an attempt or a run is over, when it was not the runner who said so.</summary>
+public static class RunReasons
+{
+    public const string OfferLapsed = "offer_lapsed";
+    public const string OfferWithdrawn = "offer_withdrawn";
+    public const string NeverAccepted = "never_accepted";
+    public const string LeaseExpired = "lease_expired";
+    public const string NotHeld = "not_held";
+    public const string LostInApply = "lost_in_apply";
+    public const string AttemptsExhausted = "attempts_exhausted";
+    public const string StopOverdue = "stop_overdue";
+    public const string QueueExpired = "queue_expired";
+    public const string RunnerError = "runner_error";
+    public const string CanceledBeforeStart = "canceled_before_start";
+}

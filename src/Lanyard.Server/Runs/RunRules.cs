@@ -1,0 +1,164 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// The state machine of a run and its attempts (docs/architecture.md, "Runs"). Each function takes a row and answers the next one, the same instance
+/// where nothing changes, or a refusal. It knows no database: the store writes the next row only onto the version it was derived from, so two callers
+/// can't both win. Only the offer itself and the renewal of a lease are done in SQL alone.
+/// </summary>
+public sealed class RunRules(RunsOptions options, TimeProvider time)
+{
+    /// <summary>The outcome word for a runner that could not run the attempt at all.</summary>
+    public const string RunnerErrorOutcome = "runner_error";
+
+    public const string ApplyPhase = "apply";
+
+    public long Now => time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    public RunsOptions Options => options;
+
+    /// <summary>End of a lease that is given or renewed now.</summary>
+    public long LeaseEnd => Now + Milliseconds(options.Lease);
+
+    public long OfferEnd => Now + Milliseconds(options.Offer);
+
+    /// <summary>Whether the call is from the one session that holds the attempt, and the attempt is not over.</summary>
+    public static Refusal? Fence(RunRecord run, AttemptCall call)
+    {
+        if (call.Attempt != run.Attempt || run.Runner != call.Runner || run.Session != call.Session)
+            return new(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run.Id} by {call.Runner}/{call.Session}; present: {run.Attempt} by {run.Runner}/{run.Session}");
+        return run.IsLive ? null : new(RefusalReason.SubjectEnded, $"attempt {run.Attempt} of {run.Id} is {run.AttemptState} ({run.Reason ?? run.Outcome})");
+    }
+
+    /// <summary>Takes the offer. The same session may repeat it for as long as the attempt lives.</summary>
+    public Outcome<RunRecord> Accept(RunRecord run, AttemptCall call)
+    {
+        if (Fence(run, call) is { } refusal)
+            return refusal;
+        if (run.AttemptState != AttemptStates.Offered)
+            return run;
+        var now = Now;
+        if (run.Deadline <= now)
+            return new Refusal(RefusalReason.StaleAttempt, $"the offer of attempt {run.Attempt} of {run.Id} has lapsed");
+        return Changed(run) with
+        {
+            State = RunStates.Running,
+            AttemptState = AttemptStates.Accepted,
+            Accepts = run.Accepts + 1,
+            AcceptedAt = now,
+            Deadline = LeaseEnd,
+            StopBy = now + (run.TimeoutSeconds * 1000L) + Milliseconds(options.Grace + options.StopMargin),
+        };
+    }
+
+    /// <summary>The first step is about to start. In <c>canceling</c> nothing changes: the answer's state tells the runner not to start.</summary>
+    public Outcome<RunRecord> Start(RunRecord run, AttemptCall call)
+    {
+        if (Hold(run, call) is { } refusal)
+            return refusal;
+        return run.AttemptState == AttemptStates.Accepted
+            ? Changed(run) with { AttemptState = AttemptStates.Running, StartedAt = Now, Deadline = LeaseEnd }
+            : run;
+    }
+
+    /// <summary>The process is dead. A repeated end of the same session changes nothing and is no mistake.</summary>
+    public Outcome<RunRecord> End(RunRecord run, AttemptCall call, AttemptEnd end)
+    {
+        if (IsRepeatedEnd(run, call))
+            return run;
+        if (Hold(run, call) is { } refusal)
+            return refusal;
+        var now = Now;
+        var ended = Changed(run) with
+        {
+            AttemptState = AttemptStates.Ended,
+            Outcome = end.Outcome,
+            Reason = end.Reason,
+            EndedAt = now,
+            LogBytes = end.LogBytes,
+            LogSha256 = end.LogSha256,
+            LogComplete = end.LogComplete,
+            Deadline = 0,
+            StopBy = 0,
+        };
+        if (end.Outcome != RunnerErrorOutcome)
+            return ended with { State = end.Outcome, FinishedAt = now };
+        return AfterFailedAttempt(ended, run, now, RunReasons.RunnerError);
+    }
+
+    public static bool IsRepeatedEnd(RunRecord run, AttemptCall call) =>
+        run.AttemptState == AttemptStates.Ended && run.Attempt == call.Attempt && run.Runner == call.Runner && run.Session == call.Session;
+
+    /// <summary>Whether an accepted attempt is the caller's: what log, step and end ask for.</summary>
+    public static Refusal? Hold(RunRecord run, AttemptCall call) => Fence(run, call)
+        ?? (run.AttemptState == AttemptStates.Offered ? new Refusal(RefusalReason.StaleAttempt, $"attempt {run.Attempt} of {run.Id} was not accepted") : null);
+
+    /// <summary>Asks for the end of a run: at once where no process can be alive, else through <c>canceling</c>. A finished run stays as it is.</summary>
+    public RunRecord Cancel(RunRecord run)
+    {
+        if (run.IsFinal || run.CancelRequestedAt != 0)
+            return run;
+        var now = Now;
+        var canceled = Changed(run) with { CancelRequestedAt = now };
+        return run.AttemptState switch
+        {
+            AttemptStates.Accepted or AttemptStates.Running => canceled with
+            {
+                AttemptState = AttemptStates.Canceling,
+                StopBy = Math.Min(run.StopBy, now + Milliseconds(options.Grace + options.StopMargin)),
+            },
+            AttemptStates.Offered => Final(Lost(canceled, RunReasons.OfferWithdrawn, now), RunStates.Canceled, now),
+            _ => Final(canceled with { Reason = RunReasons.CanceledBeforeStart }, RunStates.Canceled, now),
+        };
+    }
+
+    /// <summary>What time alone does to a run: lapsed offers and leases, attempts that do not stop, runs that nobody takes.</summary>
+    public RunRecord Expire(RunRecord run)
+    {
+        var now = Now;
+        if (run.IsWaiting)
+            return run.CreatedAt + Milliseconds(options.QueueLife) <= now ? Final(Changed(run) with { Reason = RunReasons.QueueExpired }, RunStates.TimedOut, now) : run;
+        if (!run.IsLive)
+            return run;
+        if (run.Deadline <= now)
+            return Lose(run, run.AttemptState == AttemptStates.Offered ? RunReasons.OfferLapsed : RunReasons.LeaseExpired);
+        if (run.StopBy != 0 && run.StopBy <= now)
+            return Final(Lost(Changed(run), RunReasons.StopOverdue, now), run.CancelRequestedAt != 0 ? RunStates.Canceled : RunStates.TimedOut, now);
+        return run;
+    }
+
+    /// <summary>The attempt is gone, nobody knows how far it came.</summary>
+    public RunRecord Lose(RunRecord run, string reason)
+    {
+        if (!run.IsLive)
+            return run;
+        var now = Now;
+        return AfterFailedAttempt(Lost(Changed(run), reason, now), run, now, reason);
+    }
+
+    private RunRecord AfterFailedAttempt(RunRecord over, RunRecord before, long now, string reason)
+    {
+        if (before.CancelRequestedAt != 0)
+            return Final(over, RunStates.Canceled, now);
+        if (before.StartedAt != 0 && before.Phase == ApplyPhase)
+            return Final(over with { Reason = RunReasons.LostInApply }, RunStates.Failed, now);
+        if (before.StartedAt != 0 && reason == RunReasons.RunnerError)
+            return Final(over, RunStates.Failed, now);
+        if (before.AttemptState != AttemptStates.Offered && before.Accepts >= options.MaxAttempts)
+            return Final(over with { Reason = RunReasons.AttemptsExhausted }, RunStates.Failed, now);
+        if (before.Attempt >= options.MaxOffers)
+            return Final(over with { Reason = RunReasons.NeverAccepted }, RunStates.Failed, now);
+        return over with { State = RunStates.Queued };
+    }
+
+    private static RunRecord Lost(RunRecord run, string reason, long now) =>
+        run with { AttemptState = AttemptStates.Lost, Reason = reason, EndedAt = now, Deadline = 0, StopBy = 0 };
+
+    private static RunRecord Final(RunRecord run, string state, long now) => run with { State = state, FinishedAt = now };
+
+    private static RunRecord Changed(RunRecord run) => run with { Version = run.Version + 1 };
+
+    private static long Milliseconds(TimeSpan span) => (long)span.TotalMilliseconds;
+}
