@@ -1,0 +1,78 @@
+namespace Lanyard.Server.Http;
+
+/// <summary>What a caller is.</summary>
+public enum PrincipalKind
+{
+    /// <summary>Holds a registered admin key.</summary>
+    Admin,
+
+    /// <summary>Was recognised by a trust policy.</summary>
+    Policy,
+
+    /// <summary>A registered runner.</summary>
+    Runner,
+
+    /// <summary>A living attempt of a run, by its runtime token: the runtime API and the exchange only.</summary>
+    Run,
+
+    /// <summary>A living machine, by its runtime token.</summary>
+    Machine,
+}
+
+/// <summary>In ascending order: each may do what the one before may.</summary>
+public enum Role
+{
+    Viewer,
+    Operator,
+    Admin,
+}
+
+/// <summary>Where a role holds. Both null: the whole instance; only the collection null: a workspace. Ids, never slugs.</summary>
+public sealed record Scope(string? WorkspaceId, string? CollectionId)
+{
+    public static Scope Instance { get; } = new(null, null);
+
+    public bool Covers(string? workspaceId, string? collectionId) =>
+        WorkspaceId is null || (WorkspaceId == workspaceId && (CollectionId is null || CollectionId == collectionId));
+}
+
+public sealed record RoleBinding(Scope Scope, Role Role);
+
+/// <summary>
+/// Who we say the caller is, and why. Made by the bearer door alone, after the whole chain; read from
+/// <see cref="Microsoft.AspNetCore.Http.HttpContext.Features"/>.
+/// </summary>
+public sealed record Principal
+{
+    public required PrincipalKind Kind { get; init; }
+
+    /// <summary>Stable name for audit and for the subject of API tokens, such as <c>admin:key_…</c>, <c>runner:rnr_…</c>, <c>policy:demo/ci:acme</c>.</summary>
+    public required string Name { get; init; }
+
+    public IReadOnlyList<RoleBinding> Roles { get; init; } = [];
+
+    /// <summary>Of a runner, run or machine: its id.</summary>
+    public string? SubjectId { get; init; }
+
+    /// <summary>Of a run: the attempt.</summary>
+    public int? Attempt { get; init; }
+
+    /// <summary>The workspace that it belongs to; null for the instance's own and for shared runners.</summary>
+    public string? WorkspaceId { get; init; }
+
+    public string? PolicyId { get; init; }
+
+    public string? TrustRecordId { get; init; }
+
+    /// <summary>Audiences for which a policy lets it have identity tokens.</summary>
+    public IReadOnlyList<string> Audiences { get; init; } = [];
+
+    /// <summary>Which policy and which claims said so, one line each; for audit and explain.</summary>
+    public IReadOnlyList<string> Evidence { get; init; } = [];
+
+    /// <summary>SHA-256 of the presented token, lower-case hex.</summary>
+    public required string TokenSha256 { get; init; }
+
+    /// <summary>When the presented token expires.</summary>
+    public required DateTimeOffset ExpiresAt { get; init; }
+}
