@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Storage;
+
+/// <summary>
+/// The one door to the database. One SQL text for SQLite and PostgreSQL: ids, documents (JSON) and enums are <c>text</c>, times and
+/// numbers <c>bigint</c> (Unix milliseconds), flags <c>boolean</c>, bytes <c>bytea</c>; time is a parameter; no <c>like</c>, no arrays,
+/// no <c>now()</c>. What differs is a fragment here. It knows no feature.
+/// </summary>
+internal abstract class Database : SqlExecutor, IAsyncDisposable
+{
+    /// <summary>Behind a sub-select that picks rows to claim: rows that another claim holds are passed over.</summary>
+    public abstract SqlFragment SkipLocked { get; }
+
+    /// <summary>Behind a select in a transaction: the rows stay as read until its end.</summary>
+    public abstract SqlFragment ForUpdate { get; }
+
+    /// <summary><c>sqlite</c> or <c>postgres</c>: the infix of migrations for one dialect only.</summary>
+    public abstract string Dialect { get; }
+
+    /// <summary>Messages to everybody who works with this database, on any replica.</summary>
+    public abstract Notifications Notifications { get; }
+
+    /// <summary>Runs statements together; an exception undoes them. See <see cref="Transaction"/> for what the function may do.</summary>
+    public abstract Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default);
+
+    public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
+        TransactionAsync(
+            async transaction =>
+            {
+                await work(transaction);
+                return true;
+            },
+            cancellationToken);
+
+    /// <summary>Brings the schema up to this program's. Safe to call from several replicas at once.</summary>
+    /// <exception cref="StorageException">An applied migration was changed, or the database is newer than the program.</exception>
+    public abstract Task MigrateAsync(TimeProvider time, CancellationToken cancellationToken = default);
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>Opens what <paramref name="location"/> names: a file path for SQLite, or <c>postgres://user@host:port/name?…</c>.</summary>
+    /// <exception cref="StorageException">It can't be read or opened; the message says why and is fit for the operator.</exception>
+    public static Database Open(string location, TimeProvider time, ILoggerFactory loggers) =>
+        PostgresLocation.IsPostgres(location)
+            ? new PostgresDatabase(PostgresLocation.Parse(location), time, loggers)
+            : new SqliteDatabase(location);
+}
+
+/// <summary>The database can't be used as it is: wrong location, changed migration, newer schema, held by another server.</summary>
+internal sealed class StorageException(string message, Exception? inner = null) : Exception(message, inner);

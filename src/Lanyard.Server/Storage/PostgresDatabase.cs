@@ -1,0 +1,173 @@
+using System.Data.Common;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Lanyard.Server.Storage;
+
+/// <summary>PostgreSQL 15 or newer. Statements are prepared by themselves when used again; replicas talk by NOTIFY.</summary>
+internal sealed class PostgresDatabase : Database
+{
+    private const int MaxTries = 4;
+    private const long MigrationLock = 0x6c616e79617264; // "lanyard"
+
+    private readonly NpgsqlDataSource _source;
+    private readonly PostgresRelay _relay;
+
+    public PostgresDatabase(NpgsqlConnectionStringBuilder location, TimeProvider time, ILoggerFactory loggers)
+    {
+        _source = NpgsqlDataSource.Create(location);
+        Notifications = new Notifications();
+        _relay = new PostgresRelay(_source, Notifications, time, loggers.CreateLogger<PostgresRelay>());
+    }
+
+    public override SqlFragment SkipLocked => new("for update skip locked");
+
+    public override SqlFragment ForUpdate => new("for update");
+
+    public override string Dialect => "postgres";
+
+    public override Notifications Notifications { get; }
+
+    public override async Task<int> ExecuteAsync(Sql sql, CancellationToken cancellationToken = default)
+    {
+        await using var connection = await _source.OpenConnectionAsync(cancellationToken);
+        return await ExecuteAsync(connection, sql, cancellationToken);
+    }
+
+    public override async Task<List<T>> QueryAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default)
+    {
+        await using var connection = await _source.OpenConnectionAsync(cancellationToken);
+        return await QueryAsync(connection, sql, read, cancellationToken);
+    }
+
+    public override async Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default)
+    {
+        for (var tried = 1; ; tried++)
+        {
+            try
+            {
+                return await TryTransactionAsync(work, cancellationToken);
+            }
+            catch (PostgresException exception) when (tried < MaxTries
+                && exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)
+            {
+                // Nothing of it took effect: again, from the start.
+            }
+        }
+    }
+
+    public override Task MigrateAsync(TimeProvider time, CancellationToken cancellationToken = default) =>
+        TransactionAsync(
+            async transaction =>
+            {
+                await transaction.QueryAsync($"select pg_advisory_xact_lock({MigrationLock})", static _ => 0, cancellationToken);
+                await Migrations.RunAsync(transaction, Dialect, time);
+            },
+            cancellationToken);
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _relay.DisposeAsync();
+        await _source.DisposeAsync();
+    }
+
+    internal static async Task<int> ExecuteAsync(NpgsqlConnection connection, Sql sql, CancellationToken cancellationToken)
+    {
+        await using var command = CommandOf(connection, sql);
+        try
+        {
+            return await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException exception) when (ViolationOf(exception) is { } violation)
+        {
+            throw violation;
+        }
+    }
+
+    internal static async Task<List<T>> QueryAsync<T>(
+        NpgsqlConnection connection, Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken)
+    {
+        await using var command = CommandOf(connection, sql);
+        try
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            var rows = new List<T>();
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                rows.Add(read(reader));
+            }
+
+            return rows;
+        }
+        catch (PostgresException exception) when (ViolationOf(exception) is { } violation)
+        {
+            throw violation;
+        }
+    }
+
+    private async Task<T> TryTransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken)
+    {
+        await using var connection = await _source.OpenConnectionAsync(cancellationToken);
+        await using var inner = await connection.BeginTransactionAsync(cancellationToken);
+        var transaction = new PostgresTransaction(connection);
+        T result;
+        try
+        {
+            result = await work(transaction);
+        }
+        finally
+        {
+            transaction.End();
+        }
+
+        await inner.CommitAsync(cancellationToken);
+        transaction.RunCommitted();
+        return result;
+    }
+
+    private static NpgsqlCommand CommandOf(NpgsqlConnection connection, Sql sql)
+    {
+        var (text, values) = sql.Build();
+        var command = new NpgsqlCommand(text, connection);
+        foreach (var value in values)
+        {
+            command.Parameters.Add(new NpgsqlParameter { Value = value.Value ?? DBNull.Value, NpgsqlDbType = TypeOf(value.Type) });
+        }
+
+        return command;
+    }
+
+    private static NpgsqlDbType TypeOf(SqlType type) => type switch
+    {
+        SqlType.Text => NpgsqlDbType.Text,
+        SqlType.Bigint => NpgsqlDbType.Bigint,
+        SqlType.Boolean => NpgsqlDbType.Boolean,
+        SqlType.Bytes => NpgsqlDbType.Bytea,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+    };
+
+    private static ConstraintViolationException? ViolationOf(PostgresException exception) => exception.SqlState switch
+    {
+        PostgresErrorCodes.UniqueViolation => new(ConstraintKind.Unique, exception.ConstraintName ?? "", exception),
+        PostgresErrorCodes.ForeignKeyViolation or PostgresErrorCodes.RestrictViolation =>
+            new(ConstraintKind.Reference, exception.ConstraintName ?? "", exception),
+        _ => null,
+    };
+}
+
+internal sealed class PostgresTransaction(NpgsqlConnection connection) : Transaction
+{
+    private bool _over;
+
+    public override Task<int> ExecuteAsync(Sql sql, CancellationToken cancellationToken = default) =>
+        PostgresDatabase.ExecuteAsync(Open(), sql, cancellationToken);
+
+    public override Task<List<T>> QueryAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
+        PostgresDatabase.QueryAsync(Open(), sql, read, cancellationToken);
+
+    /// <summary>From here on the object is of no use to whoever kept it.</summary>
+    public void End() => _over = true;
+
+    private NpgsqlConnection Open() => _over ? throw new InvalidOperationException("the transaction is over, or a constraint ended it") : connection;
+}

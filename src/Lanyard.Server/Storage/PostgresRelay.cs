@@ -1,0 +1,144 @@
+using System.Text;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Lanyard.Server.Storage;
+
+/// <summary>
+/// Carries <see cref="Notifications"/> between replicas: one connection listens, and what is published within a few milliseconds
+/// goes out as one NOTIFY. A lost connection is opened again; subscribers then hear that messages may be missing.
+/// </summary>
+internal sealed class PostgresRelay : IAsyncDisposable
+{
+    private const int MaxPayload = 7900; // PostgreSQL's limit is 8000 bytes
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+
+    private readonly string _origin = Guid.NewGuid().ToString("N");
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Channel<string> _outgoing = Channel.CreateBounded<string>(
+        new BoundedChannelOptions(10_000) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+
+    private readonly NpgsqlDataSource _source;
+    private readonly Notifications _notifications;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Task _loops;
+
+    public PostgresRelay(NpgsqlDataSource source, Notifications notifications, TimeProvider time, ILogger logger)
+    {
+        _source = source;
+        _notifications = notifications;
+        _time = time;
+        _logger = logger;
+        notifications.Relay = (channel, payload) => _outgoing.Writer.TryWrite($"{channel} {payload}");
+        _loops = Task.WhenAll(Task.Run(() => ForeverAsync(ListenAsync)), Task.Run(() => ForeverAsync(SendAsync)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loops;
+        _stop.Dispose();
+    }
+
+    private async Task ForeverAsync(Func<CancellationToken, Task> loop)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await loop(_stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception)
+            {
+                _logger.RelayLost(exception);
+                await Task.Delay(Retry, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task ListenAsync(CancellationToken stop)
+    {
+        await using var connection = await _source.OpenConnectionAsync(stop);
+        connection.Notification += (_, message) => Receive(message.Payload);
+        await using (var listen = new NpgsqlCommand("listen lanyard", connection))
+        {
+            await listen.ExecuteNonQueryAsync(stop);
+        }
+
+        _notifications.DeliverLost();
+        while (true)
+        {
+            await connection.WaitAsync(stop);
+        }
+    }
+
+    private void Receive(string message)
+    {
+        var lines = message.Split('\n');
+        if (lines[0] == _origin)
+        {
+            return;
+        }
+
+        foreach (var line in lines.AsSpan(1))
+        {
+            var at = line.IndexOf(' ', StringComparison.Ordinal);
+            if (at > 0)
+            {
+                _notifications.Deliver(line[..at], line[(at + 1)..]);
+            }
+        }
+    }
+
+    private async Task SendAsync(CancellationToken stop)
+    {
+        var lines = new HashSet<string>(StringComparer.Ordinal);
+        while (await _outgoing.Reader.WaitToReadAsync(stop))
+        {
+            await Task.Delay(Gather, _time, stop);
+            lines.Clear();
+            while (_outgoing.Reader.TryRead(out var line))
+            {
+                lines.Add(line);
+            }
+
+            foreach (var payload in Pack(lines))
+            {
+                await using var connection = await _source.OpenConnectionAsync(stop);
+                await PostgresDatabase.QueryAsync(connection, $"select pg_notify('lanyard', {payload})", static _ => 0, stop);
+            }
+        }
+    }
+
+    private List<string> Pack(HashSet<string> lines)
+    {
+        var packed = new List<string>();
+        var text = new StringBuilder(_origin);
+        foreach (var line in lines)
+        {
+            if (Encoding.UTF8.GetByteCount(line) + 1 + Encoding.UTF8.GetByteCount(text.ToString()) > MaxPayload)
+            {
+                packed.Add(text.ToString());
+                text.Clear().Append(_origin);
+            }
+
+            text.Append('\n').Append(line);
+        }
+
+        packed.Add(text.ToString());
+        return packed;
+    }
+}
+
+internal static partial class StorageLog
+{
+    [LoggerMessage(LogLevel.Warning, "The connection that carries messages between replicas was lost; it is opened again")]
+    public static partial void RelayLost(this ILogger logger, Exception exception);
+}
