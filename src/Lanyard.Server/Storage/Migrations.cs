@@ -81,9 +81,7 @@ internal static class Migrations
     {
         foreach (var statement in migration.Statements)
         {
-            var sql = Sql.Empty;
-            sql.AppendFormatted(new SqlFragment(statement));
-            await transaction.ExecuteAsync(sql);
+            await transaction.ExecuteAsync($"{new SqlFragment(statement)}");
         }
     }
 }

@@ -5,7 +5,7 @@ namespace Lanyard.Server.Storage;
 
 /// <summary>
 /// A statement written as an interpolated string: <c>$"select … where id = {id}"</c>. Every hole becomes a parameter, so that no value
-/// can turn into SQL; raw text enters only as a <see cref="SqlFragment"/> of the dialect, and a hole of type <see cref="Sql"/> is a
+/// can turn into SQL; raw text enters only as a <see cref="SqlFragment"/> of the dialect, and a hole of type <see cref="SqlPart"/> is a
 /// part of the statement. There is no conversion from string.
 /// </summary>
 /// <remarks>
@@ -23,13 +23,19 @@ internal sealed class Sql
     }
 
     /// <summary>An empty part, for a condition that is absent.</summary>
-    public static Sql Empty => new(0, 0);
+    public static SqlPart Empty => new(new Sql(0, 0));
+
+    /// <summary>
+    /// This as a part of another statement. A type of its own, because the compiler would take an interpolated string in a hole
+    /// for a statement rather than for a value.
+    /// </summary>
+    public SqlPart Part => new(this);
 
     public void AppendLiteral(string value) => _pieces.Add(new Piece(value, default));
 
     public void AppendFormatted(SqlFragment value) => _pieces.Add(new Piece(value.Text, default));
 
-    public void AppendFormatted(Sql value) => _pieces.AddRange(value._pieces);
+    public void AppendFormatted(SqlPart value) => _pieces.AddRange(value.Sql._pieces);
 
     public void AppendFormatted(string? value) => Add(SqlType.Text, value);
 
@@ -101,6 +107,14 @@ internal readonly record struct SqlFragment
     internal SqlFragment(string text) => Text = text;
 
     public string Text { get; }
+}
+
+/// <summary>A part of a statement, such as a condition that may be absent, with parameters of its own.</summary>
+internal readonly record struct SqlPart
+{
+    internal SqlPart(Sql sql) => Sql = sql;
+
+    internal Sql Sql { get; }
 }
 
 internal enum SqlType

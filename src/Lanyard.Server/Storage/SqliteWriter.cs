@@ -176,8 +176,16 @@ internal abstract class WriteJob<T>(CancellationToken cancellationToken) : Write
             return;
         }
 
-        Committed();
-        _completion.TrySetResult(_result!);
+        try
+        {
+            Committed();
+            _completion.TrySetResult(_result!);
+        }
+        catch (Exception bug)
+        {
+            // It is the caller's bug, and must not end the writer of everybody.
+            _completion.TrySetException(bug);
+        }
     }
 
     protected abstract T Work(SqliteSession session);

@@ -1,0 +1,73 @@
+using Lanyard.Server.Storage;
+using Lanyard.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Storage;
+
+/// <summary>Fresh databases for a test. A contract suite is an abstract class over <see cref="DatabaseKind"/> with two sealed ones that say which.</summary>
+internal sealed class TestDatabase : IAsyncDisposable
+{
+    private readonly string? _folder;
+
+    private TestDatabase(string location, string? folder)
+    {
+        Location = location;
+        _folder = folder;
+        Database = OpenAnother();
+    }
+
+    public Database Database { get; private set; }
+
+    /// <summary>In the form that <c>--database</c> takes.</summary>
+    public string Location { get; }
+
+    /// <summary>A fresh database with the schema of this program, or without.</summary>
+    public static async Task<TestDatabase> CreateAsync(DatabaseKind kind, bool migrate = true)
+    {
+        TestDatabase database;
+        if (kind == DatabaseKind.Sqlite)
+        {
+            var folder = Directory.CreateTempSubdirectory("lanyard-db-").FullName;
+            database = new TestDatabase(Path.Combine(folder, "lanyard.db"), folder);
+        }
+        else
+        {
+            var server = await PostgresServer.SharedAsync();
+            Assert.SkipWhen(server is null, "PostgreSQL is not installed");
+            database = new TestDatabase(await server!.CreateDatabaseAsync(), null);
+        }
+
+        if (migrate)
+        {
+            await database.Database.MigrateAsync(TimeProvider.System);
+        }
+
+        return database;
+    }
+
+    /// <summary>Another replica's door to the same database (PostgreSQL only: a SQLite file belongs to one server).</summary>
+    public Database OpenAnother() => Database.Open(Location, TimeProvider.System, NullLoggerFactory.Instance);
+
+    /// <summary>As a restart of the server does it.</summary>
+    public async Task ReopenAsync()
+    {
+        await Database.DisposeAsync();
+        Database = OpenAnother();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Database.DisposeAsync();
+        if (_folder is not null)
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
+    }
+}
+
+public enum DatabaseKind
+{
+    Sqlite,
+    Postgres,
+}
