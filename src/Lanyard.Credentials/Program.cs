@@ -1,1 +1,1 @@
-return 0;
+return await Lanyard.Credentials.CredentialsProgram.RunAsync(args);

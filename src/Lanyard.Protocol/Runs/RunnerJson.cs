@@ -22,4 +22,6 @@ namespace Lanyard.Protocol.Runs;
 [JsonSerializable(typeof(LogAppended))]
 [JsonSerializable(typeof(EndRequest))]
 [JsonSerializable(typeof(AttemptAnswer))]
+[JsonSerializable(typeof(RunnerRegistration))]
+[JsonSerializable(typeof(RunnerRegistrationAnswer))]
 public sealed partial class RunnerJson : JsonSerializerContext;
