@@ -1,0 +1,316 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+
+namespace Lanyard.Identity.Cel;
+
+/// <summary>
+/// Turns RE2 syntax into the platform's with the same meaning: <c>$</c> is the very end of the text (not before a last line feed),
+/// <c>\d \w \s</c> are ASCII, <c>.</c> and negated classes take a whole code point. Look-around, back references, word boundaries,
+/// script names and other things that would mean something else are refused, never guessed.
+/// </summary>
+internal sealed class PatternReader
+{
+    private const string Astral = @"[\uD800-\uDBFF][\uDC00-\uDFFF]";
+
+    private const int MostRepeats = 1000;
+
+    private readonly string _pattern;
+    private readonly StringBuilder _out = new();
+    private readonly Stack<(bool Multiline, bool DotAll, int Start, int Cost)> _groups = new();
+    private int _at;
+    private bool _multiline;
+    private bool _dotAll;
+    private string? _problem;
+
+    // Where the last item began in the output, so that a quantifier can be checked; -1 when there is nothing to repeat.
+    private int _item = -1;
+
+    private PatternReader(string pattern) => _pattern = pattern;
+
+    public static bool TryTranslate(string pattern, [NotNullWhen(true)] out string? translated, [NotNullWhen(false)] out string? problem)
+    {
+        var reader = new PatternReader(pattern);
+        reader.Read();
+        problem = reader._problem;
+        translated = problem is null ? reader._out.ToString() : null;
+        return problem is null;
+    }
+
+    private void Read()
+    {
+        while (_at < _pattern.Length && _problem is null)
+        {
+            ReadItem();
+        }
+
+        if (_groups.Count > 0)
+        {
+            Refuse("missing ')'");
+        }
+    }
+
+    private void Refuse(string why) => _problem ??= $"the pattern is not accepted: {why}";
+
+    private void Emit(string text)
+    {
+        _item = _out.Length;
+        _out.Append(text);
+    }
+
+    private void ReadItem()
+    {
+        var c = _pattern[_at++];
+        switch (c)
+        {
+            case '(': OpenGroup(); break;
+            case ')': CloseGroup(); break;
+            case '[': ReadClass(); break;
+            case '\\': ReadEscape(); break;
+            case '.': Emit(_dotAll ? $@"(?:{Astral}|[^\uD800-\uDFFF])" : $@"(?:{Astral}|[^\n\uD800-\uDFFF])"); break;
+            case '^': Anchor(_multiline ? "(?m:^)" : @"\A"); break;
+            case '$': Anchor(_multiline ? "(?m:$)" : @"\z"); break;
+            case '|':
+                _out.Append('|');
+                _item = -1;
+                break;
+            case '*' or '+' or '?': Repeat(c.ToString(), 1); break;
+            case '{': ReadCount(); break;
+            default: EmitLiteral(c); break;
+        }
+    }
+
+    private void Anchor(string text)
+    {
+        _out.Append(text);
+        _item = -1;
+    }
+
+    private void EmitLiteral(char c)
+    {
+        if (char.IsHighSurrogate(c) && _at < _pattern.Length && char.IsLowSurrogate(_pattern[_at]))
+        {
+            // A quantifier must repeat the code point, not its second half.
+            Emit($"(?:{c}{_pattern[_at++]})");
+            return;
+        }
+
+        Emit(char.IsAsciiLetterOrDigit(c) || c > 127 ? c.ToString() : $@"\u{(int)c:X4}");
+    }
+
+    private void OpenGroup()
+    {
+        _groups.Push((_multiline, _dotAll, _out.Length, 0));
+        if (_at >= _pattern.Length || _pattern[_at] != '?')
+        {
+            _out.Append('(');
+            _item = -1;
+            return;
+        }
+
+        var rest = _pattern.AsSpan(_at);
+        var name = rest.StartsWith("?P<", StringComparison.Ordinal) ? 3 : rest.StartsWith("?<", StringComparison.Ordinal) ? 2 : 0;
+        if (name > 0)
+        {
+            ReadName(rest[name..], name);
+        }
+        else
+        {
+            ReadFlags();
+        }
+    }
+
+    private void ReadName(ReadOnlySpan<char> rest, int prefix)
+    {
+        var end = rest.IndexOf('>');
+        var isName = end > 0 && (char.IsAsciiLetter(rest[0]) || rest[0] == '_');
+        for (var i = 0; isName && i < end; i++)
+        {
+            isName = char.IsAsciiLetterOrDigit(rest[i]) || rest[i] == '_';
+        }
+
+        if (!isName)
+        {
+            Refuse("look-around, or a bad group name");
+            return;
+        }
+
+        // The platform numbers named groups after the others: unnamed in its place, so that group 1 stays group 1.
+        _out.Append('(');
+        _item = -1;
+        _at += prefix + end + 1;
+    }
+
+    // (?flags) holds to the end of the group around it, (?flags:…) inside.
+    private void ReadFlags()
+    {
+        var on = true;
+        var fold = (bool?)null;
+        for (_at++; _at < _pattern.Length && _problem is null; _at++)
+        {
+            switch (_pattern[_at])
+            {
+                case '-': on = false; break;
+                case 'i': fold = on; break;
+                case 'm': _multiline = on; break;
+                case 's': _dotAll = on; break;
+                case ':':
+                    _at++;
+                    _out.Append(fold is null ? "(?:" : fold.Value ? "(?i:" : "(?-i:");
+                    _item = -1;
+                    return;
+                case ')':
+                    _at++;
+                    _groups.Pop();
+                    _out.Append(fold is null ? "" : fold.Value ? "(?i)" : "(?-i)");
+                    _item = -1;
+                    return;
+                default: Refuse("look-around, or an unknown flag"); break;
+            }
+        }
+
+        Refuse("missing ')'");
+    }
+
+    private void CloseGroup()
+    {
+        if (!_groups.TryPop(out var group))
+        {
+            Refuse("unexpected ')'");
+            return;
+        }
+
+        (_multiline, _dotAll) = (group.Multiline, group.DotAll);
+        _out.Append(')');
+        _item = group.Start;
+    }
+
+    private void ReadCount()
+    {
+        var end = _pattern.IndexOf('}', _at);
+        var parts = end < 0 ? [] : _pattern[_at..end].Split(',');
+        var most = 0;
+        var isCount = parts.Length is 1 or 2 && TryCount(parts[0], out most);
+        if (isCount && parts.Length == 2 && parts[1].Length > 0)
+        {
+            isCount = TryCount(parts[1], out var last);
+            if (isCount && last < most)
+            {
+                Refuse("a count that ends before it begins");
+            }
+
+            most = last;
+        }
+
+        if (!isCount)
+        {
+            // RE2 takes a brace that begins no count as itself.
+            Emit(@"\{");
+            return;
+        }
+
+        var text = $"{{{_pattern.AsSpan(_at, end - _at)}}}";
+        _at = end + 1;
+        Repeat(text, Math.Max(1, most));
+    }
+
+    private static bool TryCount(string text, out int count)
+    {
+        count = 0;
+        return text.Length is > 0 and <= 6 && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out count);
+    }
+
+    private void Repeat(string quantifier, int times)
+    {
+        if (_item < 0)
+        {
+            Refuse("nothing to repeat");
+            return;
+        }
+
+        if (times > MostRepeats)
+        {
+            Refuse($"a count above {MostRepeats}");
+        }
+
+        _out.Append(quantifier);
+        if (_at < _pattern.Length && _pattern[_at] == '?')
+        {
+            _at++;
+            _out.Append('?');
+        }
+
+        _item = -1;
+    }
+
+    private void ReadEscape()
+    {
+        if (_at >= _pattern.Length)
+        {
+            Refuse("a trailing backslash");
+            return;
+        }
+
+        var c = _pattern[_at++];
+        switch (c)
+        {
+            case 'A': Anchor(@"\A"); break;
+            case 'z': Anchor(@"\z"); break;
+            case 'Q': ReadQuoted(); break;
+            case 'd' or 'w' or 's': Emit($"[{PatternClass.Shorthand(c)}]"); break;
+            case 'D' or 'W' or 'S': Emit($@"(?:{Astral}|[{PatternClass.Shorthand(c)}])"); break;
+            case 'p' or 'P': ReadCategory(c == 'P'); break;
+            default:
+                if (PatternClass.TryEscape(_pattern, c, ref _at, out var literal))
+                {
+                    Emit(literal < 0x10000 ? $@"\u{literal:X4}" : $"(?:{char.ConvertFromUtf32(literal)})");
+                }
+                else
+                {
+                    Refuse($@"'\{c}' is not supported");
+                }
+
+                break;
+        }
+    }
+
+    private void ReadQuoted()
+    {
+        var end = _pattern.IndexOf(@"\E", _at, StringComparison.Ordinal);
+        var stop = end < 0 ? _pattern.Length : end;
+        while (_at < stop)
+        {
+            EmitLiteral(_pattern[_at++]);
+        }
+
+        _at = end < 0 ? stop : end + 2;
+    }
+
+    private void ReadCategory(bool negated)
+    {
+        if (!PatternClass.TryCategory(_pattern, ref _at, out var category))
+        {
+            Refuse("only general categories such as \\p{L} or \\p{Nd} are supported");
+            return;
+        }
+
+        Emit(negated ? $@"(?:{Astral}|[^\p{{{category}}}\uD800-\uDFFF])" : $@"\p{{{category}}}");
+    }
+
+    private void ReadClass()
+    {
+        if (!PatternClass.TryRead(_pattern, ref _at, out var items, out var negated, out var takesAstral, out var why))
+        {
+            Refuse(why);
+            return;
+        }
+
+        Emit((negated, takesAstral) switch
+        {
+            (true, true) => $@"[^{items}\uD800-\uDFFF]",
+            (true, false) => $@"(?:{Astral}|[^{items}\uD800-\uDFFF])",
+            (false, true) => $"(?:{Astral}|[{items}])",
+            _ => $"[{items}]",
+        });
+    }
+}
