@@ -39,6 +39,12 @@ public enum RefusalReason
     IssuerUnknown,
     IssuerUnreachable,
 
+    /// <summary>A key set that can't be read, or whose answer came from the wrong place.</summary>
+    KeySetMalformed,
+
+    /// <summary>A key that is weak, odd, private, or not meant for signatures.</summary>
+    KeyRefused,
+
     AlgorithmNotAllowed,
     AlgorithmMismatch,
 
@@ -71,7 +77,9 @@ public enum RefusalReason
     RequestTooLarge,
     Conflict,
     PreconditionFailed,
+    PreconditionRequired,
     StaleAttempt,
+    AttemptOver,
     TooManyRequests,
     Unavailable,
 }
@@ -94,7 +102,7 @@ public static class RefusalReasons
         RefusalReason.TokenMissing or RefusalReason.TokenTooLarge or RefusalReason.TokenMalformed => Stage.Shape,
         RefusalReason.HeaderMalformed or RefusalReason.PayloadMalformed or RefusalReason.DuplicateMember or RefusalReason.CriticalHeader
             or RefusalReason.NestedTooDeep or RefusalReason.ClaimMissing or RefusalReason.ClaimMalformed => Stage.Content,
-        RefusalReason.IssuerUnknown or RefusalReason.IssuerUnreachable => Stage.Issuer,
+        RefusalReason.IssuerUnknown or RefusalReason.IssuerUnreachable or RefusalReason.KeySetMalformed or RefusalReason.KeyRefused => Stage.Issuer,
         RefusalReason.AlgorithmNotAllowed or RefusalReason.AlgorithmMismatch => Stage.Algorithm,
         RefusalReason.KeyUnknown or RefusalReason.SignatureInvalid => Stage.Signature,
         RefusalReason.Expired or RefusalReason.NotYetValid or RefusalReason.IssuedInFuture or RefusalReason.LifetimeTooLong
@@ -105,6 +113,7 @@ public static class RefusalReasons
         RefusalReason.Revoked or RefusalReason.SubjectEnded or RefusalReason.TokenTypeNotAllowed => Stage.Liveness,
         RefusalReason.NotFound or RefusalReason.Forbidden => Stage.Authorization,
         RefusalReason.RequestMalformed or RefusalReason.RequestTooLarge or RefusalReason.Conflict or RefusalReason.PreconditionFailed
+            or RefusalReason.PreconditionRequired or RefusalReason.AttemptOver
             or RefusalReason.StaleAttempt or RefusalReason.TooManyRequests or RefusalReason.Unavailable => Stage.Request,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };

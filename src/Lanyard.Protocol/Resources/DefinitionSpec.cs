@@ -1,0 +1,39 @@
+using System.Text.Json;
+
+namespace Lanyard.Protocol.Resources;
+
+/// <summary>What can be run.</summary>
+/// <param name="Steps">1 to 200, one after the other.</param>
+/// <param name="TimeoutSeconds">Of the whole run, 1 to 86400; absent: 3600.</param>
+/// <param name="Executor"><c>process</c>, also when absent.</param>
+/// <param name="Audiences">For whom its runs may have identity tokens.</param>
+/// <param name="DefaultAudience">One of <paramref name="Audiences"/>; absent: the workspace's.</param>
+/// <param name="Labels">What a runner must have to take its runs.</param>
+/// <param name="Uuid">Fixes the id at creation, so that policies of other systems that name it keep matching; hyphenated, lower case.</param>
+public sealed record DefinitionSpec(
+    IReadOnlyList<StepSpec> Steps,
+    string? Description = null,
+    int? TimeoutSeconds = null,
+    string? Executor = null,
+    IReadOnlyList<AudienceSpec>? Audiences = null,
+    string? DefaultAudience = null,
+    IReadOnlyList<string>? Labels = null,
+    string? Uuid = null);
+
+/// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
+/// <param name="Script">For <c>/bin/sh -e</c>.</param>
+/// <param name="TimeoutSeconds">1 to 86400; absent: the definition's.</param>
+/// <param name="Oidc"><c>true</c>: a token for the default audience in <c>LANYARD_OIDC_TOKEN</c>; <c>{"audiences": […]}</c>: for these.</param>
+public sealed record StepSpec(
+    string Name,
+    IReadOnlyList<string>? Argv = null,
+    string? Script = null,
+    IReadOnlyDictionary<string, string>? Environment = null,
+    int? TimeoutSeconds = null,
+    JsonElement? Oidc = null);
+
+/// <param name="Audience">The <c>aud</c> claim.</param>
+/// <param name="Algorithm"><c>RS256</c> (accepted everywhere; also when absent) or <c>ES256</c>.</param>
+/// <param name="Subject">A subject template or the name of a preset; absent: <c>lanyard</c>.</param>
+/// <param name="LifetimeSeconds">60 to 3600; absent: 600.</param>
+public sealed record AudienceSpec(string Audience, string? Algorithm = null, string? Subject = null, int? LifetimeSeconds = null);

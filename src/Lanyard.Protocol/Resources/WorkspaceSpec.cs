@@ -1,0 +1,8 @@
+namespace Lanyard.Protocol.Resources;
+
+/// <param name="DisplayName">For people, at most 200 characters.</param>
+/// <param name="DefaultAudience">Audience of a step's identity token when the step names none; absent: the workspace's issuer URL.</param>
+public sealed record WorkspaceSpec(string? DisplayName = null, string? DefaultAudience = null);
+
+/// <param name="DisplayName">For people, at most 200 characters.</param>
+public sealed record CollectionSpec(string? DisplayName = null);

@@ -1,0 +1,91 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Kubernetes;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Protocol.Resources;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Http;
+
+/// <summary>
+/// The answer to a refusal, in the dialect of the endpoint (<see cref="ErrorDialect"/>). Only the reason's fixed text goes out; the
+/// detail goes to the log.
+/// </summary>
+internal sealed class Refused(Refusal refusal, bool clientAuthentication = false, IReadOnlyList<Mistake>? mistakes = null) : IResult
+{
+    /// <param name="mistakes">Every mistake of what the caller itself sent: these texts go out.</param>
+    public static Refused Malformed(IReadOnlyList<Mistake> mistakes) =>
+        new(new Refusal(RefusalReason.RequestMalformed, $"{mistakes.Count} mistakes, the first: {mistakes[0]}"), mistakes: mistakes);
+
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        if (httpContext.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("Lanyard.Server.Http") is { } logger)
+        {
+            logger.Refused(httpContext.Request.Method, httpContext.Request.Path, refusal.Stage, refusal.Reason, refusal.Detail, httpContext.TraceIdentifier);
+        }
+
+        return (httpContext.GetEndpoint()?.Metadata.GetMetadata<DialectMetadata>()?.Dialect ?? ErrorDialect.Problem) switch
+        {
+            ErrorDialect.OAuth => WriteOAuthAsync(httpContext),
+            ErrorDialect.Kubernetes => WriteKubernetesAsync(httpContext),
+            _ => WriteProblemAsync(httpContext),
+        };
+    }
+
+    private Task WriteProblemAsync(HttpContext context)
+    {
+        var status = RefusalText.StatusOf(refusal.Reason);
+        Start(context, status);
+        return context.Response.WriteAsJsonAsync(
+            new Problem(
+                $"urn:lanyard:problem:{RefusalText.NameOf(refusal.Reason)}", RefusalText.Of(refusal.Reason), status, context.TraceIdentifier, mistakes),
+            ResourceJson.Default.Problem,
+            "application/problem+json");
+    }
+
+    private Task WriteOAuthAsync(HttpContext context)
+    {
+        var (error, status) = RefusalText.OAuthOf(refusal.Reason, clientAuthentication);
+        Start(context, status);
+        context.Response.Headers.CacheControl = "no-store";
+        return context.Response.WriteAsJsonAsync(
+            new OAuthErrorResponse(error, RefusalText.Of(refusal.Reason)), OAuthJson.Default.OAuthErrorResponse, "application/json");
+    }
+
+    private Task WriteKubernetesAsync(HttpContext context)
+    {
+        var status = RefusalText.StatusOf(refusal.Reason);
+        Start(context, status);
+        return context.Response.WriteAsJsonAsync(
+            KubernetesStatus.Failure(status, RefusalText.KubernetesOf(refusal.Reason), RefusalText.Of(refusal.Reason)),
+            KubernetesJson.Default.KubernetesStatus,
+            "application/json");
+    }
+
+    private void Start(HttpContext context, int status)
+    {
+        context.Response.StatusCode = status;
+        if (status == 401)
+        {
+            // RFC 6750 §3.1: no error code where no token was sent.
+            context.Response.Headers.WWWAuthenticate = refusal.Reason == RefusalReason.TokenMissing ? "Bearer" : "Bearer error=\"invalid_token\"";
+        }
+        else if (status is 429 or 503)
+        {
+            context.Response.Headers.RetryAfter = "2";
+        }
+    }
+}
+
+internal sealed record DialectMetadata(ErrorDialect Dialect);
+
+internal static partial class HttpLog
+{
+    [LoggerMessage(LogLevel.Information, "{Method} {Path} refused: {Stage}/{Reason}: {Detail} ({RequestId})")]
+    public static partial void Refused(
+        this ILogger logger, string method, string path, Stage stage, RefusalReason reason, string detail, string requestId);
+
+    [LoggerMessage(LogLevel.Error, "{Method} {Path} failed ({RequestId})")]
+    public static partial void Failed(this ILogger logger, Exception exception, string method, string path, string requestId);
+}
