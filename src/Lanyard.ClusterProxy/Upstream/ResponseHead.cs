@@ -68,16 +68,16 @@ internal sealed class ResponseHead
         for (var i = 0; i < Count; i++)
         {
             var name = Name(i);
-            if (Ascii.Equal(name, "content-length"u8))
+            if (HttpText.Equal(name, "content-length"u8))
             {
                 ReadLength(Value(i));
             }
-            else if (Ascii.Equal(name, "transfer-encoding"u8))
+            else if (HttpText.Equal(name, "transfer-encoding"u8))
             {
                 ReadCoding(Value(i), chunked);
                 chunked = true;
             }
-            else if (Ascii.Equal(name, "connection"u8) && Ascii.HasListItem(Value(i), "close"u8))
+            else if (HttpText.Equal(name, "connection"u8) && HttpText.HasListItem(Value(i), "close"u8))
             {
                 KeepAlive = false;
             }
@@ -112,7 +112,7 @@ internal sealed class ResponseHead
 
     private void ReadCoding(ReadOnlySpan<byte> value, bool second)
     {
-        if (second || IsHttp10 || !Ascii.Equal(value, "chunked"u8))
+        if (second || IsHttp10 || !HttpText.Equal(value, "chunked"u8))
         {
             throw UpstreamException.Malformed("a Transfer-Encoding other than chunked");
         }

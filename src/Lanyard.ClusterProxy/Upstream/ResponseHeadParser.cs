@@ -60,7 +60,7 @@ internal static class ResponseHeadParser
     private static void ReadStatusLine(byte[] buffer, ReadOnlySpan<byte> line, ResponseHead head)
     {
         var http10 = line.StartsWith("HTTP/1.0 "u8);
-        if ((!http10 && !line.StartsWith("HTTP/1.1 "u8)) || line.Length < 12 || (line.Length > 12 && line[12] != ' ') || !Ascii.IsFieldValue(line))
+        if ((!http10 && !line.StartsWith("HTTP/1.1 "u8)) || line.Length < 12 || (line.Length > 12 && line[12] != ' ') || !HttpText.IsFieldValue(line))
         {
             throw UpstreamException.Malformed("status line");
         }
@@ -82,15 +82,15 @@ internal static class ResponseHeadParser
     private static void ReadField(ReadOnlySpan<byte> line, int offset, ResponseHead head)
     {
         var colon = line.IndexOf((byte)':');
-        if (colon <= 0 || !Ascii.IsToken(line[..colon]))
+        if (colon <= 0 || !HttpText.IsToken(line[..colon]))
         {
             throw UpstreamException.Malformed("header name");
         }
 
         var value = line[(colon + 1)..];
         var lead = value.Length - value.TrimStart(" \t"u8).Length;
-        var trimmed = Ascii.Trim(value);
-        if (!Ascii.IsFieldValue(trimmed))
+        var trimmed = HttpText.Trim(value);
+        if (!HttpText.IsFieldValue(trimmed))
         {
             throw UpstreamException.Malformed("control character in a header");
         }

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Lanyard.ClusterProxy.Upstream;
 
 /// <summary>The few rules of RFC 9110 §5.6 that heads need, over bytes.</summary>
-internal static class Ascii
+internal static class HttpText
 {
     /// <summary>tchar of RFC 9110 §5.6.2.</summary>
     public static readonly SearchValues<byte> Token =

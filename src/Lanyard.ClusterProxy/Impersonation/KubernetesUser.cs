@@ -1,0 +1,22 @@
+namespace Lanyard.ClusterProxy.Impersonation;
+
+/// <summary>Who the caller is inside the cluster (authentication/v1 UserInfo). Groups and extra values keep their order.</summary>
+internal sealed record KubernetesUser(string Name)
+{
+    /// <summary>Begins names that Kubernetes keeps for itself.</summary>
+    public const string Reserved = "system:";
+
+    public const string Authenticated = "system:authenticated";
+
+    /// <summary>The key under which API servers since 1.32 record a token's <c>jti</c>, as <c>JTI=…</c>.</summary>
+    public const string CredentialId = "authentication.kubernetes.io/credential-id";
+
+    public string? Uid { get; init; }
+
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
+    public IReadOnlyList<ExtraValue> Extras { get; init; } = [];
+}
+
+/// <summary>One value of an extra; a key with three values is three of these.</summary>
+internal sealed record ExtraValue(string Key, string Value);
