@@ -99,6 +99,11 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
 
         AnswerRelay.CopyHead(exchange.Head, context.Response);
         context.Response.Headers.Upgrade = shape.Upgrade;
+        if (context.Features.Get<HalfClose>() is { } half)
+        {
+            half.IsAllowed = true;
+        }
+
         var stream = await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
         await UpgradeRelay.RunAsync(stream, exchange.Connection, context.RequestAborted);
     }

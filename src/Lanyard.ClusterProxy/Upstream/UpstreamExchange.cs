@@ -90,7 +90,7 @@ internal sealed class UpstreamExchange : IAsyncDisposable
     {
         await _abort.DisposeAsync();
         var sent = _bodyFault is null && (_sending is null || _sending.IsCompleted);
-        if (sent && _complete && Head.KeepAlive && Head.Status != 101 && !_cancellation.IsCancellationRequested)
+        if (sent && _complete && Head.KeepAlive && !_request.WantsUpgrade && !_cancellation.IsCancellationRequested)
         {
             _pool.Return(Connection);
             return;

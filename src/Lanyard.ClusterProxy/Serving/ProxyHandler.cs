@@ -1,0 +1,68 @@
+using Lanyard.ClusterProxy.Answers;
+using Lanyard.ClusterProxy.Authentication;
+using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.Identity;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.ClusterProxy.Serving;
+
+/// <summary>Judges a token down to the lines that impersonate its user.</summary>
+internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string token, CancellationToken cancellation);
+
+/// <summary>
+/// The way of every request: 1 shape, 2 token, 3 user, 4 the client's own impersonation, 5 forward. There is no way round a step and no
+/// anonymous request.
+/// </summary>
+internal sealed class ProxyHandler(Authenticate authenticate, RequestForwarder forwarder, ILogger<ProxyHandler> log)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        // 1
+        if (!RequestShape.Read(context).TryGet(out var shape, out var refusal))
+        {
+            await RefuseAsync(context, refusal);
+            return;
+        }
+
+        // 2
+        var bearer = BearerToken.Read(context.Request, "websocket".Equals(shape.Upgrade, StringComparison.OrdinalIgnoreCase));
+        if (bearer.Token is null)
+        {
+            await RefuseAsync(context, new Refusal(RefusalReason.TokenMissing, "no bearer token"));
+            return;
+        }
+
+        // 3
+        if (!(await authenticate(bearer.Token, context.RequestAborted)).TryGet(out var identity, out refusal))
+        {
+            await RefuseAsync(context, refusal);
+            return;
+        }
+
+        // 4
+        if (shape.Impersonates)
+        {
+            await RefuseAsync(context, new Refusal(RefusalReason.Forbidden, $"{identity.User.Name} wants to impersonate"));
+            return;
+        }
+
+        // 5
+        await forwarder.ForwardAsync(context, shape, identity, bearer.Protocols);
+    }
+
+    private async Task RefuseAsync(HttpContext context, Refusal refusal)
+    {
+        log.Refused(refusal.Stage, refusal.Reason, refusal.Detail, context.Connection.RemoteIpAddress);
+        var status = RefusalAnswers.For(refusal);
+        if (context.Request.Protocol == HttpProtocol.Http11 && context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
+        {
+            // Not one byte of a body that nobody vouches for is read.
+            context.Response.Headers.Connection = "close";
+        }
+
+        await status.WriteAsync(context);
+    }
+}

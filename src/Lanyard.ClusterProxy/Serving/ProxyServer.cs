@@ -1,0 +1,78 @@
+using System.Text;
+using Lanyard.ClusterProxy.Forwarding;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.ClusterProxy.Serving;
+
+/// <summary>
+/// Kestrel as an API server's front: heads as large as Kubernetes sends them, bytes of header values unchanged, and no time limit that
+/// would end a watch or an exec.
+/// </summary>
+internal static class ProxyServer
+{
+    /// <summary>Must run before the first socket of the process: completions then run where they are seen, without a thread hand-over.</summary>
+    public static void PreferInlineCompletions() => Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+
+    public static WebApplication Build(ServingOptions options, RequestDelegate handle, Action<ILoggingBuilder> logging)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddLogging(logging);
+        builder.Services.Configure<HostOptions>(h => h.ShutdownTimeout = options.DrainTimeout);
+        builder.Services.Configure<SocketTransportOptions>(s =>
+        {
+            s.UnsafePreferInlineScheduling = true;
+            s.NoDelay = true;
+        });
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            Limit(kestrel.Limits);
+            kestrel.AddServerHeader = false;
+            kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
+            kestrel.Listen(options.Listen, listen => Listen(listen, options));
+        });
+        var app = builder.Build();
+        app.Run(handle);
+        return app;
+    }
+
+    /// <summary>The address that it listens on, with the real port; once it is started.</summary>
+    public static Uri AddressOf(WebApplication app) =>
+        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+
+    private static void Listen(ListenOptions listen, ServingOptions options)
+    {
+        HalfClose.Use(listen);
+        listen.Protocols = HttpProtocols.Http1;
+        if (options.Certificate is { } certificate)
+        {
+            listen.Protocols = HttpProtocols.Http1AndHttp2;
+            listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate());
+        }
+    }
+
+    private static void Limit(KestrelServerLimits limits)
+    {
+        // Kestrel answers its own 431 without a body: its limit is the API server's, ours is lower and says why (RequestShape).
+        limits.MaxRequestHeadersTotalSize = 1024 * 1024;
+        limits.MaxRequestHeaderCount = 1000;
+        limits.MaxRequestLineSize = 64 * 1024;
+        limits.MaxRequestBodySize = null;
+        limits.MinRequestBodyDataRate = null;
+        limits.MinResponseDataRate = null;
+        limits.Http2.MaxStreamsPerConnection = 1000;
+        limits.Http2.MaxRequestHeaderFieldSize = 64 * 1024;
+        limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(60);
+    }
+}

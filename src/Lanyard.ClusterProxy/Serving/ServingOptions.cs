@@ -1,0 +1,17 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Lanyard.ClusterProxy.Serving;
+
+/// <summary>Where and how the proxy listens.</summary>
+internal sealed record ServingOptions
+{
+    /// <summary>Port 0 takes a free one.</summary>
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Asked for at each handshake, so that a renewed certificate is served without a restart; null for plain HTTP/1.1.</summary>
+    public Func<X509Certificate2>? Certificate { get; init; }
+
+    /// <summary>How long a stop waits for requests that run.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(60);
+}

@@ -1,0 +1,69 @@
+using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Upstream;
+using Lanyard.Identity;
+using Lanyard.Testing.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lanyard.ClusterProxy.Tests;
+
+/// <summary>A proxy on a real port before a raw upstream. The token "good" is its user's; every other token is refused.</summary>
+internal sealed class ProxyDriver : IAsyncDisposable
+{
+    public const string Bearer = "Authorization: Bearer good\r\n";
+
+    private readonly WebApplication _app;
+    private readonly UpstreamPool _pool;
+
+    private ProxyDriver(WebApplication app, UpstreamPool pool)
+    {
+        _app = app;
+        _pool = pool;
+    }
+
+    public Uri Address => ProxyServer.AddressOf(_app);
+
+    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "")
+    {
+        var identity = ImpersonationHeaders.Create(user ?? new KubernetesUser("ci:1") { Groups = ["a", "b"] }).Value;
+        var pool = new UpstreamPool(new UpstreamOptions { Addresses = [upstream] }, TimeProvider.System);
+        var credential = new OwnCredential();
+        credential.Set("own-token");
+        var target = new UpstreamTarget("api.test:6443", prefix, credential);
+        var forwarder = new RequestForwarder(new UpstreamClient(pool), target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
+        var handler = new ProxyHandler((token, _) => new(Judge(token, identity)), forwarder, NullLogger<ProxyHandler>.Instance);
+        var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) };
+        var app = ProxyServer.Build(listen, handler.HandleAsync, _ => { });
+        await app.StartAsync();
+        return new ProxyDriver(app, pool);
+    }
+
+    public Task<RawConnection> ConnectAsync() => RawClient.ConnectAsync(Address);
+
+    /// <summary>Sends a whole request on a connection of its own and reads head and body of the answer.</summary>
+    public async Task<(RawHead Head, string Body)> SendAsync(string request)
+    {
+        using var connection = await ConnectAsync();
+        await connection.WriteAsync(request);
+        var head = await connection.ReadHeadAsync() ?? throw new IOException("closed without an answer");
+        return (head, await connection.ReadBodyAsync(head));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using (var now = new CancellationTokenSource())
+        {
+            await now.CancelAsync();
+            await _app.StopAsync(now.Token);
+        }
+
+        await _app.DisposeAsync();
+        _pool.Dispose();
+    }
+
+    private static Outcome<ImpersonationHeaders> Judge(string token, ImpersonationHeaders identity) =>
+        token == "good" ? identity : new Refusal(RefusalReason.SignatureInvalid, "not the good token");
+}
