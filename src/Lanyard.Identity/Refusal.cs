@@ -39,6 +39,12 @@ public enum RefusalReason
     IssuerUnknown,
     IssuerUnreachable,
 
+    /// <summary>A key set that can't be read, or whose answer came from the wrong place.</summary>
+    KeySetMalformed,
+
+    /// <summary>A key that is weak, odd, private, or not meant for signatures.</summary>
+    KeyRefused,
+
     AlgorithmNotAllowed,
     AlgorithmMismatch,
 
@@ -94,7 +100,7 @@ public static class RefusalReasons
         RefusalReason.TokenMissing or RefusalReason.TokenTooLarge or RefusalReason.TokenMalformed => Stage.Shape,
         RefusalReason.HeaderMalformed or RefusalReason.PayloadMalformed or RefusalReason.DuplicateMember or RefusalReason.CriticalHeader
             or RefusalReason.NestedTooDeep or RefusalReason.ClaimMissing or RefusalReason.ClaimMalformed => Stage.Content,
-        RefusalReason.IssuerUnknown or RefusalReason.IssuerUnreachable => Stage.Issuer,
+        RefusalReason.IssuerUnknown or RefusalReason.IssuerUnreachable or RefusalReason.KeySetMalformed or RefusalReason.KeyRefused => Stage.Issuer,
         RefusalReason.AlgorithmNotAllowed or RefusalReason.AlgorithmMismatch => Stage.Algorithm,
         RefusalReason.KeyUnknown or RefusalReason.SignatureInvalid => Stage.Signature,
         RefusalReason.Expired or RefusalReason.NotYetValid or RefusalReason.IssuedInFuture or RefusalReason.LifetimeTooLong
