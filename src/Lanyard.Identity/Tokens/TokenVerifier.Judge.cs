@@ -1,0 +1,127 @@
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+
+namespace Lanyard.Identity.Tokens;
+
+/// <summary>Brings the keys of a record.</summary>
+/// <param name="keyId">A kid that the caller needs and that the known keys may not have yet; null takes what is known.</param>
+public delegate ValueTask<Outcome<KeySet>> KeyLookup(TrustedIssuer issuer, string? keyId, CancellationToken cancellationToken);
+
+public sealed partial class TokenVerifier
+{
+    /// <summary>Records that may share one issuer string.</summary>
+    public const int MaxCandidates = 16;
+
+    /// <summary>
+    /// Judges a token against every record with its issuer string: first those whose known keys have its <c>kid</c>, and only if there is none, those
+    /// whose keys may have changed. The refusal that got furthest along the chain is the one that is answered.
+    /// </summary>
+    /// <param name="candidates">Trust records; those of other issuers are passed over.</param>
+    public async ValueTask<Outcome<VerifiedToken>> JudgeAsync(
+        UnverifiedToken token,
+        IReadOnlyList<TrustedIssuer> candidates,
+        KeyLookup keys,
+        VerifyOptions options,
+        Trace? trace = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        ArgumentNullException.ThrowIfNull(candidates);
+        ArgumentNullException.ThrowIfNull(keys);
+        var records = WithIssuer(token, candidates);
+        if (records.Count == 0)
+        {
+            var unknown = new Refusal(RefusalReason.IssuerUnknown, $"no trust record is for the issuer \"{Printable.Of(token.Issuer)}\"");
+            trace?.Refuse(unknown);
+            return unknown;
+        }
+
+        if (records.Count > MaxCandidates)
+        {
+            var many = new Refusal(RefusalReason.IssuerUnknown, $"{records.Count} trust records share the issuer \"{Printable.Of(token.Issuer)}\"; at most {MaxCandidates}");
+            trace?.Refuse(many);
+            return many;
+        }
+
+        var (known, asked) = await TryKnownAsync(token, records, keys, options, trace, cancellationToken);
+        if (asked)
+        {
+            return known;
+        }
+
+        return await TryFreshAsync(token, records, keys, options, trace, cancellationToken);
+    }
+
+    /// <returns>Whether a record was found whose known keys could have signed, and what came of it.</returns>
+    private async ValueTask<(Outcome<VerifiedToken> Outcome, bool Asked)> TryKnownAsync(
+        UnverifiedToken token, IReadOnlyList<TrustedIssuer> records, KeyLookup keys, VerifyOptions options, Trace? trace, CancellationToken cancellationToken)
+    {
+        Refusal? furthest = null;
+        foreach (var record in records)
+        {
+            var lookup = await keys(record, null, cancellationToken);
+            if (lookup.IsRefused || (token.HasKeyId && lookup.Value.Find(token.KeyIdUtf8) is null))
+            {
+                continue;
+            }
+
+            var outcome = Verify(token, record, lookup.Value, options, trace);
+            if (!outcome.IsRefused)
+            {
+                return (outcome, true);
+            }
+
+            furthest = Further(furthest, outcome.Refusal);
+        }
+
+        return furthest is null ? (default, false) : (furthest, true);
+    }
+
+    private async ValueTask<Outcome<VerifiedToken>> TryFreshAsync(
+        UnverifiedToken token, IReadOnlyList<TrustedIssuer> records, KeyLookup keys, VerifyOptions options, Trace? trace, CancellationToken cancellationToken)
+    {
+        Refusal? furthest = null;
+        var keyId = token.KeyId;
+        foreach (var record in records)
+        {
+            var lookup = await keys(record, keyId ?? "", cancellationToken);
+            if (lookup.IsRefused)
+            {
+                trace?.Refuse(lookup.Refusal);
+                furthest = Further(furthest, lookup.Refusal);
+                continue;
+            }
+
+            var outcome = Verify(token, record, lookup.Value, options, trace);
+            if (!outcome.IsRefused)
+            {
+                return outcome;
+            }
+
+            furthest = Further(furthest, outcome.Refusal);
+        }
+
+        return furthest!;
+    }
+
+    private static IReadOnlyList<TrustedIssuer> WithIssuer(UnverifiedToken token, IReadOnlyList<TrustedIssuer> candidates)
+    {
+        if (candidates.Count == 1 && candidates[0].Issuer == token.Issuer)
+        {
+            return candidates;
+        }
+
+        var records = new List<TrustedIssuer>();
+        foreach (var candidate in candidates)
+        {
+            if (candidate.Issuer == token.Issuer)
+            {
+                records.Add(candidate);
+            }
+        }
+
+        return records;
+    }
+
+    private static Refusal Further(Refusal? furthest, Refusal refusal) => furthest is null || refusal.Stage > furthest.Stage ? refusal : furthest;
+}

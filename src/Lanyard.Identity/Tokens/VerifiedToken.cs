@@ -1,0 +1,61 @@
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+
+namespace Lanyard.Identity.Tokens;
+
+/// <summary>
+/// A token that passed steps 1 to 8 of the chain against one trust record. Only <see cref="TokenVerifier"/> makes one; it says nothing yet about what
+/// its owner may do (step 9) or whether the owner still lives (step 10).
+/// </summary>
+public sealed class VerifiedToken
+{
+    private readonly TrustedIssuer _trustedIssuer;
+    private readonly VerificationKey _key;
+
+    internal VerifiedToken(UnverifiedToken token, TrustedIssuer trustedIssuer, VerificationKey key, SignatureAlgorithm algorithm, TokenTimes times)
+    {
+        _trustedIssuer = trustedIssuer;
+        _key = key;
+        Claims = token.Claims;
+        Type = token.Type;
+        Algorithm = algorithm;
+        IssuedAt = times.IssuedAt;
+        NotBefore = times.NotBefore;
+        ExpiresAt = times.ExpiresAt;
+        Sha256 = token.Hash();
+    }
+
+    public string Issuer => _trustedIssuer.Issuer;
+
+    /// <summary>The id of the trust record that vouched; two clusters may share an issuer string, never a record.</summary>
+    public string TrustRecordId => _trustedIssuer.Id;
+
+    /// <summary>Never empty.</summary>
+    public string Subject => field ??= Claims.TryGetString(ClaimNames.Subject, out var subject) ? subject : "";
+
+    /// <summary>The claim <c>aud</c>, one or several.</summary>
+    public IReadOnlyList<string> Audiences => field ??= Claims.TryGetStrings(ClaimNames.Audience, out var audiences) ? audiences : [];
+
+    /// <summary>Null when the issuer's record lets <c>iat</c> be absent and it is.</summary>
+    public DateTimeOffset? IssuedAt { get; }
+
+    public DateTimeOffset? NotBefore { get; }
+
+    public DateTimeOffset ExpiresAt { get; }
+
+    /// <summary>The claim <c>jti</c>.</summary>
+    public string? TokenId => Claims.TryGetString(ClaimNames.TokenId, out var id) ? id : null;
+
+    /// <summary>The header's <c>typ</c>.</summary>
+    public string? Type { get; }
+
+    public ClaimSet Claims { get; }
+
+    /// <summary>Of the whole token, for logs, audit and the memory of verified tokens.</summary>
+    public TokenHash Sha256 { get; }
+
+    public SignatureAlgorithm Algorithm { get; }
+
+    /// <summary>The key's <c>kid</c>, or its thumbprint when it has none.</summary>
+    public string KeyId => _key.KeyId ?? _key.Thumbprint;
+}

@@ -1,0 +1,23 @@
+namespace Lanyard.Identity;
+
+/// <summary>What one step of the chain found. The text is for operators: it may hold claim values, never a token.</summary>
+public sealed record TraceStep(Stage Stage, bool Passed, string Text);
+
+/// <summary>
+/// The steps of one judgement in order, for <c>lanyard explain</c> and audit. Everything that judges takes a <c>Trace?</c>;
+/// with null nothing is written down and no text is built.
+/// </summary>
+public sealed class Trace
+{
+    private readonly List<TraceStep> _steps = [];
+
+    public IReadOnlyList<TraceStep> Steps => _steps;
+
+    public void Pass(Stage stage, string text) => _steps.Add(new TraceStep(stage, true, text));
+
+    public void Refuse(Refusal refusal)
+    {
+        ArgumentNullException.ThrowIfNull(refusal);
+        _steps.Add(new TraceStep(refusal.Stage, false, $"{refusal.Reason}: {refusal.Detail}"));
+    }
+}

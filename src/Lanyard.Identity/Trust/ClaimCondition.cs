@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text.Json;
+using Lanyard.Identity.Tokens;
+
+namespace Lanyard.Identity.Trust;
+
+/// <summary>A claim that matched, for evidence: which claim, its value, and what was wanted of it.</summary>
+public sealed record MatchedClaim(string Claim, string Value, string Wanted);
+
+/// <summary>What one claim must be. Comparison is typed and ordinal: the string "true" is not the boolean true, and nothing is folded or trimmed.</summary>
+public sealed class ClaimCondition
+{
+    private readonly IReadOnlyList<Wanted> _wanted;
+    private readonly bool _contains;
+
+    private ClaimCondition(ClaimPath path, IReadOnlyList<Wanted> wanted, bool contains)
+    {
+        Path = path;
+        _wanted = wanted;
+        _contains = contains;
+    }
+
+    public ClaimPath Path { get; }
+
+    /// <summary>The claim must be one of these strings.</summary>
+    /// <exception cref="ArgumentException">The path is malformed, or there is no value.</exception>
+    public static ClaimCondition Exact(string path, params IReadOnlyList<string> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        var parsed = ClaimPath.TryParse(path) ?? throw new ArgumentException("malformed path", nameof(path));
+        return values.Count == 0
+            ? throw new ArgumentException("no value", nameof(values))
+            : new ClaimCondition(parsed, [.. values.Select(v => new Wanted(JsonValueKind.String, v, null))], contains: false);
+    }
+
+    /// <returns>Null when the condition holds, else why not, with the value seen.</returns>
+    public string? Mismatch(ClaimSet claims) => Judge(claims, out _, out var mismatch) ? null : mismatch;
+
+    internal static ClaimCondition Of(ClaimPath path, IReadOnlyList<Wanted> wanted, bool contains) => new(path, wanted, contains);
+
+    internal bool Judge(ClaimSet claims, out MatchedClaim? matched, out string? mismatch)
+    {
+        ArgumentNullException.ThrowIfNull(claims);
+        matched = null;
+        mismatch = null;
+        if (!claims.TryFind(Path, out var value))
+        {
+            mismatch = $"claim {Path} is absent, wanted is {Describe()}";
+            return false;
+        }
+
+        foreach (var wanted in _wanted)
+        {
+            if (_contains ? ContainsAny(value, wanted) : wanted.Matches(value))
+            {
+                matched = new MatchedClaim(Path.Text, value.ToString(), (_contains ? "contains " : "") + wanted);
+                return true;
+            }
+        }
+
+        mismatch = $"claim {Path} is {value}, wanted is {Describe()}{TypeHint(value)}";
+        return false;
+    }
+
+    private static bool ContainsAny(ClaimValue value, Wanted wanted)
+    {
+        foreach (var element in value.Elements())
+        {
+            if (wanted.Matches(element))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private string TypeHint(ClaimValue value)
+    {
+        if (_contains)
+        {
+            return value.Kind == JsonValueKind.Array ? "" : " (the claim is no array)";
+        }
+
+        return value.Kind == JsonValueKind.Array ? " (the claim is an array: use contains)"
+            : _wanted[0].Kind == value.Kind || value.Kind is JsonValueKind.True or JsonValueKind.False && _wanted[0].Kind is JsonValueKind.True or JsonValueKind.False ? ""
+            : string.Create(CultureInfo.InvariantCulture, $" (the types differ: {TypeName(value.Kind)} is not {TypeName(_wanted[0].Kind)})");
+    }
+
+    private static string TypeName(JsonValueKind kind) => kind switch
+    {
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        JsonValueKind.Null => "null",
+        _ => "an object",
+    };
+
+    private string Describe() => (_contains ? "an array with " : "") + (_wanted.Count == 1 ? _wanted[0].ToString() : $"one of {string.Join(", ", _wanted)}");
+
+    /// <summary>One accepted value: a string, an integer, a boolean, or a glob over strings.</summary>
+    internal sealed record Wanted(JsonValueKind Kind, string Text, Glob? Glob)
+    {
+        public bool Matches(ClaimValue value) => Glob is not null
+            ? value.TryGetString(out var text) && Glob.Matches(text)
+            : Kind switch
+            {
+                JsonValueKind.String => value.EqualsString(Text),
+                JsonValueKind.Number => value.TryGetInt64(out var number) && number.ToString(CultureInfo.InvariantCulture) == Text,
+                _ => value.Kind == Kind,
+            };
+
+        public override string ToString() => Glob is not null ? $"glob \"{Text}\"" : Kind == JsonValueKind.String ? $"\"{Text}\"" : Text;
+    }
+}
