@@ -74,13 +74,26 @@ internal sealed class CelTable : CelMap
     public override CelValue ValueAt(int index) => _values[index];
 }
 
-internal sealed class JsonList(JsonElement element) : CelList
+internal static class JsonList
 {
-    private readonly CelValue[] _items = [.. element.EnumerateArray().Select(CelValue.FromJson)];
+    /// <summary>An element that can't be read makes the whole list an error: a comparison must not pass over it.</summary>
+    public static CelValue Read(JsonElement element)
+    {
+        var items = new CelValue[element.GetArrayLength()];
+        var i = 0;
+        foreach (var item in element.EnumerateArray())
+        {
+            items[i] = CelValue.FromJson(item);
+            if (items[i].IsError)
+            {
+                return items[i];
+            }
 
-    public override int Count => _items.Length;
+            i++;
+        }
 
-    public override CelValue this[int index] => _items[index];
+        return CelValue.Of(new CelArray(items));
+    }
 }
 
 /// <summary>Names are read at once, values at their first use and then kept, so that a thousand policies decode a claim once.</summary>

@@ -145,7 +145,7 @@ public readonly struct CelValue
     public static CelValue FromJson(JsonElement element) => element.ValueKind switch
     {
         JsonValueKind.Object => Of(new JsonMap(element)),
-        JsonValueKind.Array => Of(new JsonList(element)),
+        JsonValueKind.Array => JsonList.Read(element),
         JsonValueKind.String => FromJsonString(element),
         JsonValueKind.Number => FromJsonNumber(element),
         JsonValueKind.True => True,

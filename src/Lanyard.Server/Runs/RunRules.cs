@@ -29,7 +29,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     {
         if (call.Attempt != run.Attempt || run.Runner != call.Runner || run.Session != call.Session)
             return new(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run.Id} by {call.Runner}/{call.Session}; present: {run.Attempt} by {run.Runner}/{run.Session}");
-        return run.IsLive ? null : new(RefusalReason.SubjectEnded, $"attempt {run.Attempt} of {run.Id} is {run.AttemptState} ({run.Reason ?? run.Outcome})");
+        return run.IsLive ? null : new(RefusalReason.AttemptOver, $"attempt {run.Attempt} of {run.Id} is {run.AttemptState} ({run.Reason ?? run.Outcome})");
     }
 
     /// <summary>Takes the offer. The same session may repeat it for as long as the attempt lives.</summary>

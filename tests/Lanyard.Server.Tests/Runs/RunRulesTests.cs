@@ -140,9 +140,9 @@ public sealed class RunRulesTests
     public void After_the_end_every_other_call_learns_that_the_attempt_is_over()
     {
         var run = _rules.End(_rules.Accept(Offered(), Mine).Value, Mine, Ended("succeeded")).Value;
-        Assert.Equal(RefusalReason.SubjectEnded, _rules.Accept(run, Mine).Refusal.Reason);
-        Assert.Equal(RefusalReason.SubjectEnded, _rules.Start(run, Mine).Refusal.Reason);
-        Assert.Equal(RefusalReason.SubjectEnded, RunRules.Hold(run, Mine)!.Reason);
+        Assert.Equal(RefusalReason.AttemptOver, _rules.Accept(run, Mine).Refusal.Reason);
+        Assert.Equal(RefusalReason.AttemptOver, _rules.Start(run, Mine).Refusal.Reason);
+        Assert.Equal(RefusalReason.AttemptOver, RunRules.Hold(run, Mine)!.Reason);
     }
 
     [Fact]
@@ -150,7 +150,7 @@ public sealed class RunRulesTests
     {
         var run = _rules.Accept(Offered(), Mine).Value;
         _time.Advance(TimeSpan.FromMinutes(2));
-        Assert.Equal(RefusalReason.SubjectEnded, _rules.End(_rules.Expire(run), Mine, Ended("succeeded")).Refusal.Reason);
+        Assert.Equal(RefusalReason.AttemptOver, _rules.End(_rules.Expire(run), Mine, Ended("succeeded")).Refusal.Reason);
     }
 
     [Fact]

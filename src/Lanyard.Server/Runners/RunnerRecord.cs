@@ -1,0 +1,49 @@
+namespace Lanyard.Server.Runners;
+
+/// <summary>A registered runner. Known by a trust record and subject (its cluster's service account), or by the thumbprint of its own key.</summary>
+/// <param name="Workspace">The workspace's id; null for a shared runner.</param>
+/// <param name="Spec">The resource's spec as JSON, as it was put.</param>
+internal sealed record RunnerRecord(
+    string Id,
+    string? Workspace,
+    string Slug,
+    string Spec,
+    string? TrustRecord,
+    string? Subject,
+    string? KeyThumbprint,
+    string? PublicJwk,
+    bool Paused,
+    long Version,
+    long Created,
+    long Updated);
+
+/// <summary>A collection that a runner serves, with its turn in the rotation.</summary>
+/// <param name="Weight">1 to 100.</param>
+public sealed record ConnectedCollection(string Id, string WorkspaceId, string Name, int Weight);
+
+/// <summary>The one present session of a runner.</summary>
+internal sealed record RunnerSession(
+    string Runner,
+    string Session,
+    string Nonce,
+    string Version,
+    int Concurrency,
+    IReadOnlyList<string> Labels,
+    IReadOnlyList<string> Executors,
+    bool Sandboxed,
+    long Started,
+    long LastSeen,
+    bool Reconciled);
+
+/// <summary>A runner with what it serves and its session: what the run protocol needs on every call. Old by a second at most.</summary>
+/// <param name="Labels">Of the resource and of the session together.</param>
+internal sealed record ActiveRunner(RunnerRecord Runner, IReadOnlyList<ConnectedCollection> Collections, RunnerSession? Session, IReadOnlySet<string> Labels)
+{
+    /// <summary>What it is offered work of: without a sandbox one collection only.</summary>
+    public IReadOnlyList<ConnectedCollection> Serves => Session is { Sandboxed: false } ? [.. Collections.Take(1)] : Collections;
+
+    public bool IsShared => Runner.Workspace is null;
+}
+
+/// <summary>A host's key that asks to become a runner.</summary>
+internal sealed record RunnerRequest(string Fingerprint, string PublicJwk, string Name, string Hostname, long Requested, long Expires);

@@ -1,0 +1,194 @@
+using System.Collections.Concurrent;
+using Lanyard.Server.Runners;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// Brings waiting runs and waiting polls together. A run that enters a queue wakes one suitable poll of this replica right after the commit, and
+/// those of other replicas by notification; behind both stands the slow poll (<see cref="LookAsync"/>). Between the collections of a runner goes a
+/// weighted rotation in memory; inside one, priority and age in SQL.
+/// </summary>
+internal sealed class Dispatch : IDisposable
+{
+    /// <summary>A run entered a queue; the payload is the queue.</summary>
+    public const string QueuedChannel = "runs.queued";
+
+    /// <summary>A runner's poll is to be answered now; the payload is the runner's id.</summary>
+    public const string NudgeChannel = "runs.nudge";
+
+    private const int MaxRotations = 100_000;
+
+    private readonly ClaimStore _claims;
+    private readonly RunRules _rules;
+    private readonly TimeProvider _time;
+    private readonly Notifications _notifications;
+    private readonly IDisposable[] _subscriptions;
+    private readonly WaiterLists _waiters = new();
+    private readonly WaitingQueues _queues = new();
+    private readonly ConcurrentDictionary<string, WeightedRotation> _rotations = new(StringComparer.Ordinal);
+
+    public Dispatch(ClaimStore claims, RunRules rules, Database database, TimeProvider time)
+    {
+        (_claims, _rules, _time, _notifications) = (claims, rules, time, database.Notifications);
+        _subscriptions = [_notifications.Subscribe(QueuedChannel, OnQueued), _notifications.Subscribe(NudgeChannel, OnNudge)];
+    }
+
+    /// <summary>Polls that wait on this replica.</summary>
+    public int Waiting => _waiters.Count;
+
+    /// <summary>To be called after the commit that let a run wait.</summary>
+    public void Queued(string queue) => _notifications.Publish(QueuedChannel, queue);
+
+    /// <summary>Has a runner's poll answered, wherever it waits: there is something to tell it.</summary>
+    public void Nudge(string runner) => _notifications.Publish(NudgeChannel, runner);
+
+    /// <summary>
+    /// Offers up to <paramref name="free"/> runs, waiting for the first until <paramref name="wait"/> is over or the poll is nudged.
+    /// </summary>
+    public async Task<IReadOnlyList<OfferedRun>> PollAsync(ActiveRunner runner, int free, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        var session = runner.Session!.Session;
+        string[] collections = free > 0 && !runner.Runner.Paused ? [.. runner.Serves.Select(c => c.Id)] : [];
+        var waiter = new Waiter(runner.Runner.Id, runner.Labels);
+        var nodes = _waiters.Enter(waiter, collections);
+        var began = _time.GetTimestamp();
+        try
+        {
+            while (true)
+            {
+                waiter.TakeWord();
+                var offers = await ClaimAsync(runner, session, collections.Length == 0 ? 0 : free, cancellationToken);
+                var left = wait - _time.GetElapsedTime(began);
+                if (offers.Count > 0 || waiter.IsNudged || left <= TimeSpan.Zero || !await WordAsync(waiter, left, cancellationToken))
+                    return offers;
+            }
+        }
+        finally
+        {
+            _waiters.Leave(waiter, collections, nodes);
+            foreach (var queue in waiter.Leave())
+                _waiters.WakeOne(queue);
+        }
+    }
+
+    /// <summary>Reads which queues have runs and wakes a poll for each: at the start, and again and again in case a word was lost.</summary>
+    public async Task LookAsync(CancellationToken cancellationToken)
+    {
+        foreach (var queue in await _claims.WaitingQueuesAsync(cancellationToken))
+            OnQueued(queue);
+        if (_rotations.Count > MaxRotations)
+            _rotations.Clear();
+    }
+
+    public void Dispose()
+    {
+        foreach (var subscription in _subscriptions)
+            subscription.Dispose();
+    }
+
+    /// <summary>False when no word came in time, or the caller has gone.</summary>
+    private async Task<bool> WordAsync(Waiter waiter, TimeSpan left, CancellationToken cancellationToken)
+    {
+        var word = waiter.WaitAsync();
+        try
+        {
+            await word.WaitAsync(left, _time, cancellationToken);
+            return true;
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async Task<IReadOnlyList<OfferedRun>> ClaimAsync(ActiveRunner runner, string session, int free, CancellationToken cancellationToken)
+    {
+        if (free == 0)
+            return [];
+        var offers = new List<OfferedRun>();
+        var candidates = Candidates(runner);
+        while (candidates.Count > 0 && offers.Count < free)
+        {
+            foreach (var (collection, turns) in Turns(runner, candidates, free - offers.Count))
+            {
+                var (queue, mark) = candidates[collection].Peek();
+                var now = _rules.Now;
+                var claimed = await _claims.ClaimAsync(queue, runner.Runner.Id, session, turns, now, _rules.OfferEnd, cancellationToken);
+                offers.AddRange(claimed);
+                if (claimed.Count == turns)
+                    continue;
+                var (runsWait, isPresent) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
+                if (!isPresent)
+                    return LeaveToOthers(candidates, offers);
+                if (!runsWait)
+                    _queues.RemoveIfUnchanged(queue, mark);
+                candidates[collection].Dequeue();
+                if (candidates[collection].Count == 0)
+                    candidates.Remove(collection);
+            }
+        }
+        return LeaveToOthers(candidates, offers);
+    }
+
+    /// <summary>This poll took one word for perhaps many runs: what is left is somebody else's.</summary>
+    private List<OfferedRun> LeaveToOthers(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, List<OfferedRun> offers)
+    {
+        foreach (var left in candidates.Values)
+            _waiters.WakeOne(left.Peek().Queue);
+        return offers;
+    }
+
+    private Dictionary<string, Queue<(string Queue, long Mark)>> Candidates(ActiveRunner runner)
+    {
+        var candidates = new Dictionary<string, Queue<(string, long)>>(StringComparer.Ordinal);
+        foreach (var collection in runner.Serves)
+        {
+            foreach (var (queue, mark) in _queues.Of(collection.Id, runner.Runner.Id, runner.Labels))
+            {
+                if (!candidates.TryGetValue(collection.Id, out var queues))
+                    candidates[collection.Id] = queues = new();
+                queues.Enqueue((queue, mark));
+            }
+        }
+        return candidates;
+    }
+
+    /// <summary>How many of the free slots each collection gets.</summary>
+    private Dictionary<string, int> Turns(ActiveRunner runner, Dictionary<string, Queue<(string Queue, long Mark)>> candidates, int free)
+    {
+        if (candidates.Count == 1)
+            return new(StringComparer.Ordinal) { [candidates.Keys.First()] = free };
+        var rotation = _rotations.GetOrAdd(runner.Runner.Id, static _ => new());
+        var keys = candidates.Keys.ToArray();
+        var turns = new Dictionary<string, int>(StringComparer.Ordinal);
+        lock (rotation)
+        {
+            for (var i = 0; i < free; i++)
+            {
+                var key = rotation.Next(keys, id => runner.Serves.First(c => c.Id == id).Weight);
+                turns[key] = turns.GetValueOrDefault(key) + 1;
+            }
+        }
+        return turns;
+    }
+
+    private void OnQueued(string? queue)
+    {
+        if (queue is null)
+        {
+            _waiters.NudgeAll();
+            return;
+        }
+        _queues.Add(queue);
+        _waiters.WakeOne(queue);
+    }
+
+    private void OnNudge(string? runner)
+    {
+        if (runner is null)
+            _waiters.NudgeAll();
+        else
+            _waiters.Nudge(runner);
+    }
+}

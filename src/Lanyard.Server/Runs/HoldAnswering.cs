@@ -1,0 +1,48 @@
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Runners;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// Compares what a runner says it holds with what the database says: keep, abandon or cancel for each, and the leases of those it keeps renewed in
+/// one statement. The first word of a new session is the whole truth about the runner: what it does not name is lost at once.
+/// </summary>
+internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunChanges changes, RunRules rules)
+{
+    public async Task<IReadOnlyList<HoldAnswer>> AnswerAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
+    {
+        if (!runner.Session!.Reconciled)
+            await ReconcileAsync(runner, holds, cancellationToken);
+        if (holds.Count == 0)
+            return [];
+        var now = rules.Now;
+        var named = holds.Select(h => (h.Run, h.Attempt)).Distinct().ToArray();
+        var held = await store.RenewAsync(runner.Runner.Id, runner.Session.Session, named, now, rules.LeaseEnd, cancellationToken);
+        return [.. holds.Select(hold => Answer(hold, held.Find(h => h.Run == hold.Run && h.Attempt == hold.Attempt), now))];
+    }
+
+    private static HoldAnswer Answer(Hold hold, HeldAttempt? held, long now) => held?.State switch
+    {
+        null => new(hold.Run, hold.Attempt, HoldAnswers.Abandon, 0),
+        AttemptStates.Canceling => new(hold.Run, hold.Attempt, HoldAnswers.Cancel, Left(held, now)),
+        _ => new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(held, now)),
+    };
+
+    private static int Left(HeldAttempt held, long now) => (int)Math.Max(0, (held.Deadline - now) / 1000);
+
+    /// <summary>What the runner accepted before and does not hold any more died with its process, or it never heard that its accept was taken.</summary>
+    private async Task ReconcileAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
+    {
+        var session = runner.Session!;
+        foreach (var run in await store.LiveOfAsync(runner.Runner.Id, cancellationToken))
+        {
+            if (run.AttemptState == AttemptStates.Offered || run.AcceptedAt > session.Started || holds.Any(h => h.Run == run.Id && h.Attempt == run.Attempt))
+                continue;
+            await changes.ApplyAsync(
+                run.Id,
+                row => row.Attempt == run.Attempt && row.AttemptState != AttemptStates.Offered ? rules.Lose(row, RunReasons.NotHeld) : row,
+                cancellationToken);
+        }
+        await sessions.ReconciledAsync(runner.Runner.Id, session.Session, cancellationToken);
+    }
+}

@@ -1,0 +1,155 @@
+using System.Data.Common;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>The SQL of runs and their attempts, but for the claims (<see cref="ClaimStore"/>) and what is only read (<see cref="RunQueries"/>).</summary>
+internal sealed class RunStore(Database database)
+{
+    internal static readonly SqlPart Columns = Part(
+        $"""
+        id, workspace, collection, queue, phase, timeout_seconds, state, attempt, attempt_state, accepts, runner, session, deadline, stop_by, offered_at,
+        accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete, cancel_requested_at, created_at, finished_at, version
+        """);
+
+    /// <summary>Puts a new run into its queue.</summary>
+    /// <param name="idempotency">Null, or a text that one run of the collection can have only.</param>
+    /// <returns>False when the collection has a run with that idempotency text.</returns>
+    public async Task<bool> InsertAsync(
+        RunRecord run, string definition, int priority, string document, string? idempotency, string? requestHash, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await database.TransactionAsync(
+                async transaction =>
+                {
+                    await transaction.ExecuteAsync(
+                        $"""
+                        insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
+                            accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
+                            finished_at, idempotency, request_hash, version)
+                        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
+                            {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version})
+                        """);
+                    await transaction.ExecuteAsync($"insert into run_documents (run, document) values ({run.Id}, {document})");
+                },
+                cancellationToken);
+            return true;
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique && idempotency is not null)
+        {
+            return false;
+        }
+    }
+
+    public Task<RunRecord?> FindAsync(string run, CancellationToken cancellationToken = default) =>
+        database.QuerySingleOrNullAsync($"select {Columns} from runs where id = {run}", Read, cancellationToken);
+
+    /// <summary>The definition's snapshot and the context of a run, as JSON.</summary>
+    public Task<string?> FindDocumentAsync(string run, CancellationToken cancellationToken = default) =>
+        database.QuerySingleOrNullAsync($"select document from run_documents where run = {run}", static row => row.GetString(0), cancellationToken);
+
+    /// <summary>
+    /// Writes <paramref name="next"/> if the row is still at the version it was derived from. An attempt that is over while its run goes back into the
+    /// queue is copied to the attempts first, in the same transaction.
+    /// </summary>
+    /// <returns>False when somebody else changed the run: read it and decide again.</returns>
+    public async Task<bool> SaveAsync(RunRecord next, CancellationToken cancellationToken = default)
+    {
+        if (!next.IsWaiting || next.Attempt == 0)
+            return await database.ExecuteAsync(Update(next), cancellationToken) == 1;
+        return await database.TransactionAsync(
+            async transaction =>
+            {
+                if (await transaction.ExecuteAsync(Update(next)) != 1)
+                    return false;
+                await transaction.ExecuteAsync(Archive(AttemptRecord.Of(next)));
+                return true;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>
+    /// Renews the leases of what a session holds, in one statement. Nothing happens to an offer, to an attempt whose lease has ended, or to one that
+    /// is not the session's.
+    /// </summary>
+    /// <returns>Those of <paramref name="holds"/> that are the session's and live.</returns>
+    public async Task<List<HeldAttempt>> RenewAsync(
+        string runner, string session, IReadOnlyList<(string Run, int Attempt)> holds, long now, long leaseEnd, CancellationToken cancellationToken = default)
+    {
+        if (holds.Count == 0)
+            return [];
+        Sql values = $"({holds[0].Run}, {holds[0].Attempt})";
+        for (var i = 1; i < holds.Count; i++)
+            values.AppendFormatted(Part($", ({holds[i].Run}, {holds[i].Attempt})"));
+        return await database.QueryAsync(
+            $"""
+            update runs set deadline = case when attempt_state = 'offered' then deadline else {leaseEnd} end
+            where runner = {runner} and session = {session} and live and deadline > {now} and (id, attempt) in (values {values.Part})
+            returning id, attempt, attempt_state, deadline
+            """,
+            static row => new HeldAttempt(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3)),
+            cancellationToken);
+    }
+
+    /// <summary>Live attempts whose offer, lease or time is over.</summary>
+    public Task<List<RunRecord>> OverdueAsync(long now, int limit, CancellationToken cancellationToken = default) =>
+        database.QueryAsync(
+            $"select {Columns} from runs where live and (deadline <= {now} or (stop_by <> 0 and stop_by <= {now})) limit {limit}", Read, cancellationToken);
+
+    /// <summary>Runs that have waited since before <paramref name="createdBefore"/>.</summary>
+    public Task<List<RunRecord>> WaitingSinceAsync(long createdBefore, int limit, CancellationToken cancellationToken = default) =>
+        database.QueryAsync($"select {Columns} from runs where waiting and created_at <= {createdBefore} limit {limit}", Read, cancellationToken);
+
+    /// <summary>Everything that a runner has: offers and accepted attempts, of whatever session.</summary>
+    public Task<List<RunRecord>> LiveOfAsync(string runner, CancellationToken cancellationToken = default) =>
+        database.QueryAsync($"select {Columns} from runs where runner = {runner} and live", Read, cancellationToken);
+
+    /// <summary>Puts everything that a runner has under its new session, so that every call of an older one is stale from here on.</summary>
+    public Task<int> MoveToSessionAsync(string runner, string session, CancellationToken cancellationToken = default) =>
+        database.ExecuteAsync(
+            $"update runs set session = {session}, version = version + 1 where runner = {runner} and live and session <> {session}", cancellationToken);
+
+    /// <summary>A report on a step; the last one stands, but a step that is over stays over.</summary>
+    public Task<int> PutStepAsync(
+        string run, int attempt, int step, string state, int? exitCode, int? signal, long now, CancellationToken cancellationToken = default)
+    {
+        var ended = state == "running" ? 0 : now;
+        return database.ExecuteAsync(
+            $"""
+            insert into steps (run, attempt, step, state, exit_code, signal, started_at, ended_at)
+            values ({run}, {attempt}, {step}, {state}, {exitCode}, {signal}, {now}, {ended})
+            on conflict (run, attempt, step) do update
+            set state = excluded.state, exit_code = excluded.exit_code, signal = excluded.signal, ended_at = excluded.ended_at
+            where steps.state = 'running'
+            """,
+            cancellationToken);
+    }
+
+    internal static RunRecord Read(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetInt(5), row.GetString(6), row.GetInt(7),
+        row.GetString(8), row.GetInt(9), row.GetStringOrNull(10), row.GetStringOrNull(11), row.GetInt64(12), row.GetInt64(13), row.GetInt64(14),
+        row.GetInt64(15), row.GetInt64(16), row.GetInt64(17), row.GetStringOrNull(18), row.GetStringOrNull(19), row.GetInt64(20), row.GetStringOrNull(21),
+        row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26));
+
+    private static Sql Update(RunRecord next) =>
+        $"""
+        update runs set state = {next.State}, waiting = {next.IsWaiting}, live = {next.IsLive}, attempt_state = {next.AttemptState}, accepts = {next.Accepts},
+            deadline = {next.Deadline}, stop_by = {next.StopBy}, accepted_at = {next.AcceptedAt}, started_at = {next.StartedAt}, ended_at = {next.EndedAt},
+            outcome = {next.Outcome}, reason = {next.Reason}, log_bytes = {next.LogBytes}, log_sha256 = {next.LogSha256}, log_complete = {next.LogComplete},
+            cancel_requested_at = {next.CancelRequestedAt}, finished_at = {next.FinishedAt}, version = {next.Version}
+        where id = {next.Id} and version = {next.Version - 1}
+        """;
+
+    private static Sql Archive(AttemptRecord attempt) =>
+        $"""
+        insert into attempts (run, attempt, state, runner, session, offered_at, accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete)
+        values ({attempt.Run}, {attempt.Attempt}, {attempt.State}, {attempt.Runner}, {attempt.Session}, {attempt.OfferedAt}, {attempt.AcceptedAt},
+            {attempt.StartedAt}, {attempt.EndedAt}, {attempt.Outcome}, {attempt.Reason}, {attempt.LogBytes}, {attempt.LogSha256}, {attempt.LogComplete})
+        """;
+
+    internal static SqlPart Part(Sql sql) => sql.Part;
+}
+
+/// <summary>An attempt that is the caller's, with the end of its offer or lease in Unix milliseconds.</summary>
+internal sealed record HeldAttempt(string Run, int Attempt, string State, long Deadline);

@@ -1,0 +1,90 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// What time does to runs: lapsed offers and leases, attempts that do not stop, runs that nobody takes; and the slow poll behind the wake-ups.
+/// Every replica sweeps; a change is written once, whoever comes first.
+/// </summary>
+internal sealed class RunSweeper(
+    RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
+{
+    private const int Batch = 500;
+    private static readonly TimeSpan QueueCheck = TimeSpan.FromMinutes(1);
+
+    /// <summary>One look at everything that is overdue.</summary>
+    public async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        List<RunRecord> overdue;
+        do
+        {
+            overdue = await store.OverdueAsync(rules.Now, Batch, cancellationToken);
+            foreach (var run in overdue)
+                await ExpireAsync(run, cancellationToken);
+        }
+        while (overdue.Count == Batch);
+    }
+
+    /// <summary>Ends runs that have waited for too long.</summary>
+    public async Task SweepQueuesAsync(CancellationToken cancellationToken)
+    {
+        var before = rules.Now - (long)rules.Options.QueueLife.TotalMilliseconds;
+        List<RunRecord> waiting;
+        do
+        {
+            waiting = await store.WaitingSinceAsync(before, Batch, cancellationToken);
+            foreach (var run in waiting)
+                await ExpireAsync(run, cancellationToken);
+        }
+        while (waiting.Count == Batch);
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        RepeatAsync("sweep", rules.Options.Sweep, SweepAsync, stoppingToken),
+        RepeatAsync("queue sweep", QueueCheck, SweepQueuesAsync, stoppingToken),
+        RepeatAsync("slow poll", rules.Options.SlowPoll, dispatch.LookAsync, stoppingToken));
+
+    private async Task ExpireAsync(RunRecord run, CancellationToken cancellationToken)
+    {
+        var outcome = await changes.ApplyAsync(run.Id, row => rules.Expire(row), cancellationToken);
+        if (outcome.IsRefused || outcome.Value.IsNone)
+            return;
+        var after = outcome.Value.After;
+        logger.Expired(after.Id, after.Attempt, after.AttemptState, after.State, after.Reason);
+    }
+
+    /// <summary>An outage of the database ends one round, not the sweeping.</summary>
+    private async Task RepeatAsync(string name, TimeSpan every, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(every, time);
+        do
+        {
+            try
+            {
+                await work(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                logger.RoundFailed(e, name);
+            }
+        }
+        while (await NextAsync(timer, stoppingToken));
+    }
+
+    private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+}

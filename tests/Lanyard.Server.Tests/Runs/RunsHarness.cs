@@ -1,0 +1,120 @@
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Runners;
+using Lanyard.Server.Runs;
+using Lanyard.Server.Storage;
+using Lanyard.Server.Tests.Storage;
+using Lanyard.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lanyard.Server.Tests.Runs;
+
+/// <summary>The rooms Runners and Runs on a real database, without HTTP: what a replica of the server is made of.</summary>
+internal sealed class RunsHarness : IAsyncDisposable
+{
+    private int _names;
+
+    private RunsHarness(Database database, TimeProvider time, RunsOptions options)
+    {
+        (Database, Time) = (database, time);
+        Rules = new(options, time);
+        Store = new(database);
+        Claims = new(database);
+        Queries = new(database);
+        Runners = new(database);
+        Sessions = new(database);
+        Liveness = new(Store, Rules, database, time);
+        Dispatch = new(Claims, Rules, database, time);
+        Changes = new(Store, Liveness, Dispatch);
+        Sweeper = new(Store, Changes, Rules, Dispatch, time, NullLogger<RunSweeper>.Instance);
+        Holds = new(Store, Sessions, Changes, Rules);
+    }
+
+    public Database Database { get; }
+
+    public TimeProvider Time { get; }
+
+    public RunRules Rules { get; }
+
+    public RunStore Store { get; }
+
+    public ClaimStore Claims { get; }
+
+    public RunQueries Queries { get; }
+
+    public RunnerStore Runners { get; }
+
+    public SessionStore Sessions { get; }
+
+    public AttemptLiveness Liveness { get; }
+
+    public Dispatch Dispatch { get; }
+
+    public RunChanges Changes { get; }
+
+    public RunSweeper Sweeper { get; }
+
+    public HoldAnswering Holds { get; }
+
+    public static RunsHarness On(Database database, TimeProvider time, RunsOptions? options = null) => new(database, time, options ?? new RunsOptions());
+
+    public async Task<RunRecord> CreateRunAsync(string collection = "col_1", int priority = 0, string phase = "run", string? runner = null, string[]? labels = null)
+    {
+        var run = Samples.Queued(Time, Lanyard.Server.Http.Ids.New("run", Time), collection) with
+        {
+            Phase = phase,
+            Queue = QueueKey.Format(collection, runner, labels ?? []),
+        };
+        if (!await Store.InsertAsync(run, "def_1", priority, "{}", null, null))
+            throw new InvalidOperationException("not inserted");
+        Dispatch.Queued(run.Queue);
+        return run;
+    }
+
+    /// <summary>A runner with a session, as the run protocol sees it.</summary>
+    public async Task<ActiveRunner> RunnerAsync(string id, params string[] collections) =>
+        await SessionAsync(await CreateRunnerAsync(id, collections), "first");
+
+    public async Task<ActiveRunner> CreateRunnerAsync(string id, params string[] collections)
+    {
+        var connected = collections.Select(c => new ConnectedCollection(c, "ws_1", "demo/" + c, 1)).ToArray();
+        var record = new RunnerRecord(id, "ws_1", id.Replace('_', '-'), "{}", "clu_1", id, null, null, false, 1, 0, 0);
+        if (!await Runners.PutAsync(record, connected, 0, default))
+            throw new InvalidOperationException("not put");
+        return new(record, connected, null, new HashSet<string>());
+    }
+
+    /// <summary>A new session; with the same nonce the same one.</summary>
+    public async Task<ActiveRunner> SessionAsync(ActiveRunner runner, string nonce, bool sandboxed = true, string[]? labels = null)
+    {
+        var wanted = new RunnerSession(
+            runner.Runner.Id, $"ses_{Interlocked.Increment(ref _names)}", nonce, "1", 4, labels ?? [], ["process"], sandboxed, Rules.Now, Rules.Now, false);
+        var session = await Sessions.OpenAsync(wanted, default);
+        await Store.MoveToSessionAsync(runner.Runner.Id, session.Session);
+        return runner with { Session = session, Labels = (labels ?? []).ToHashSet() };
+    }
+
+    public async Task<OfferedRun?> OfferAsync(ActiveRunner runner) => (await Dispatch.PollAsync(runner, 1, TimeSpan.Zero, default)).SingleOrDefault();
+
+    public Task<Lanyard.Identity.Outcome<RunChange>> AcceptAsync(ActiveRunner runner, OfferedRun offer) =>
+        Changes.ApplyAsync(offer.Run, row => Rules.Accept(row, Call(runner, offer.Attempt)), default);
+
+    public Task<Lanyard.Identity.Outcome<RunChange>> StartAsync(ActiveRunner runner, OfferedRun offer) =>
+        Changes.ApplyAsync(offer.Run, row => Rules.Start(row, Call(runner, offer.Attempt)), default);
+
+    public Task<Lanyard.Identity.Outcome<RunChange>> EndAsync(ActiveRunner runner, OfferedRun offer, string outcome = RunStates.Succeeded) =>
+        Changes.ApplyAsync(offer.Run, row => Rules.End(row, Call(runner, offer.Attempt), new(outcome, null, 0, null, true)), default);
+
+    public Task<Lanyard.Identity.Outcome<RunChange>> CancelAsync(string run) => Changes.ApplyAsync(run, row => Rules.Cancel(row), default);
+
+    public async Task<RunRecord> GetAsync(string run) => await Store.FindAsync(run) ?? throw new InvalidOperationException("gone");
+
+    public static AttemptCall Call(ActiveRunner runner, int attempt) => new(runner.Runner.Id, runner.Session!.Session, attempt);
+
+    public ValueTask DisposeAsync()
+    {
+        Liveness.Dispose();
+        Dispatch.Dispose();
+        Sweeper.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
