@@ -1,0 +1,76 @@
+using System.CommandLine;
+using Lanyard.Cli.Audit;
+using Lanyard.Cli.Clusters;
+using Lanyard.Cli.Explain;
+using Lanyard.Cli.Issuers;
+using Lanyard.Cli.Resources;
+using Lanyard.Cli.Runners;
+using Lanyard.Cli.Runs;
+
+namespace Lanyard.Cli;
+
+/// <summary>
+/// The admin commands of <c>lanyard</c>, one file a command. Results go to standard output, diagnosis to standard error, and the exit code
+/// says which kind of end it was (<see cref="ExitCode"/>). Nothing here has a door of its own: all is HTTP to <c>/v1</c>.
+/// </summary>
+public static class CliProgram
+{
+    public static Task<int> RunAsync(string[] args) => RunAsync(args, CliConsole.System(), CancellationToken.None);
+
+    internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
+    {
+        var parsed = Build(new CliContext(console)).Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors)
+            {
+                console.Error.WriteLine(error.Message);
+            }
+
+            console.Error.WriteLine("See --help.");
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            var how = new InvocationConfiguration { Output = console.Out, Error = console.Error, EnableDefaultExceptionHandler = false };
+            return await parsed.InvokeAsync(how, cancellationToken);
+        }
+        catch (CommandStopped stopped)
+        {
+            console.Error.WriteLine(stopped.Message);
+            return stopped.ExitCode;
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (IOException exception)
+        {
+            console.Error.WriteLine($"the connection broke: {exception.Message}");
+            return ExitCode.Unreachable;
+        }
+    }
+
+    private static RootCommand Build(CliContext context)
+    {
+        var root = new RootCommand(
+            "Lanyard: identities for the machines that build and deploy software.\n\n"
+            + "Exit codes: 0 done · 1 the answer is no · 2 not understood · 3 refused by the server · 4 unreachable or failing · 5 not authenticated.");
+        context.Options.AddTo(root);
+        root.Subcommands.Add(ApplyCommand.Create(context));
+        root.Subcommands.Add(DiffCommand.Create(context));
+        root.Subcommands.Add(GetCommand.Create(context));
+        root.Subcommands.Add(DeleteCommand.Create(context));
+        root.Subcommands.Add(RunCommand.Create(context));
+        root.Subcommands.Add(RunsCommand.Create(context));
+        root.Subcommands.Add(LogsCommand.Create(context));
+        root.Subcommands.Add(CancelCommand.Create(context));
+        root.Subcommands.Add(RunnerCommand.Create(context));
+        root.Subcommands.Add(ClusterCommand.Create(context));
+        root.Subcommands.Add(IssuerCommand.Create(context));
+        root.Subcommands.Add(AuditCommand.Create(context));
+        root.Subcommands.Add(ExplainCommand.Create(context));
+        return root;
+    }
+}

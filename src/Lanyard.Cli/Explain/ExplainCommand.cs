@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+
+namespace Lanyard.Cli.Explain;
+
+/// <summary>
+/// <c>lanyard explain - | --file F | EVENT_ID</c>: every step of the chain for a token or for a decision of the past, and the step that
+/// refused. A token is never an argument: a command line is readable by everybody on the host and kept by shells.
+/// </summary>
+internal static class ExplainCommand
+{
+    private const int MaxTokenCharacters = 16 * 1024;
+
+    public static Command Create(CliContext context)
+    {
+        var what = new Argument<string?>("what") { Description = "- for a token on standard input, or the id of an audit event", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Option<string?>("--file") { Description = "a file with the token" };
+        var audience = new Option<string?>("--audience") { Description = "judge an exchange for this audience" };
+        var command = new Command("explain", "Show how a token is judged, step by step.") { what, file, audience };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var token = await ReadTokenAsync(arguments.GetValue(what), arguments.GetValue(file), context.Console, cancellationToken);
+            using var api = context.Connect(arguments);
+            JsonNode explanation;
+            if (token is null)
+            {
+                return await ExplainEventAsync(context, arguments, api, arguments.GetValue(what)!, cancellationToken);
+            }
+            else
+            {
+                var body = new JsonObject { ["token"] = token };
+                if (arguments.GetValue(audience) is { } wanted)
+                {
+                    body["audience"] = wanted;
+                }
+
+                explanation = await api.PostAsync("/v1/explain", body, cancellationToken);
+            }
+
+            context.Print(arguments, explanation, writer => Write(writer, explanation));
+            return Steps(explanation).Any(step => !Passed(step)) ? ExitCode.No : ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>A decision of the past: the audit event has the steps that were kept with it.</summary>
+    private static async Task<int> ExplainEventAsync(CliContext context, ParseResult arguments, ApiClient api, string id, CancellationToken cancellationToken)
+    {
+        var line = await api.GetAsync($"/v1/audit/{Uri.EscapeDataString(id)}", cancellationToken);
+        var happened = line["event"] as JsonObject ?? [];
+        context.Print(arguments, happened, writer =>
+        {
+            writer.WriteLine($"{HttpCall.Text(happened["at"])} {HttpCall.Text(happened["action"])} {HttpCall.Text(happened["target"])}");
+            foreach (var text in ((string[])["trace", "evidence"]).SelectMany(name => happened[name] as JsonArray ?? []).Select(HttpCall.Text))
+            {
+                writer.WriteLine($"  {Printing.Plain(text ?? "")}");
+            }
+
+            var why = string.Join(' ', ((string[])["decision", "stage", "reason", "detail"]).Select(name => HttpCall.Text(happened[name])).OfType<string>());
+            writer.WriteLine(Printing.Plain(why));
+        });
+        return HttpCall.Text(happened["decision"]) == "refused" ? ExitCode.No : ExitCode.Done;
+    }
+
+    private static async Task<string?> ReadTokenAsync(string? what, string? file, CliConsole console, CancellationToken cancellationToken)
+    {
+        if (file is null == what is null)
+        {
+            throw new CommandStopped(ExitCode.Usage, "explain what? One of: - (a token on standard input), --file FILE, or the id of an audit event.");
+        }
+
+        if (what is not null && what != "-")
+        {
+            return LooksLikeToken(what)
+                ? throw new CommandStopped(
+                    ExitCode.Usage,
+                    "That looks like a token, and a command line is no place for one: others on this host can read it and the shell keeps it. Use: lanyard explain - < FILE")
+                : null;
+        }
+
+        string text;
+        try
+        {
+            text = file is null ? await console.In.ReadToEndAsync(cancellationToken) : await File.ReadAllTextAsync(file, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandStopped(ExitCode.Usage, $"{file}: {exception.Message}");
+        }
+
+        // Only the line's end is taken off: a token with a blank inside is to be explained as it is.
+        text = text.TrimEnd('\r', '\n');
+        return text.Length is > 0 and <= 4 * MaxTokenCharacters ? text : throw new CommandStopped(ExitCode.Usage, "there is no token in it, or far too much.");
+    }
+
+    /// <summary>Any compact JWS, whole or cut: two dots, or the beginning that every JOSE header has.</summary>
+    internal static bool LooksLikeToken(string text) =>
+        text.Count(character => character == '.') >= 2 || text.StartsWith("eyJ", StringComparison.Ordinal) || text.Length > 128;
+
+    private static IEnumerable<JsonObject> Steps(JsonNode explanation) => (explanation["steps"] as JsonArray ?? []).OfType<JsonObject>();
+
+    private static bool Passed(JsonObject step) => step["passed"] is JsonValue value && value.TryGetValue<bool>(out var passed) && passed;
+
+    private static void Write(TextWriter writer, JsonNode explanation)
+    {
+        foreach (var step in Steps(explanation))
+        {
+            var text = HttpCall.Text(step["text"]) ?? "";
+            writer.WriteLine($"{(Passed(step) ? "ok " : "NO ")} {HttpCall.Text(step["stage"]),-12} {Printing.Plain(text)}");
+        }
+
+        if (HttpCall.Text(explanation["principal"]) is { } principal)
+        {
+            writer.WriteLine($"principal: {Printing.Plain(principal)}");
+        }
+    }
+}

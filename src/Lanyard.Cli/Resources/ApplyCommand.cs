@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+
+namespace Lanyard.Cli.Resources;
+
+/// <summary>
+/// <c>lanyard apply -f FILE</c>: makes the server's resources what the documents say. A document that already holds is not written, and one
+/// that somebody else changed meanwhile is refused by its ETag, not overwritten.
+/// </summary>
+internal static class ApplyCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var files = ResourceFile.Option();
+        var command = new Command("apply", "Create or replace the resources of a file.") { files };
+        command.SetAction((arguments, cancellationToken) => RunAsync(context, arguments, arguments.GetValue(files)!, cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(CliContext context, ParseResult arguments, string[] files, CancellationToken cancellationToken)
+    {
+        var documents = await ResourceFile.ReadAsync(files, context.Console, cancellationToken);
+        using var api = context.Connect(arguments);
+        var done = new JsonArray();
+        try
+        {
+            foreach (var (file, document) in documents)
+            {
+                var verb = await ApplyAsync(api, file, document, cancellationToken);
+                context.Say($"{document.Title}: {verb}");
+                done.Add(new JsonObject { ["kind"] = document.Kind.Name, ["path"] = document.Path, ["result"] = verb });
+            }
+        }
+        finally
+        {
+            if (context.Format(arguments) != OutputFormat.Table)
+            {
+                context.Print(arguments, done, _ => { });
+            }
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static async Task<string> ApplyAsync(ApiClient api, string file, ResourceDocument document, CancellationToken cancellationToken)
+    {
+        var present = await api.SendAsync(HttpMethod.Get, document.Path, cancellationToken: cancellationToken);
+        if (present.Status != HttpStatusCode.NotFound && !present.IsSuccess)
+        {
+            throw ApiClient.Stopped(present, document.Title);
+        }
+
+        if (present.IsSuccess && ResourceDiff.Of(present.Json!["spec"] as JsonObject ?? [], document.Spec).Count == 0)
+        {
+            return "unchanged";
+        }
+
+        if (document.Kind.Name == "Cluster")
+        {
+            throw new CommandStopped(
+                ExitCode.Refused,
+                $"{document.Title}: a cluster is registered and changed by a trial with a fresh token of it: lanyard cluster register --workspace {document.Workspace} --slug {document.Slug}");
+        }
+
+        var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
+        var body = new JsonObject { ["spec"] = document.Spec.DeepClone() };
+        var answer = await api.SendAsync(HttpMethod.Put, document.Path, body, etag, onlyIfNew: !present.IsSuccess, cancellationToken);
+        return answer.IsSuccess ? present.IsSuccess ? "changed" : "created" : throw ResourceFile.Refused(file, document, answer);
+    }
+}

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+using Lanyard.Cli.Resources;
+
+namespace Lanyard.Cli.Runners;
+
+/// <summary><c>lanyard runner requests</c> and <c>lanyard runner approve FINGERPRINT</c>: letting hosts with a key of their own in.</summary>
+internal static class RunnerCommand
+{
+    private static readonly string[] Columns = ["fingerprint", "name", "hostname", "state", "expiresAt"];
+
+    public static Command Create(CliContext context) => new("runner", "Requests of hosts that want to be runners.")
+    {
+        Requests(context),
+        Approve(context),
+    };
+
+    private static Command Requests(CliContext context)
+    {
+        var command = new Command("requests", "List the hosts that wait for approval.");
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            using var api = context.Connect(arguments);
+            var requests = await api.ListAsync("/v1/runner-requests", cancellationToken);
+            context.Print(arguments, new JsonArray([.. requests.Select(request => request.DeepClone())]), writer => Printing.Table(
+                writer,
+                ["FINGERPRINT", "NAME", "HOST", "STATE", "EXPIRES"],
+                requests.Select(request => Columns.Select(name => HttpCall.Text(request[name])).ToArray())));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Approve(CliContext context)
+    {
+        var fingerprint = new Argument<string>("fingerprint") { Description = "as the host printed it" };
+        var name = new Option<string?>("--name") { Description = "slug of the runner; default: what the host asked for" };
+        var collections = new Option<string[]>("--collection") { Description = "workspace/collection that it serves; may be repeated", Required = true };
+        var labels = new Option<string[]>("--label") { Description = "a label; may be repeated" };
+        var command = new Command("approve", "Make a waiting host a runner.") { fingerprint, name, collections, labels };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var body = new JsonObject { ["collections"] = new JsonArray([.. arguments.GetValue(collections)!.Select(Collection)]) };
+            if (ScopeOptions.Checked("runner", arguments.GetValue(name)) is { } slug)
+            {
+                body["name"] = slug;
+            }
+
+            if (arguments.GetValue(labels) is { Length: > 0 } given)
+            {
+                body["labels"] = new JsonArray([.. given.Select(label => JsonValue.Create(label))]);
+            }
+
+            using var api = context.Connect(arguments);
+            var runner = await api.PostAsync($"/v1/runner-requests/{Thumbprint(arguments.GetValue(fingerprint)!)}/approve", body, cancellationToken);
+            context.Print(arguments, runner, writer => writer.WriteLine($"{HttpCall.Text(runner["slug"])} {HttpCall.Text(runner["id"])}".Trim()));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static JsonNode Collection(string given)
+    {
+        var parts = given.Split('/');
+        return parts.Length == 2 && parts.All(Slug.IsValid)
+            ? JsonValue.Create(given)
+            : throw new CommandStopped(ExitCode.Usage, $"--collection {Printing.Plain(given)}: workspace/collection is wanted.");
+    }
+
+    /// <summary>An RFC 7638 SHA-256 thumbprint in base64url, which is what goes into the path.</summary>
+    private static string Thumbprint(string given) =>
+        given.Length == 43 && given.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_')
+            ? given
+            : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(given)} is no fingerprint: 43 characters of base64url, as the host printed it.");
+}

@@ -1,0 +1,32 @@
+using System.Text;
+
+namespace Lanyard.Cli.Runs;
+
+/// <summary>Writes a log's bytes as text and knows how many it has taken; a character cut by a chunk's end is kept for the next chunk.</summary>
+internal sealed class LogCopy(TextWriter writer)
+{
+    private readonly Decoder _decoder = new UTF8Encoding(false, throwOnInvalidBytes: false).GetDecoder();
+    private readonly byte[] _bytes = new byte[32 * 1024];
+    private readonly char[] _characters = new char[32 * 1024 + 4];
+
+    /// <summary>Where the next byte stands in the log.</summary>
+    public long Offset { get; private set; }
+
+    public async Task FromAsync(Stream body, CancellationToken cancellationToken)
+    {
+        while (await body.ReadAsync(_bytes, cancellationToken) is > 0 and var read)
+        {
+            Offset += read;
+            var count = _decoder.GetChars(_bytes.AsSpan(0, read), _characters, flush: false);
+            await writer.WriteAsync(_characters.AsMemory(0, count), cancellationToken);
+            await writer.FlushAsync(cancellationToken);
+        }
+    }
+
+    public void Flush()
+    {
+        var count = _decoder.GetChars([], _characters, flush: true);
+        writer.Write(_characters.AsSpan(0, count));
+        writer.Flush();
+    }
+}

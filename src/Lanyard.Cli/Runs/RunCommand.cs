@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+using Lanyard.Cli.Resources;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runs;
+
+/// <summary><c>lanyard run DEFINITION</c>: creates a run; <c>--follow</c> shows its log and ends as the run ended.</summary>
+internal static class RunCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var definition = new Argument<string>("definition") { Description = "slug of the definition" };
+        var variables = new Option<string[]>("--variable", "-v") { Description = "NAME=VALUE, an input of the run; may be repeated" };
+        var phase = new Option<string?>("--phase") { Description = "such as plan or apply" };
+        var runner = new Option<string?>("--runner") { Description = "only this runner may take it" };
+        var follow = new Option<bool>("--follow") { Description = "show the log until the run ends; exit code 1 unless it succeeded" };
+        var key = new Option<string?>("--idempotency-key") { Description = "repeating the command with the same key creates nothing new" };
+        var scope = new ScopeOptions();
+        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, runner, follow, key };
+        scope.AddTo(command);
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var runs = scope.RunsPath(arguments, context.Console);
+            var body = new JsonObject { ["definition"] = ScopeOptions.Checked("definition", arguments.GetValue(definition)) };
+            SetIfPresent(body, "phase", arguments.GetValue(phase));
+            SetIfPresent(body, "runner", arguments.GetValue(runner));
+            if (arguments.GetValue(variables) is { Length: > 0 } given)
+            {
+                body["variables"] = Variables(given);
+            }
+
+            using var api = context.Connect(arguments);
+            var run = await CreateAsync(api, runs, body, arguments.GetValue(key), cancellationToken);
+            var id = HttpCall.Text(run["id"]) ?? throw new CommandStopped(ExitCode.Unreachable, "the server's answer names no run.");
+            if (!arguments.GetValue(follow))
+            {
+                context.Print(arguments, run, writer => writer.WriteLine(id));
+                return ExitCode.Done;
+            }
+
+            context.Say(id);
+            await LogsCommand.CopyAsync(api, $"{runs}/{id}", follow: true, context.Console, cancellationToken);
+            return await RunEnd.ReportAsync(api, $"{runs}/{id}", context, cancellationToken);
+        });
+        return command;
+    }
+
+    private static async Task<JsonNode> CreateAsync(ApiClient api, string runs, JsonObject body, string? key, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, api.Server + runs);
+        request.Content = new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
+        if (key is not null)
+        {
+            request.Headers.Add("Idempotency-Key", key);
+        }
+
+        using var response = await api.SendAsync(request, cancellationToken);
+        var answer = new ApiAnswer(response.StatusCode, await HttpCall.ReadTextAsync(response, cancellationToken), null);
+        return ApiClient.Expect(answer, "run");
+    }
+
+    private static JsonObject Variables(string[] given)
+    {
+        var variables = new JsonObject();
+        foreach (var pair in given)
+        {
+            var cut = pair.IndexOf('=', StringComparison.Ordinal);
+            if (cut < 1)
+            {
+                throw new CommandStopped(ExitCode.Usage, $"--variable {Printing.Plain(pair)}: NAME=VALUE is wanted.");
+            }
+
+            if (!variables.TryAdd(pair[..cut], JsonValue.Create(pair[(cut + 1)..])))
+            {
+                throw new CommandStopped(ExitCode.Usage, $"--variable {Printing.Plain(pair[..cut])} is given twice.");
+            }
+        }
+
+        return variables;
+    }
+
+    private static void SetIfPresent(JsonObject body, string name, string? value)
+    {
+        if (value is not null)
+        {
+            body[name] = value;
+        }
+    }
+}
+
+/// <summary>How a run ended, on standard error and as an exit code.</summary>
+internal static class RunEnd
+{
+    public static async Task<int> ReportAsync(ApiClient api, string path, CliContext context, CancellationToken cancellationToken)
+    {
+        var run = await api.GetAsync(path, cancellationToken);
+        var state = RunView.State(run) ?? "unknown";
+        context.Say($"{HttpCall.Text(run["id"])} {state}");
+        return state == RunStates.Succeeded ? ExitCode.Done : ExitCode.No;
+    }
+}

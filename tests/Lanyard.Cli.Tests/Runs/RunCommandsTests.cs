@@ -1,0 +1,96 @@
+using System.Text;
+using Lanyard.Testing;
+using Microsoft.AspNetCore.Http;
+using Xunit;
+
+namespace Lanyard.Cli.Tests.Runs;
+
+[Line("2.9")]
+public sealed class RunCommandsTests : IAsyncLifetime
+{
+    private const string Run = "/v1/workspaces/acme/collections/infra/runs/run_01k";
+    private readonly CliRun _cli = new();
+    private readonly byte[] _log = Encoding.UTF8.GetBytes("plan: ü\napply: 🙂 done\n");
+    private FakeApi _api = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _api = await FakeApi.StartAsync();
+        _cli.Environment["LANYARD_SERVER"] = _api.Url;
+        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
+        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
+        _cli.Environment["LANYARD_COLLECTION"] = "infra";
+        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _api.DisposeAsync();
+        _cli.Dispose();
+    }
+
+    [Theory]
+    [InlineData("succeeded", 0)]
+    [InlineData("failed", 1)]
+    public async Task A_followed_log_comes_whole_in_pieces_of_three_bytes_with_cuts_and_ends_as_the_run_ended(string end, int exit)
+    {
+        var requests = 0;
+        _api.OnRequest = async http =>
+        {
+            if (http.Request.Path == Run)
+            {
+                await http.Response.WriteAsync($$"""{"id":"run_01k","state":"{{(requests < 10 ? "running" : end)}}"}""");
+                return true;
+            }
+
+            Assert.Equal(Run + "/logs", http.Request.Path);
+            var offset = int.Parse(http.Request.Query["offset"].ToString(), System.Globalization.CultureInfo.InvariantCulture);
+            var piece = _log.AsMemory(Math.Min(offset, _log.Length), Math.Min(3, _log.Length - Math.Min(offset, _log.Length)));
+            if (++requests % 4 == 0)
+            {
+                http.Response.ContentLength = 3;
+                await http.Response.Body.WriteAsync(piece[..Math.Min(1, piece.Length)]);
+                await http.Response.Body.FlushAsync();
+                http.Abort();
+                return true;
+            }
+
+            await http.Response.Body.WriteAsync(piece);
+            return true;
+        };
+
+        Assert.Equal(exit, await _cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal(Encoding.UTF8.GetString(_log), _cli.Out.ToString());
+        Assert.Equal($"run_01k {end}\n", _cli.Error.ToString());
+    }
+
+    [Fact]
+    public async Task A_run_is_created_with_its_variables_and_named_on_standard_output()
+    {
+        string? body = null;
+        _api.OnRequest = async http =>
+        {
+            body = await new StreamReader(http.Request.Body).ReadToEndAsync();
+            Assert.Equal("once", http.Request.Headers["Idempotency-Key"]);
+            http.Response.StatusCode = 201;
+            await http.Response.WriteAsync("""{"id":"run_01k","state":"queued"}""");
+            return true;
+        };
+
+        Assert.Equal(0, await _cli.RunAsync("run", "plan", "-v", "A=1=2", "-v", "B=", "--idempotency-key", "once"));
+        Assert.Equal("""{"definition":"plan","variables":{"A":"1=2","B":""}}""", body);
+        Assert.Equal("run_01k\n", _cli.Out.ToString());
+    }
+
+    [Theory]
+    [InlineData("run", "plan", "-v", "novalue")]
+    [InlineData("run", "plan", "-v", "A=1", "-v", "A=2")]
+    [InlineData("run", "../plan")]
+    [InlineData("cancel", "run_/../x")]
+    [InlineData("logs", "col_01k")]
+    public async Task What_cannot_be_meant_is_not_sent(params string[] args)
+    {
+        Assert.Equal(2, await _cli.RunAsync(args));
+        Assert.DoesNotContain(_api.Requests, request => request.Contains("/v1", StringComparison.Ordinal));
+    }
+}
