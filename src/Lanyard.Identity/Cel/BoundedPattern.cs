@@ -9,14 +9,20 @@ namespace Lanyard.Identity.Cel;
 /// </summary>
 internal sealed class BoundedPattern
 {
-    private readonly Regex _regex;
-    private readonly int _length;
+    private const int ManyItems = 64;
 
-    private BoundedPattern(Regex regex, int length)
+    private readonly Regex _regex;
+    private readonly int _weight;
+
+    private BoundedPattern(Regex regex, int size)
     {
         _regex = regex;
-        _length = length;
+        _weight = size <= ManyItems ? 1 + (size / 4) : size;
+        IsLarge = size > ManyItems;
     }
+
+    /// <summary>The engine's automaton may take megabytes: not to be kept with a program.</summary>
+    public bool IsLarge { get; }
 
     public static bool TryCreate(
         string pattern,
@@ -26,14 +32,14 @@ internal sealed class BoundedPattern
     {
         compiled = null;
         problem = pattern.Length > maxLength ? $"the pattern is longer than {maxLength} characters" : null;
-        if (problem is not null || !PatternReader.TryTranslate(pattern, out var translated, out problem))
+        if (problem is not null || !PatternReader.TryTranslate(pattern, out var translated, out var size, out problem))
         {
             return false;
         }
 
         try
         {
-            compiled = new BoundedPattern(new Regex(translated, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant), pattern.Length);
+            compiled = new BoundedPattern(new Regex(translated, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant), size);
             return true;
         }
         catch (Exception refused) when (refused is ArgumentException or NotSupportedException)
@@ -43,8 +49,8 @@ internal sealed class BoundedPattern
         }
     }
 
-    /// <summary>As Kubernetes counts: a tenth of the text times a quarter of the pattern.</summary>
-    public long CostOf(int textLength) => 1 + ((1 + (textLength / 10)) * (1L + (_length / 4)));
+    /// <summary>Like Kubernetes a tenth of the text times a quarter of the pattern, its counts written out; large patterns cost fourfold.</summary>
+    public long CostOf(int textLength) => 1 + ((1 + (textLength / 10)) * (long)_weight);
 
     public bool IsMatch(string text) => _regex.IsMatch(text);
 

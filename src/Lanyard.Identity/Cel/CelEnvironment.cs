@@ -12,6 +12,7 @@ public sealed class CelEnvironment
     private readonly Dictionary<(string Name, bool Receiver, int Count), CelOverload[]> _functions;
     private readonly HashSet<string> _names;
     private readonly Dictionary<string, CelType> _types;
+    private readonly CelValue[] _noValues;
 
     public CelEnvironment(IEnumerable<KeyValuePair<string, CelType>> variables, params IEnumerable<CelLibrary> libraries)
     {
@@ -20,6 +21,7 @@ public sealed class CelEnvironment
             _variables.Add(name, (_variables.Count, type));
         }
 
+        _noValues = [.. _variables.OrderBy(v => v.Value.Slot).Select(v => CelValue.Error($"no such attribute: {v.Key} has no value here"))];
         CelLibrary[] all = [StandardLibrary.Core, StandardLibrary.Conversions, StandardLibrary.Times, .. libraries];
         var overloads = all.SelectMany(l => l.Overloads).ToArray();
         _functions = overloads.GroupBy(o => (o.Name, o.IsReceiver, o.Parameters.Count)).ToDictionary(g => g.Key, g => g.ToArray());
@@ -41,8 +43,6 @@ public sealed class CelEnvironment
 
     internal int VariableCount => _variables.Count;
 
-    internal IEnumerable<string> VariableNames => _variables.OrderBy(v => v.Value.Slot).Select(v => v.Key);
-
     /// <summary>Parses, checks and compiles. Every mistake that can be told apart is listed, with line and column.</summary>
     public CelCompilation Compile(string expression) => Compiler.Compile(expression, this);
 
@@ -50,6 +50,9 @@ public sealed class CelEnvironment
     /// <exception cref="ArgumentException">The environment has no such variable.</exception>
     internal int SlotOf(string name) =>
         _variables.TryGetValue(name, out var variable) ? variable.Slot : throw new ArgumentException($"no variable '{name}' is declared", nameof(name));
+
+    /// <summary>For each variable the error that stands for it until it has a value.</summary>
+    internal CelValue[] NoValues() => (CelValue[])_noValues.Clone();
 
     internal bool TryFindVariable(string name, out int slot, out CelType type)
     {
@@ -85,7 +88,7 @@ public sealed class CelActivation
     public CelActivation(CelEnvironment environment)
     {
         _environment = environment;
-        Values = [.. environment.VariableNames.Select(n => CelValue.Error($"no such attribute: {n} has no value here"))];
+        Values = environment.NoValues();
     }
 
     internal CelValue[] Values { get; }

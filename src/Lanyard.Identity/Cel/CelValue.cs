@@ -141,43 +141,13 @@ public readonly struct CelValue
 
     internal static CelValue Error(string text) => new(CelKind.Error, text);
 
-    /// <summary>Reads JSON where it lies: members and elements become values when they are asked for. The document must outlive the value.</summary>
-    public static CelValue FromJson(JsonElement element) => element.ValueKind switch
-    {
-        JsonValueKind.Object => Of(new JsonMap(element)),
-        JsonValueKind.Array => JsonList.Read(element),
-        JsonValueKind.String => FromJsonString(element),
-        JsonValueKind.Number => FromJsonNumber(element),
-        JsonValueKind.True => True,
-        JsonValueKind.False => False,
-        JsonValueKind.Null => Null,
-        _ => Error("undefined JSON value"),
-    };
+    /// <summary>Reads JSON where it lies: members become values when they are asked for. The document must outlive the value.</summary>
+    public static CelValue FromJson(JsonElement element) => CelJson.Read(element);
+
+    /// <summary>Reads UTF-8 JSON where it lies, such as the claims of a token; the bytes must stay as they are. Text that is no JSON is an error value.</summary>
+    public static CelValue FromJson(ReadOnlyMemory<byte> utf8) => CelJson.Read(utf8);
 
     public override string ToString() => CelText.Describe(this);
-
-    // A claim may hold escapes that are no Unicode text (a lone surrogate): an error value, since a comparison must not see a replacement.
-    private static CelValue FromJsonString(JsonElement element)
-    {
-        try
-        {
-            return Of(element.GetString()!);
-        }
-        catch (InvalidOperationException)
-        {
-            return Error("the string is not valid Unicode");
-        }
-    }
-
-    private static CelValue FromJsonNumber(JsonElement element)
-    {
-        if (element.TryGetInt64(out var integer))
-        {
-            return Of(integer);
-        }
-
-        return element.TryGetUInt64(out var unsigned) ? Of(unsigned) : Of(element.GetDouble());
-    }
 
     private InvalidOperationException Wrong(CelKind wanted) => new($"a {Kind} is no {wanted}");
 }

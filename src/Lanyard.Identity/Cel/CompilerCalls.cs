@@ -202,9 +202,12 @@ internal sealed partial class Compiler
     {
         if (call.Function == "matches" && arguments[1].Node is ConstantNode { Value.Kind: CelKind.String } pattern)
         {
-            return BoundedPattern.TryCreate(pattern.Value.AsString, _environment.Limits.MaxPatternLength, out var compiled, out var problem)
-                ? Typed(new MatchNode(arguments[0].Node, compiled), CelType.Bool)
-                : Fail(call, problem);
+            if (!BoundedPattern.TryCreate(pattern.Value.AsString, _environment.Limits.MaxPatternLength, out var compiled, out var problem))
+            {
+                return Fail(call, problem);
+            }
+
+            return compiled.IsLarge ? null : Typed(new MatchNode(arguments[0].Node, compiled), CelType.Bool);
         }
 
         if (call.Function is "duration" or "timestamp" && arguments[0].Node is ConstantNode { Value.Kind: CelKind.String } literal)

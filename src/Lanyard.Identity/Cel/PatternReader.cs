@@ -9,15 +9,17 @@ namespace Lanyard.Identity.Cel;
 /// <c>\d \w \s</c> are ASCII, <c>.</c> and negated classes take a whole code point. Look-around, back references, word boundaries,
 /// script names and other things that would mean something else are refused, never guessed.
 /// </summary>
-internal sealed class PatternReader
+internal sealed partial class PatternReader
 {
     private const string Astral = @"[\uD800-\uDBFF][\uDC00-\uDFFF]";
 
     private const int MostRepeats = 1000;
 
+    private const int MostItems = 2000;
+
     private readonly string _pattern;
     private readonly StringBuilder _out = new();
-    private readonly Stack<(bool Multiline, bool DotAll, int Start, int Cost)> _groups = new();
+    private readonly Stack<(bool Multiline, bool DotAll, int Start, int Size)> _groups = new();
     private int _at;
     private bool _multiline;
     private bool _dotAll;
@@ -26,12 +28,22 @@ internal sealed class PatternReader
     // Where the last item began in the output, so that a quantifier can be checked; -1 when there is nothing to repeat.
     private int _item = -1;
 
+    // Items of the group so far, repeats counted out: what the engine's automaton grows with.
+    private int _size;
+    private int _itemSize;
+
     private PatternReader(string pattern) => _pattern = pattern;
 
-    public static bool TryTranslate(string pattern, [NotNullWhen(true)] out string? translated, [NotNullWhen(false)] out string? problem)
+    /// <param name="size">How many items the pattern has when its counts are written out.</param>
+    public static bool TryTranslate(
+        string pattern,
+        [NotNullWhen(true)] out string? translated,
+        out int size,
+        [NotNullWhen(false)] out string? problem)
     {
         var reader = new PatternReader(pattern);
         reader.Read();
+        size = reader._size;
         problem = reader._problem;
         translated = problem is null ? reader._out.ToString() : null;
         return problem is null;
@@ -56,6 +68,17 @@ internal sealed class PatternReader
     {
         _item = _out.Length;
         _out.Append(text);
+        Grow(1);
+    }
+
+    private void Grow(int size)
+    {
+        _itemSize = size;
+        _size += size;
+        if (_size > MostItems)
+        {
+            Refuse($"more than {MostItems} items");
+        }
     }
 
     private void ReadItem()
@@ -96,93 +119,6 @@ internal sealed class PatternReader
         }
 
         Emit(char.IsAsciiLetterOrDigit(c) || c > 127 ? c.ToString() : $@"\u{(int)c:X4}");
-    }
-
-    private void OpenGroup()
-    {
-        _groups.Push((_multiline, _dotAll, _out.Length, 0));
-        if (_at >= _pattern.Length || _pattern[_at] != '?')
-        {
-            _out.Append('(');
-            _item = -1;
-            return;
-        }
-
-        var rest = _pattern.AsSpan(_at);
-        var name = rest.StartsWith("?P<", StringComparison.Ordinal) ? 3 : rest.StartsWith("?<", StringComparison.Ordinal) ? 2 : 0;
-        if (name > 0)
-        {
-            ReadName(rest[name..], name);
-        }
-        else
-        {
-            ReadFlags();
-        }
-    }
-
-    private void ReadName(ReadOnlySpan<char> rest, int prefix)
-    {
-        var end = rest.IndexOf('>');
-        var isName = end > 0 && (char.IsAsciiLetter(rest[0]) || rest[0] == '_');
-        for (var i = 0; isName && i < end; i++)
-        {
-            isName = char.IsAsciiLetterOrDigit(rest[i]) || rest[i] == '_';
-        }
-
-        if (!isName)
-        {
-            Refuse("look-around, or a bad group name");
-            return;
-        }
-
-        // The platform numbers named groups after the others: unnamed in its place, so that group 1 stays group 1.
-        _out.Append('(');
-        _item = -1;
-        _at += prefix + end + 1;
-    }
-
-    // (?flags) holds to the end of the group around it, (?flags:…) inside.
-    private void ReadFlags()
-    {
-        var on = true;
-        var fold = (bool?)null;
-        for (_at++; _at < _pattern.Length && _problem is null; _at++)
-        {
-            switch (_pattern[_at])
-            {
-                case '-': on = false; break;
-                case 'i': fold = on; break;
-                case 'm': _multiline = on; break;
-                case 's': _dotAll = on; break;
-                case ':':
-                    _at++;
-                    _out.Append(fold is null ? "(?:" : fold.Value ? "(?i:" : "(?-i:");
-                    _item = -1;
-                    return;
-                case ')':
-                    _at++;
-                    _groups.Pop();
-                    _out.Append(fold is null ? "" : fold.Value ? "(?i)" : "(?-i)");
-                    _item = -1;
-                    return;
-                default: Refuse("look-around, or an unknown flag"); break;
-            }
-        }
-
-        Refuse("missing ')'");
-    }
-
-    private void CloseGroup()
-    {
-        if (!_groups.TryPop(out var group))
-        {
-            Refuse("unexpected ')'");
-            return;
-        }
-
-        (_multiline, _dotAll) = (group.Multiline, group.DotAll);
-        _out.Append(')');
-        _item = group.Start;
     }
 
     private void ReadCount()
@@ -233,6 +169,8 @@ internal sealed class PatternReader
             Refuse($"a count above {MostRepeats}");
         }
 
+        _size -= _itemSize;
+        Grow(_itemSize * Math.Min(times, MostRepeats));
         _out.Append(quantifier);
         if (_at < _pattern.Length && _pattern[_at] == '?')
         {

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Lanyard.Identity.Cel;
 using Lanyard.Testing;
@@ -40,11 +41,25 @@ public sealed class ClaimsTests
     public void A_condition_that_cannot_be_judged_is_an_error_and_never_true(string expression, string why)
     {
         var program = Environment.Compile(expression, mustWork: true);
+        const string Json = """{"sub":"x","n":1,"bad":"\ud800","bads":["\ud800"],"\ud800":1}""";
 
-        var result = program.EvaluateBool(Activate("""{"sub":"x","n":1,"bad":"\ud800","bads":["\ud800"]}"""));
+        var fromElement = program.EvaluateBool(Activate(Json));
+        var fromBytes = program.EvaluateBool(new CelActivation(Environment).Set("claims", CelValue.FromJson(Encoding.UTF8.GetBytes(Json))));
 
-        Assert.False(result.IsTrue);
-        Assert.Contains(why, result.Error, StringComparison.Ordinal);
+        Assert.False(fromElement.IsTrue || fromBytes.IsTrue);
+        Assert.Contains(why, fromElement.Error, StringComparison.Ordinal);
+        Assert.Contains(why, fromBytes.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("nothing")]
+    public void Text_that_is_no_json_is_an_error(string text)
+    {
+        var activation = new CelActivation(Environment).Set("claims", CelValue.FromJson(Encoding.UTF8.GetBytes(text)));
+
+        Assert.True(Environment.Compile("claims.sub != 'x'", mustWork: true).EvaluateBool(activation).IsError);
     }
 
     [Theory]
@@ -58,13 +73,16 @@ public sealed class ClaimsTests
     public void Json_is_read_with_its_types(string expression)
     {
         var program = Environment.Compile(expression, mustWork: true);
-
-        var result = program.Evaluate(Activate("""
+        const string Json = """
             {"i":3,"big":18446744073709551615,"d":1.5,"t":true,"z":null,"l":[1,{"x":"y"}],"o":{"a":1,"b":2},
              "https://example.com/role":"r","https_x":"q"}
-            """));
+            """;
 
-        Assert.True(result.IsTrue, result.Value.ToString());
+        var fromElement = program.Evaluate(Activate(Json));
+        var fromBytes = program.Evaluate(new CelActivation(Environment).Set("claims", CelValue.FromJson(Encoding.UTF8.GetBytes(Json))));
+
+        Assert.True(fromElement.IsTrue, fromElement.Value.ToString());
+        Assert.True(fromBytes.IsTrue, fromBytes.Value.ToString());
     }
 
     [Fact]
@@ -92,10 +110,12 @@ public sealed class ClaimsTests
         Assert.True(Environment.Compile("claims.anything == 'anything' && claims['x'] == 'x'", mustWork: true).Evaluate(activation).IsTrue);
     }
 
-    [Fact]
-    public void A_typical_condition_allocates_nothing()
+    [Theory]
+    [InlineData(Typical)]
+    [InlineData("claims.ref in ['refs/heads/main', 'refs/heads/next'] || has(claims.none) || claims.repository_owner_id.matches('^[0-9]+$')")]
+    public void A_typical_condition_allocates_nothing(string condition)
     {
-        var program = Environment.Compile(Typical, mustWork: true);
+        var program = Environment.Compile(condition, mustWork: true);
         var activation = Activate("""{"sub":"x","repository_owner_id":"123","ref":"refs/heads/main"}""");
         Assert.True(program.EvaluateBool(activation).IsTrue);
 

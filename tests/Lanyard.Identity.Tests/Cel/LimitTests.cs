@@ -16,6 +16,7 @@ public sealed class LimitTests
     [InlineData("claims.words.all(a, claims.words.all(b, claims.words.all(c, (a + b + c).matches('(x+x+)+y') || true)))")]
     [InlineData("claims.words.all(a, claims.words.all(b, a.matches(b + '(a|aa)+$') || true))")]
     [InlineData("claims.words.map(a, claims.words.map(b, claims.words)) == claims.words.map(a, claims.words.map(b, claims.words)) || true")]
+    [InlineData("claims.words.all(w, claims.words.join('').matches('^(x|0)*x(x|0){200}y$') || true)")]
     [InlineData("claims.words.all(a, claims.words.all(b, claims.words.all(c, a.replace('', b, -1).contains(c) || true)))")]
     [InlineData("claims.words.all(a, claims.words.all(b, claims.words.all(c, '%s%s'.format([claims.words, claims.words]).size() > 0)))")]
     [InlineData("claims.words.all(a, claims.words.all(b, claims.words.all(c, sets.contains(claims.words, claims.words))))")]

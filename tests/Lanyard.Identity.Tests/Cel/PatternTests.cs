@@ -71,6 +71,8 @@ public sealed class PatternTests
     [InlineData("(?(a)b|c)")]
     [InlineData("a\\")]
     [InlineData("((((a{100}){100}){100}){100})")]
+    [InlineData("(a|b)*a(a|b){1000}(a|b){1000}")]
+    [InlineData("(((((((((((a{2}){2}){2}){2}){2}){2}){2}){2}){2}){2}){2}){2}")]
     public void What_would_mean_something_else_or_cost_too_much_is_refused(string pattern) =>
         Assert.False(BoundedPattern.TryCreate(pattern, 1000, out _, out _));
 
