@@ -17,6 +17,9 @@ public sealed record CelLimits
     /// <summary>Cost units of one evaluation (Kubernetes' per-call limit): about one a step, one for ten characters read.</summary>
     public long MaxCost { get; init; } = 1_000_000;
 
+    /// <summary>The longest text of a variable, for <see cref="CelProgram.WorstCost"/>: tokens are no longer.</summary>
+    public int MaxInput { get; init; } = 16 * 1024;
+
     /// <summary>UTF-16 units of a regular expression.</summary>
     public int MaxPatternLength { get; init; } = 1000;
 }

@@ -23,6 +23,12 @@ public sealed class CelProgram
     /// <summary>What the checker knows of the result; <see cref="CelType.Dyn"/> where only the run time knows.</summary>
     public CelType ResultType { get; }
 
+    /// <summary>
+    /// An upper estimate of the cost with the largest input. Above <see cref="CelLimits.MaxCost"/> a hostile token could make the condition
+    /// fail for want of budget; an ordinary one costs far less.
+    /// </summary>
+    public long WorstCost { get; internal init; }
+
     /// <exception cref="ArgumentException">The activation belongs to an environment of other variables.</exception>
     public CelResult Evaluate(CelActivation activation, CelLimits? limits = null)
     {

@@ -39,7 +39,12 @@ internal sealed partial class Compiler
         var root = compiler.Bind(tree);
         return issues.Any
             ? new CelCompilation(null, issues.Issues)
-            : new CelCompilation(new CelProgram(text, root.Node, root.Type, compiler._mostLocals, environment), []);
+            : new CelCompilation(
+                new CelProgram(text, root.Node, root.Type, compiler._mostLocals, environment)
+                {
+                    WorstCost = CostEstimator.WorstCost(tree, environment.Limits),
+                },
+                []);
     }
 
     private Bound Bind(Ast tree) => tree switch

@@ -86,6 +86,30 @@ public sealed class LimitTests
         Assert.True(Environment.Run(expression, "claims", """{"sub":"user-199"}""").IsTrue);
     }
 
+    [Theory]
+    [InlineData("claims.sub == 'x' && claims.ref.startsWith('refs/heads/') && claims.repository.matches('^acme/.+$')", true)]
+    [InlineData("claims.groups.exists(g, g == 'dev')", true)]
+    [InlineData("[1, 2, 3].all(a, [1, 2, 3].all(b, a + b > 0))", true)]
+    [InlineData("claims.groups.exists(g, claims.roles.exists(r, g == r))", false)]
+    [InlineData("sets.intersects(claims.groups, claims.roles)", false)]
+    public void The_worst_cost_tells_conditions_that_a_hostile_token_could_drive_over_the_budget(string expression, bool isSafe) =>
+        Assert.Equal(isSafe, Environment.Compile(expression, mustWork: true).WorstCost <= Environment.Limits.MaxCost);
+
+    [Theory]
+    [InlineData("claims.words.exists(g, g == 'w')")]
+    [InlineData("claims.words.map(w, w + '!').exists(w, w.contains('99'))")]
+    [InlineData("claims.words.filter(w, w.matches('^w[0-9]+$')).size() > 3 ? 'a' in claims.words : false")]
+    [InlineData("'%s-%d'.format([claims.words, 3]).size() > 0 && claims.words[3] == 'w3' && has(claims.x)")]
+    public void An_evaluation_costs_no_more_than_the_worst_cost(string expression)
+    {
+        var words = string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"w{i}\""));
+
+        var result = Environment.Run(expression, "claims", $$"""{"words":[{{words}}]}""");
+
+        Assert.False(result.IsError, result.Error);
+        Assert.InRange(result.Cost, 1, Environment.Compile(expression, mustWork: true).WorstCost);
+    }
+
     [Fact]
     public void A_tighter_limit_of_one_evaluation_holds()
     {
