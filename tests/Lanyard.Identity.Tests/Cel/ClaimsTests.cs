@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Lanyard.Identity.Cel;
+using Lanyard.Identity.Tokens;
 using Lanyard.Testing;
 using Xunit;
 
@@ -100,6 +101,15 @@ public sealed class ClaimsTests
 
         Assert.True(Environment.Compile("claims.sub == 'x'", mustWork: true).Evaluate(activation).IsError);
         Assert.True(Environment.Compile("claims.sub == 'x' || true", mustWork: true).Evaluate(activation).IsTrue);
+    }
+
+    [Fact]
+    public void The_claims_of_a_token_are_read_where_they_stand()
+    {
+        var claims = ClaimSet.Parse("""{"sub":"x","repository_owner_id":"123","ref":"refs/heads/\u006dain","groups":["a"]}""").Value;
+        var activation = new CelActivation(Environment).Set("claims", CelValue.FromJson(claims.Json));
+
+        Assert.True(Environment.Compile(Typical + " && claims.ref == 'refs/heads/main' && 'a' in claims.groups", mustWork: true).Evaluate(activation).IsTrue);
     }
 
     [Fact]
