@@ -19,6 +19,7 @@ namespace Lanyard.Protocol.Resources;
 [JsonSerializable(typeof(Resource<WorkspaceSpec>))]
 [JsonSerializable(typeof(ResourceWrite<WorkspaceSpec>))]
 [JsonSerializable(typeof(ResourceList<WorkspaceSpec>))]
+[JsonSerializable(typeof(WorkspaceStatus))]
 [JsonSerializable(typeof(Resource<CollectionSpec>))]
 [JsonSerializable(typeof(ResourceWrite<CollectionSpec>))]
 [JsonSerializable(typeof(ResourceList<CollectionSpec>))]

@@ -46,6 +46,18 @@ public static class Access
             : new Refusal(RefusalReason.Forbidden, $"{principal.Name} is {role.Value} there, which does not include {right}");
     }
 
+    /// <summary>
+    /// As <see cref="Require"/>, for a caller that was just found to see the thing itself and needs a right in what holds it: where it has none,
+    /// that is a 403 and no 404.
+    /// </summary>
+    public static Outcome<Principal> RequireOfKnown(Principal? principal, string? workspaceId, string? collectionId, Right right)
+    {
+        var outcome = Require(principal, workspaceId, collectionId, right);
+        return outcome.IsRefused && outcome.Refusal.Reason == RefusalReason.NotFound
+            ? new Refusal(RefusalReason.Forbidden, outcome.Refusal.Detail)
+            : outcome;
+    }
+
     /// <summary>For paths that name nothing that exists: the same answer as for what is foreign.</summary>
     public static Refusal Missing(string detail) => new(RefusalReason.NotFound, detail);
 

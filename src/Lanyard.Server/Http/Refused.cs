@@ -18,19 +18,24 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
     public static Refused Malformed(IReadOnlyList<Mistake> mistakes) =>
         new(new Refusal(RefusalReason.RequestMalformed, $"{mistakes.Count} mistakes, the first: {mistakes[0]}"), mistakes: mistakes);
 
-    public Task ExecuteAsync(HttpContext httpContext)
+    public async Task ExecuteAsync(HttpContext httpContext)
     {
         if (httpContext.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("Lanyard.Server.Http") is { } logger)
         {
             logger.Refused(httpContext.Request.Method, httpContext.Request.Path, refusal.Stage, refusal.Reason, refusal.Detail, httpContext.TraceIdentifier);
         }
 
-        return (httpContext.GetEndpoint()?.Metadata.GetMetadata<DialectMetadata>()?.Dialect ?? ErrorDialect.Problem) switch
+        if (httpContext.RequestServices?.GetService<RefusalHook>() is { } hook)
+        {
+            await hook(httpContext, refusal);
+        }
+
+        await ((httpContext.GetEndpoint()?.Metadata.GetMetadata<DialectMetadata>()?.Dialect ?? ErrorDialect.Problem) switch
         {
             ErrorDialect.OAuth => WriteOAuthAsync(httpContext),
             ErrorDialect.Kubernetes => WriteKubernetesAsync(httpContext),
             _ => WriteProblemAsync(httpContext),
-        };
+        });
     }
 
     private Task WriteProblemAsync(HttpContext context)
@@ -77,6 +82,9 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
         }
     }
 }
+
+/// <summary>Hears of every refusal before its answer leaves; Audit puts one in.</summary>
+internal delegate Task RefusalHook(HttpContext context, Refusal refusal);
 
 internal sealed record DialectMetadata(ErrorDialect Dialect);
 

@@ -1,15 +1,14 @@
 -- One chain a server process; the hash of an event covers the event and the hash before it.
 create table audit_chains (
     id text not null primary key,
-    started bigint not null,
-    server text not null
+    started bigint not null
 );
 
+-- Ids sort by time, within a process in the order of the chain.
 create table audit_events (
     chain text not null references audit_chains (id),
     seq bigint not null,
-    id text not null unique,
-    at bigint not null,
+    id text not null,
     action text not null,
     decision text not null,
     workspace text,
@@ -21,8 +20,8 @@ create table audit_events (
     primary key (chain, seq)
 );
 
-create index audit_events_at on audit_events (at, id);
-create index audit_events_workspace on audit_events (workspace, at, id);
+create unique index audit_events_id on audit_events (id);
+create index audit_events_workspace on audit_events (workspace, id) where workspace is not null;
 
 -- What must have been reached at a moment: a chain cut short afterwards shows.
 create table audit_checkpoints (

@@ -1,0 +1,23 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Lanyard.Protocol.Audit;
+
+/// <summary>The arithmetic of the audit chain, shared by the server and by whoever checks it from outside.</summary>
+public static class AuditChain
+{
+    /// <summary>What comes before the first event: bound to the chain, so that one chain can't pass for another.</summary>
+    public static string Genesis(string chain) => Hex(SHA256.HashData(Encoding.UTF8.GetBytes($"lanyard audit\n{chain}")));
+
+    /// <summary>SHA-256 over the hash before, chain, sequence and the event's JSON as it was stored, each on a line.</summary>
+    public static string Hash(string previousHash, string chain, long sequence, string eventJson)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{previousHash}\n{chain}\n{sequence}\n")));
+        hash.AppendData(Encoding.UTF8.GetBytes(eventJson));
+        return Hex(hash.GetHashAndReset());
+    }
+
+    private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
+}

@@ -1,0 +1,85 @@
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Collections;
+
+internal static class DefinitionEndpoints
+{
+    public static async Task<IResult> ListAsync(
+        string workspace, string collection, HttpContext context, CollectionDirectory directory, DefinitionStore store)
+    {
+        if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Read)).TryGet(out var entry, out var refusal)
+            || !Paging.Read(context.Request).TryGet(out var paging, out refusal))
+        {
+            return new Refused(refusal);
+        }
+
+        var (items, next) = paging.Cut(await store.ListAsync(entry.Id, paging), static row => row.Slug);
+        return Results.Json(
+            new ResourceList<DefinitionSpec>([.. items.Select(row => ToResource(row, entry))], next), ResourceJson.Default.ResourceListDefinitionSpec);
+    }
+
+    public static async Task<IResult> GetAsync(
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store)
+    {
+        if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Read)).TryGet(out var entry, out var refusal))
+        {
+            return new Refused(refusal);
+        }
+
+        return await store.FindAsync(entry.Id, definition) is { } row
+            ? ResourceAnswers.Answer(context, ToResource(row, entry), ResourceJson.Default.ResourceDefinitionSpec)
+            : new Refused(Access.Missing($"no definition {entry.Path}/{definition}"));
+    }
+
+    public static async Task<IResult> PutAsync(
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit)
+    {
+        if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
+        {
+            return new Refused(refusal);
+        }
+
+        if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteDefinitionSpec)).TryGet(out var write, out var refused))
+        {
+            return refused;
+        }
+
+        var mistakes = ResourceAnswers.EnvelopeMistakes(write, CollectionsFeature.DefinitionKind, definition, workspace, collection);
+        mistakes.AddRange(DefinitionRules.Check(write.Spec));
+        if (mistakes.Count > 0)
+        {
+            return Refused.Malformed(mistakes);
+        }
+
+        if (!(await store.PutAsync(entry, definition, write.Spec, precondition)).TryGet(out var put, out refusal))
+        {
+            return new Refused(refusal);
+        }
+
+        await audit.RecordAsync(
+            AuditEvent.Of(context, "definition.put") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = put.Row.Id });
+        return ResourceAnswers.Answer(context, ToResource(put.Row, entry), ResourceJson.Default.ResourceDefinitionSpec, put.Created);
+    }
+
+    public static async Task<IResult> DeleteAsync(
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit)
+    {
+        if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
+            || !(await store.DeleteAsync(entry.Id, definition, precondition)).TryGet(out var id, out refusal))
+        {
+            return new Refused(refusal);
+        }
+
+        await audit.RecordAsync(
+            AuditEvent.Of(context, "definition.delete") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = id });
+        return Results.NoContent();
+    }
+
+    private static Resource<DefinitionSpec> ToResource(ResourceRow<DefinitionSpec> row, CollectionEntry entry) =>
+        row.ToResource(CollectionsFeature.DefinitionKind, entry.Workspace.Slug, entry.Slug);
+}

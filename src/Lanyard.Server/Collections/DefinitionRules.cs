@@ -1,0 +1,213 @@
+using System.Text.Json;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Collections;
+
+/// <summary>What a definition must be like beyond its shape. Every mistake is found at once.</summary>
+internal static class DefinitionRules
+{
+    public const int MaxSteps = 200;
+    public const int MaxTimeoutSeconds = 86_400;
+    public const int DefaultTimeoutSeconds = 3600;
+
+    private const int MaxAudiences = 50;
+    private const int MaxLabels = 20;
+    private const int MaxArguments = 256;
+    private const int MaxVariables = 200;
+    private const int MaxText = 65_536;
+
+    public static List<Mistake> Check(DefinitionSpec spec)
+    {
+        var mistakes = new List<Mistake>();
+        CheckSteps(spec, mistakes);
+        CheckAudiences(spec, mistakes);
+        if (spec.Description is { Length: > 2000 })
+        {
+            mistakes.Add(new Mistake("spec.description", "must be at most 2000 characters"));
+        }
+
+        CheckRange(spec.TimeoutSeconds, "spec.timeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
+        if (spec.Executor is not (null or "process"))
+        {
+            mistakes.Add(new Mistake("spec.executor", "must be process"));
+        }
+
+        if (spec.Uuid is not null && (!Guid.TryParseExact(spec.Uuid, "D", out var uuid) || uuid.ToString("D") != spec.Uuid))
+        {
+            mistakes.Add(new Mistake("spec.uuid", "must be a hyphenated lower-case UUID"));
+        }
+
+        CheckLabels(spec.Labels ?? [], mistakes);
+        return mistakes;
+    }
+
+    /// <summary>Audiences that a step asks for: null none, empty the default one. Of a checked definition.</summary>
+    public static IReadOnlyList<string>? OidcAudiencesOf(StepSpec step) => step.Oidc switch
+    {
+        { ValueKind: JsonValueKind.True } => [],
+        { ValueKind: JsonValueKind.Object } oidc => [.. oidc.GetProperty("audiences").EnumerateArray().Select(static audience => audience.GetString()!)],
+        _ => null,
+    };
+
+    private static void CheckSteps(DefinitionSpec spec, List<Mistake> mistakes)
+    {
+        if (spec.Steps.Count is < 1 or > MaxSteps)
+        {
+            // Not each of ten thousand: the list itself is the mistake.
+            mistakes.Add(new Mistake("spec.steps", $"must be 1 to {MaxSteps} steps, not {spec.Steps.Count}"));
+            return;
+        }
+
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < spec.Steps.Count; i++)
+        {
+            var path = $"spec.steps[{i}]";
+            CheckStep(spec.Steps[i], path, spec, mistakes);
+            if (!names.Add(spec.Steps[i].Name))
+            {
+                mistakes.Add(new Mistake($"{path}.name", "is that of an earlier step"));
+            }
+        }
+    }
+
+    private static void CheckStep(StepSpec step, string path, DefinitionSpec spec, List<Mistake> mistakes)
+    {
+        if (!Slug.IsValid(step.Name))
+        {
+            mistakes.Add(new Mistake($"{path}.name", Slug.Rule));
+        }
+
+        if (step.Argv is null == step.Script is null)
+        {
+            mistakes.Add(new Mistake(path, "must have either argv or script"));
+        }
+
+        if (step.Argv is { } argv && (argv.Count is < 1 or > MaxArguments || argv[0].Length == 0 || argv.Sum(static word => word.Length) > MaxText))
+        {
+            mistakes.Add(new Mistake($"{path}.argv", $"must be a program and at most {MaxArguments - 1} arguments, together at most {MaxText} characters"));
+        }
+
+        if (step.Script is { Length: 0 or > MaxText })
+        {
+            mistakes.Add(new Mistake($"{path}.script", $"must be 1 to {MaxText} characters"));
+        }
+
+        CheckRange(step.TimeoutSeconds, $"{path}.timeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
+        CheckEnvironment(step.Environment, $"{path}.environment", mistakes);
+        CheckOidc(step.Oidc, $"{path}.oidc", spec, mistakes);
+    }
+
+    private static void CheckEnvironment(IReadOnlyDictionary<string, string>? environment, string path, List<Mistake> mistakes)
+    {
+        if (environment is null)
+        {
+            return;
+        }
+
+        if (environment.Count > MaxVariables || environment.Sum(static variable => variable.Key.Length + variable.Value.Length) > MaxText)
+        {
+            mistakes.Add(new Mistake(path, $"must be at most {MaxVariables} variables, together at most {MaxText} characters"));
+        }
+
+        foreach (var name in environment.Keys.Where(static name => !IsVariable(name)))
+        {
+            mistakes.Add(new Mistake($"{path}.{name}", "must be a name of letters, digits and _, and must not begin with LANYARD_"));
+        }
+    }
+
+    /// <summary>Ours begin with LANYARD_ and ACTIONS_ID_TOKEN_REQUEST_: a definition can't put something else in their place.</summary>
+    private static bool IsVariable(string name) =>
+        name.Length is > 0 and <= 128
+        && !char.IsAsciiDigit(name[0])
+        && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_')
+        && !name.StartsWith("LANYARD_", StringComparison.OrdinalIgnoreCase)
+        && !name.StartsWith("ACTIONS_ID_TOKEN_REQUEST_", StringComparison.OrdinalIgnoreCase);
+
+    private static void CheckOidc(JsonElement? oidc, string path, DefinitionSpec spec, List<Mistake> mistakes)
+    {
+        if (oidc is not { ValueKind: not JsonValueKind.Null } asked || asked.ValueKind == JsonValueKind.True)
+        {
+            return;
+        }
+
+        if (asked.ValueKind != JsonValueKind.Object
+            || asked.EnumerateObject().Count() != 1
+            || !asked.TryGetProperty("audiences", out var audiences)
+            || audiences.ValueKind != JsonValueKind.Array
+            || audiences.GetArrayLength() is < 1 or > MaxAudiences)
+        {
+            mistakes.Add(new Mistake(path, "must be true or {\"audiences\": […]} with 1 to 50 of them"));
+            return;
+        }
+
+        var allowed = (spec.Audiences ?? []).Select(static audience => audience.Audience).ToHashSet(StringComparer.Ordinal);
+        var index = 0;
+        foreach (var audience in audiences.EnumerateArray())
+        {
+            if (audience.ValueKind != JsonValueKind.String || !allowed.Contains(audience.GetString()!))
+            {
+                mistakes.Add(new Mistake($"{path}.audiences[{index}]", "must be one of spec.audiences"));
+            }
+
+            index++;
+        }
+    }
+
+    private static void CheckAudiences(DefinitionSpec spec, List<Mistake> mistakes)
+    {
+        var audiences = spec.Audiences ?? [];
+        if (audiences.Count > MaxAudiences)
+        {
+            mistakes.Add(new Mistake("spec.audiences", $"must be at most {MaxAudiences}"));
+            return;
+        }
+
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < audiences.Count; i++)
+        {
+            var path = $"spec.audiences[{i}]";
+            TextRules.CheckAudience(audiences[i].Audience, $"{path}.audience", mistakes);
+            if (!seen.Add(audiences[i].Audience))
+            {
+                mistakes.Add(new Mistake($"{path}.audience", "stands here twice"));
+            }
+
+            if (audiences[i].Algorithm is not (null or "RS256" or "ES256"))
+            {
+                mistakes.Add(new Mistake($"{path}.algorithm", "must be RS256 or ES256"));
+            }
+
+            CheckRange(audiences[i].LifetimeSeconds, $"{path}.lifetimeSeconds", 60, 3600, mistakes);
+        }
+
+        if (spec.DefaultAudience is { } chosen && !seen.Contains(chosen))
+        {
+            mistakes.Add(new Mistake("spec.defaultAudience", "must be one of spec.audiences"));
+        }
+    }
+
+    private static void CheckLabels(IReadOnlyList<string> labels, List<Mistake> mistakes)
+    {
+        if (labels.Count > MaxLabels)
+        {
+            mistakes.Add(new Mistake("spec.labels", $"must be at most {MaxLabels}"));
+        }
+
+        for (var i = 0; i < labels.Count; i++)
+        {
+            if (!Slug.IsValid(labels[i]))
+            {
+                mistakes.Add(new Mistake($"spec.labels[{i}]", Slug.Rule));
+            }
+        }
+    }
+
+    private static void CheckRange(int? value, string path, int min, int max, List<Mistake> mistakes)
+    {
+        if (value is { } number && (number < min || number > max))
+        {
+            mistakes.Add(new Mistake(path, $"must be {min} to {max}"));
+        }
+    }
+}
