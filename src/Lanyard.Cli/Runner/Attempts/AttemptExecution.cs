@@ -1,0 +1,191 @@
+using Lanyard.Cli.Runner.Endpoint;
+using Lanyard.Cli.Runner.Logs;
+using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Server;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner.Attempts;
+
+/// <summary>
+/// One attempt from its acceptance to its end: start, steps, log, end. Whatever happens in between, its processes are dead before the
+/// end is told, and the end is told unless the server has given the attempt to somebody else.
+/// </summary>
+internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, uint? owner, int maxLogChunkBytes) : IDisposable
+{
+    private const string RunnerError = "runner_error";
+    private readonly StopSwitch _stop = new();
+    private volatile string _state = AttemptStates.Accepted;
+
+    public AttemptKey Key { get; } = new(payload.Run, payload.Attempt);
+
+    public Lease Lease { get; } = new(services.Time);
+
+    /// <summary>What a poll or heartbeat says that the runner holds.</summary>
+    public Hold Hold => new(Key.Run, Key.Attempt, _state);
+
+    /// <summary>Idempotent, and safe at any time.</summary>
+    public void Stop(StopReason reason)
+    {
+        if (reason is StopReason.Canceled or StopReason.RunnerStopped)
+        {
+            _state = AttemptStates.Canceling;
+        }
+
+        _stop.Stop(reason);
+    }
+
+    public void Dispose() => _stop.Dispose();
+
+    /// <summary>Answers the outcome that the server was told, or null where it was not.</summary>
+    public async Task<string?> RunAsync()
+    {
+        using var over = new CancellationTokenSource();
+        var fence = LeaseFence.WatchAsync(
+            Lease, TimeSpan.FromSeconds(payload.LeaseSeconds), TimeSpan.FromSeconds(payload.GraceSeconds), _stop, services.Time, over.Token);
+        try
+        {
+            using var folder = new AttemptFolder(services.Folders.Attempts, Key, owner);
+            using var log = new AttemptLog(services.Folders.LogFileOf(Key), services.LogLimit);
+            return await RunAsync(folder, log);
+        }
+        catch (OperationCanceledException) when (_stop.Silenced.IsCancellationRequested)
+        {
+            return null;
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await fence.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    private async Task<string?> RunAsync(AttemptFolder folder, AttemptLog log)
+    {
+        var bearer = new EndpointBearer();
+        log.TryHide(bearer.Text, payload.RuntimeToken, payload.RuntimeToken[(payload.RuntimeToken.LastIndexOf('.') + 1)..]);
+        var uploaded = new LogUploader(services.Plane, Key, log, maxLogChunkBytes, services.Time).RunAsync(_stop.Silenced);
+        var reports = new StepReports(services.Plane, Key, _stop, services.Time);
+        var reported = reports.RunAsync();
+
+        var (outcome, reason) = await RunStepsAsync(folder, log, reports, bearer);
+
+        reports.Complete();
+        var total = log.Complete();
+        await reported;
+        if (await uploaded is AnswerKind.Stale or AnswerKind.Over)
+        {
+            _stop.Stop(StopReason.Abandoned);
+        }
+
+        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256));
+    }
+
+    private async Task<(string Outcome, string? Reason)> RunStepsAsync(AttemptFolder folder, AttemptLog log, StepReports reports, EndpointBearer bearer)
+    {
+        if (PayloadCheck.FirstMistake(Key, payload) is { } mistake)
+        {
+            return (RunnerError, $"the runner does not take this payload: {mistake}");
+        }
+
+        if (!await StartAsync())
+        {
+            return OutcomeOfStop();
+        }
+
+        var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
+        using var place = services.Endpoint.Open(Key, bearer, exchange);
+        var runner = new StepRunner(payload, folder, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange);
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
+        using var registration = timeout.Token.Register(() => _stop.Stop(StopReason.TimedOut));
+        return await RunStepsAsync(runner, reports);
+    }
+
+    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepRunner runner, StepReports reports)
+    {
+        (string Outcome, string? Reason) result = (RunStates.Succeeded, null);
+        for (var index = 0; index < payload.Steps.Count; index++)
+        {
+            if (result.Outcome != RunStates.Succeeded || _stop.Reason is not StopReason.None)
+            {
+                reports.Add(index, "skipped");
+                continue;
+            }
+
+            reports.Add(index, AttemptStates.Running);
+            var step = await runner.RunAsync(payload.Steps[index]);
+            reports.Add(index, step.State, step.Exit?.ExitCode, step.Exit?.Signal);
+            if (step.State != RunStates.Succeeded)
+            {
+                result = (step.State, step.Reason);
+            }
+        }
+
+        return _stop.Reason is StopReason.None ? result : OutcomeOfStop();
+    }
+
+    private (string Outcome, string? Reason) OutcomeOfStop() => _stop.Reason switch
+    {
+        StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {payload.TimeoutSeconds} s"),
+        StopReason.Canceled => (RunStates.Canceled, null),
+        StopReason.RunnerStopped => (RunStates.Canceled, "the runner was stopped"),
+        StopReason.LeaseEnding => (RunnerError, "the lease could not be renewed"),
+        _ => (RunnerError, "the attempt could not be started"),
+    };
+
+    /// <summary>No step begins before the server knows that one may have: an effect without a trace would be repeated.</summary>
+    private async Task<bool> StartAsync()
+    {
+        var backoff = new Backoff(services.Time);
+        try
+        {
+            while (!_stop.Stopped.IsCancellationRequested)
+            {
+                var answer = await services.Plane.StartAsync(Key, _stop.Stopped);
+                if (answer.Kind is AnswerKind.Ok)
+                {
+                    _state = AttemptStates.Running;
+                    return true;
+                }
+
+                if (answer.Kind is AnswerKind.Stale or AnswerKind.Over)
+                {
+                    _stop.Stop(StopReason.Abandoned);
+                }
+
+                if (answer.IsFinal)
+                {
+                    return false;
+                }
+
+                await backoff.WaitAsync(answer.RetryAfter, _stop.Stopped);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.Stopped.IsCancellationRequested)
+        {
+            // Stopped before it began.
+        }
+
+        return false;
+    }
+
+    private async Task<string?> EndAsync(EndRequest request)
+    {
+        var backoff = new Backoff(services.Time);
+        while (true)
+        {
+            var answer = await services.Plane.EndAsync(Key, request, _stop.Silenced);
+            if (answer.Kind is AnswerKind.Ok)
+            {
+                return request.Outcome;
+            }
+
+            if (answer.IsFinal)
+            {
+                services.Log.EndNotTaken(Key, answer.Detail);
+                return null;
+            }
+
+            await backoff.WaitAsync(answer.RetryAfter, _stop.Silenced);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner.Attempts;
+
+/// <summary>What the runner wants of a payload before it acts on it; the server is trusted to schedule, not to escape from paths and limits.</summary>
+internal static class PayloadCheck
+{
+    private const int MaxSteps = 1000;
+    private const int MaxArguments = 4096;
+    private const int MaxTextLength = 1024 * 1024;
+    private const int MaxSeconds = 35 * 24 * 3600;
+
+    /// <summary>The first mistake, or null.</summary>
+    public static string? FirstMistake(AttemptKey key, AttemptPayload payload)
+    {
+        if (payload.Run != key.Run || payload.Attempt != key.Attempt)
+        {
+            return "it is of another attempt";
+        }
+
+        if (!Uri.TryCreate(payload.Issuer, UriKind.Absolute, out var issuer)
+            || !(issuer.Scheme == Uri.UriSchemeHttps || issuer.Scheme == Uri.UriSchemeHttp) || issuer.Query.Length > 0 || issuer.Fragment.Length > 0)
+        {
+            return "its issuer is not a URL";
+        }
+
+        if (payload.TimeoutSeconds is < 1 or > MaxSeconds || payload.GraceSeconds is < 0 or > 3600 || payload.LeaseSeconds is < 1 or > 3600)
+        {
+            return "a time is out of range";
+        }
+
+        return payload.Steps.Count is < 1 or > MaxSteps
+            ? $"it has {payload.Steps.Count} steps"
+            : payload.Steps.Select(MistakeOf).FirstOrDefault(mistake => mistake is not null);
+    }
+
+    private static string? MistakeOf(StepPayload step)
+    {
+        if (step.Argv is null == step.Script is null || step.Argv is { Count: < 1 or > MaxArguments })
+        {
+            return "a step has neither a program nor a script, or both";
+        }
+
+        if (step.TimeoutSeconds is < 1 or > MaxSeconds)
+        {
+            return "a step's timeout is out of range";
+        }
+
+        return (step.Argv ?? [step.Script!]).Any(text => text.Length > MaxTextLength || text.Contains('\0', StringComparison.Ordinal))
+            ? "a step's program or script holds a NUL, or is too long"
+            : null;
+    }
+}

@@ -1,0 +1,208 @@
+using System.Text;
+using Lanyard.Cli.Runner.Endpoint;
+using Lanyard.Cli.Runner.Logs;
+using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner.Attempts;
+
+/// <summary>How a step went. <paramref name="State"/> is what the report says; <paramref name="Reason"/> is for people.</summary>
+internal sealed record StepResult(string State, StepExit? Exit = null, string? Reason = null);
+
+/// <summary>Runs one step after the other in an attempt's folder: tokens, environment, process, output, timeout, and the end of all of it.</summary>
+internal sealed class StepRunner(
+    AttemptPayload payload,
+    AttemptFolder folder,
+    AttemptLog log,
+    StopSwitch stop,
+    AttemptServices services,
+    (string Url, string Bearer) endpoint,
+    IdentityTokenExchange exchange)
+{
+    private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
+    private readonly AttemptKey _key = new(payload.Run, payload.Attempt);
+
+    public async Task<StepResult> RunAsync(StepPayload step)
+    {
+        log.AppendNote($"step {Printable(step.Name)}");
+        try
+        {
+            var command = await PrepareAsync(step);
+            if (!command.TryGet(out var ready, out var refusal))
+            {
+                return Failed(refusal.Detail);
+            }
+
+            return await ExecuteAsync(step, ready);
+        }
+        catch (OperationCanceledException) when (stop.Stopped.IsCancellationRequested)
+        {
+            return new StepResult(StateOf(stop.Reason));
+        }
+        catch (Exception exception) when (exception is System.ComponentModel.Win32Exception or IOException or UnauthorizedAccessException)
+        {
+            return Failed($"the step could not be started: {exception.Message}");
+        }
+    }
+
+    /// <summary>The outcome and state for a stop.</summary>
+    public static string StateOf(StopReason reason) => reason is StopReason.TimedOut ? RunStates.TimedOut : RunStates.Canceled;
+
+    private static string Printable(string name) => string.Concat(name.Select(c => char.IsControl(c) ? '?' : c));
+
+    private StepResult Failed(string reason)
+    {
+        log.AppendNote(reason);
+        return new StepResult(RunStates.Failed, Reason: reason);
+    }
+
+    private async Task<Outcome<StepCommand>> PrepareAsync(StepPayload step)
+    {
+        var launcher = services.Launcher;
+        var built = StepEnvironment.Build(payload, step, launcher.HomeOf(folder), launcher.SearchPath, endpoint);
+        if (!built.TryGet(out var environment, out var refusal))
+        {
+            return refusal;
+        }
+
+        if (await AddTokensAsync(environment, step) is { } noToken)
+        {
+            return noToken;
+        }
+
+        if (step.Script is not { } script)
+        {
+            return new StepCommand(step.Argv!, environment, IsScript: false);
+        }
+
+        folder.Write(folder.Script, Encoding.UTF8.GetBytes(script));
+        return new StepCommand(["/bin/sh", "-e", launcher.ScriptOf(folder)], environment, IsScript: true);
+    }
+
+    /// <summary>Tokens that the definition wants in the environment, good for as long as the step may take.</summary>
+    private async Task<Refusal?> AddTokensAsync(Dictionary<string, string> environment, StepPayload step)
+    {
+        if (step.OidcAudiences is not { } asked)
+        {
+            return null;
+        }
+
+        var audiences = asked.Count == 0 ? [payload.DefaultAudience] : asked;
+        for (var index = 0; index < audiences.Count; index++)
+        {
+            var token = await exchange.MintAsync(audiences[index], TimeSpan.FromSeconds(step.TimeoutSeconds), stop.Stopped);
+            if (!token.TryGet(out var value, out var refusal))
+            {
+                return refusal with { Detail = $"no identity token for the audience {Printable(audiences[index])}: {refusal.Detail}" };
+            }
+
+            environment[StepEnvironment.TokenName(index)] = value;
+        }
+
+        return null;
+    }
+
+    private async Task<StepResult> ExecuteAsync(StepPayload step, StepCommand command)
+    {
+        stop.Stopped.ThrowIfCancellationRequested();
+        using var process = await services.Launcher.StartAsync(_key, folder, command);
+        using var copying = new CancellationTokenSource();
+        var copied = CopyAsync(process.Output, copying.Token);
+        var exited = process.WaitAsync();
+        var timedOut = !await EndsBeforeAsync(exited, TimeSpan.FromSeconds(step.TimeoutSeconds));
+        if (!exited.IsCompleted)
+        {
+            await EndAsync(process, exited);
+        }
+
+        var exit = await exited;
+        if (!await EndsWithinAsync(copied, LastOutput))
+        {
+            await copying.CancelAsync();
+        }
+
+        return Judge(exit, timedOut, step);
+    }
+
+    private StepResult Judge(StepExit exit, bool timedOut, StepPayload step)
+    {
+        if (stop.Reason is not StopReason.None)
+        {
+            return new StepResult(StateOf(stop.Reason), exit);
+        }
+
+        if (timedOut)
+        {
+            var text = $"the step took longer than its {step.TimeoutSeconds} s";
+            log.AppendNote(text);
+            return new StepResult(RunStates.TimedOut, exit, text);
+        }
+
+        if (exit.IsSuccess)
+        {
+            return new StepResult(RunStates.Succeeded, exit);
+        }
+
+        var reason = exit.Signal is { } signal ? $"the step was ended by signal {signal}" : $"the step exited with code {exit.ExitCode}";
+        log.AppendNote(reason);
+        return new StepResult(RunStates.Failed, exit, reason);
+    }
+
+    /// <summary>False when the time is over; true when the process ended or the attempt is being stopped.</summary>
+    private async Task<bool> EndsBeforeAsync(Task exited, TimeSpan limit)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop.Stopped);
+        var first = await Task.WhenAny(exited, Task.Delay(limit, services.Time, over.Token));
+        var timedOut = first != exited && !stop.Stopped.IsCancellationRequested;
+        await over.CancelAsync();
+        return !timedOut;
+    }
+
+    private async Task<bool> EndsWithinAsync(Task task, TimeSpan limit)
+    {
+        using var over = new CancellationTokenSource();
+        var first = await Task.WhenAny(task, Task.Delay(limit, services.Time, over.Token));
+        await over.CancelAsync();
+        return first == task;
+    }
+
+    /// <summary>SIGTERM, the grace period, SIGKILL. The signal is repeated until there was somebody to hear it: the sandbox may still be starting.</summary>
+    private async Task EndAsync(StepProcess process, Task exited)
+    {
+        log.AppendNote(stop.Reason is StopReason.None ? "time is over: the step is asked to end" : "the step is asked to end");
+        var grace = TimeSpan.FromSeconds(payload.GraceSeconds);
+        using var over = new CancellationTokenSource(grace, services.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stop.Killed);
+        try
+        {
+            while (!process.Terminate())
+            {
+                await Task.Delay(AskAgain, services.Time, either.Token);
+            }
+
+            await exited.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+        }
+    }
+
+    private async Task CopyAsync(Stream output, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[32 * 1024];
+        try
+        {
+            while (await output.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+            {
+                log.Append(buffer.AsSpan(0, read));
+            }
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            // The pipe is gone with the process.
+        }
+    }
+}

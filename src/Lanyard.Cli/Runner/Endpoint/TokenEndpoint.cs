@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using Lanyard.Identity;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Cli.Runner.Endpoint;
+
+/// <summary>
+/// The runner's loopback endpoint, one for all attempts: <c>GET /token?run=…&amp;attempt=…[&amp;audience=…]</c> in the protocol of
+/// <c>ACTIONS_ID_TOKEN_REQUEST_URL</c>. The loopback network is shared by all sandboxes, so the bearer is the wall: it belongs to one
+/// attempt, and dies with it. It knows nothing of tokens but whom to ask for one.
+/// </summary>
+internal sealed class TokenEndpoint : IAsyncDisposable
+{
+    private const int MaxAudience = 1024;
+    private const int Burst = 30;
+    private const double PerSecond = 5;
+
+    private readonly ConcurrentDictionary<AttemptKey, Place> _places = new();
+    private readonly WebApplication _app;
+    private readonly TimeProvider _time;
+    private string _address = "";
+
+    private TokenEndpoint(WebApplication app, TimeProvider time)
+    {
+        _app = app;
+        _time = time;
+    }
+
+    public static async Task<TokenEndpoint> StartAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 0;
+            kestrel.Limits.MaxConcurrentConnections = 1024;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
+            kestrel.Listen(IPAddress.Loopback, 0);
+        });
+        var endpoint = new TokenEndpoint(builder.Build(), time);
+        endpoint._app.Run(endpoint.AnswerAsync);
+        await endpoint._app.StartAsync(cancellationToken);
+        endpoint._address = endpoint._app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        return endpoint;
+    }
+
+    /// <summary>From now until the answer is disposed, the attempt's bearer opens the attempt's URL.</summary>
+    public IDisposable Open(AttemptKey key, EndpointBearer bearer, IdentityTokenExchange exchange)
+    {
+        var place = new Place(this, key, bearer, exchange, new RequestBudget(Burst, PerSecond, _time));
+        return _places.TryAdd(key, place) ? place : throw new InvalidOperationException($"attempt {key} has a place at the endpoint already");
+    }
+
+    /// <summary>Has a query string, as clients of this protocol expect: they append <c>&amp;audience=…</c>.</summary>
+    public string UrlOf(AttemptKey key) => $"{_address}/token?run={key.Run}&attempt={key.Attempt}";
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static bool TryReadAudience(HttpRequest request, out string? audience)
+    {
+        var values = request.Query["audience"];
+        audience = values.Count == 1 && values[0] is { Length: > 0 } one ? one : null;
+        return values.Count == 0 || audience is { Length: <= MaxAudience };
+    }
+
+    private static async Task WriteAsync(HttpContext context, int status, Action<Utf8JsonWriter> write)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        context.Response.Headers.CacheControl = "no-store";
+        await using (var writer = new Utf8JsonWriter(context.Response.BodyWriter))
+        {
+            writer.WriteStartObject();
+            write(writer);
+            writer.WriteEndObject();
+        }
+
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    private static Task RefuseAsync(HttpContext context, int status, string error, string message) =>
+        WriteAsync(context, status, writer =>
+        {
+            writer.WriteString("error", error);
+            writer.WriteString("message", message);
+        });
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        var request = context.Request;
+        if (request.Path != "/token" || request.Method != HttpMethods.Get)
+        {
+            await RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "there is nothing here but GET /token");
+        }
+        else if (Find(request) is not { } place)
+        {
+            // One text for no bearer, a wrong one, a neighbour's and that of an attempt that is over.
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+            await RefuseAsync(context, StatusCodes.Status401Unauthorized, "invalid_token", "the bearer is not that of a live attempt");
+        }
+        else if (!TryReadAudience(request, out var audience))
+        {
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_request", "audience must be given once, and not be empty or longer than 1024 characters");
+        }
+        else if (!place.Budget.TryTake())
+        {
+            context.Response.Headers.RetryAfter = "1";
+            await RefuseAsync(context, StatusCodes.Status429TooManyRequests, "slow_down", "too many tokens in a short time");
+        }
+        else
+        {
+            await MintAsync(context, place, audience);
+        }
+    }
+
+    private Place? Find(HttpRequest request)
+    {
+        var authorization = request.Headers.Authorization;
+        if (authorization.Count != 1 || authorization[0] is not { } header || !header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+            || request.Query["run"] is not [{ } run] || request.Query["attempt"] is not [{ } number]
+            || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var attempt))
+        {
+            return null;
+        }
+
+        return _places.TryGetValue(new AttemptKey(run, attempt), out var place) && place.Bearer.Matches(header["Bearer ".Length..]) ? place : null;
+    }
+
+    private static async Task MintAsync(HttpContext context, Place place, string? audience)
+    {
+        var token = await place.Exchange.MintAsync(audience, life: null, context.RequestAborted);
+        if (token.TryGet(out var value, out var refusal))
+        {
+            await WriteAsync(context, StatusCodes.Status200OK, writer =>
+            {
+                writer.WriteNumber("count", value.Length);
+                writer.WriteString("value", value);
+            });
+            return;
+        }
+
+        var (status, error) = refusal.Reason switch
+        {
+            RefusalReason.Unavailable => (StatusCodes.Status503ServiceUnavailable, "temporarily_unavailable"),
+            RefusalReason.TooManyRequests => (StatusCodes.Status429TooManyRequests, "slow_down"),
+            _ => (StatusCodes.Status403Forbidden, "access_denied"),
+        };
+        await RefuseAsync(context, status, error, $"no identity token: {refusal.Detail}");
+    }
+
+    private sealed record Place(TokenEndpoint Endpoint, AttemptKey Key, EndpointBearer Bearer, IdentityTokenExchange Exchange, RequestBudget Budget) : IDisposable
+    {
+        public void Dispose() => Endpoint._places.TryRemove(Key, out _);
+    }
+}

@@ -1,0 +1,192 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Lanyard.Cli.Runner.Logs;
+
+/// <summary>Bytes and SHA-256 (lower-case hex) of a complete log.</summary>
+internal sealed record LogTotal(long Bytes, string Sha256);
+
+/// <summary>
+/// The log of one attempt: an append-only file, masked before a byte reaches it, so that file, upload and hash agree. Over its limit the
+/// head stays and the tail is kept aside; <see cref="Complete"/> puts the tail behind a line that says how much was dropped.
+/// </summary>
+internal sealed class AttemptLog(string path, long limit) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly FileStream _file = PrivateFiles.Create(path);
+    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly SecretMask _mask = new();
+    private readonly ArrayBufferWriter<byte> _masked = new();
+    private TaskCompletionSource _grown = NewSignal();
+    private TailRing? _tail;
+    private long _length;
+    private LogTotal? _total;
+
+    public bool IsComplete
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _total is not null;
+            }
+        }
+    }
+
+    public void Append(ReadOnlySpan<byte> output)
+    {
+        lock (_gate)
+        {
+            if (_total is not null)
+            {
+                return;
+            }
+
+            _mask.Write(output, _masked);
+            Store();
+        }
+    }
+
+    /// <summary>A line of the runner's own, after whatever the step has left on the last line.</summary>
+    public void AppendNote(string text)
+    {
+        lock (_gate)
+        {
+            if (_total is not null)
+            {
+                return;
+            }
+
+            _mask.Flush(_masked);
+            _mask.Write(Encoding.UTF8.GetBytes($"[lanyard] {text}\n"), _masked);
+            _mask.Flush(_masked);
+            Store();
+        }
+    }
+
+    /// <summary>From now on the secret is masked. False where no more fit: then it must not be handed out.</summary>
+    public bool TryHide(params ReadOnlySpan<string> secrets)
+    {
+        lock (_gate)
+        {
+            if (!_mask.HasRoomFor(secrets.Length))
+            {
+                return false;
+            }
+
+            foreach (var secret in secrets)
+            {
+                _mask.Add(secret);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>No more output comes. Repeated calls answer the same.</summary>
+    public LogTotal Complete()
+    {
+        lock (_gate)
+        {
+            if (_total is null)
+            {
+                _mask.Flush(_masked);
+                Store();
+                AddTail();
+                _total = new LogTotal(_length, Convert.ToHexStringLower(_hash.GetHashAndReset()));
+                _grown.TrySetResult();
+            }
+
+            return _total;
+        }
+    }
+
+    /// <summary>Waits until there are bytes behind <paramref name="offset"/> or the log is complete; answers the length so far.</summary>
+    public async Task<long> WaitForMoreAsync(long offset, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task grown;
+            lock (_gate)
+            {
+                if (_length > offset || _total is not null)
+                {
+                    return _length;
+                }
+
+                grown = _grown.Task;
+            }
+
+            await grown.WaitAsync(cancellationToken);
+        }
+    }
+
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken) =>
+        RandomAccess.ReadAsync(_file.SafeFileHandle, buffer, offset, cancellationToken);
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _total ??= new LogTotal(_length, "");
+            _grown.TrySetResult();
+            _tail?.Dispose();
+            _file.Dispose();
+            _hash.Dispose();
+        }
+
+        File.Delete(path);
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void Store()
+    {
+        var bytes = _masked.WrittenSpan;
+        if (_tail is null)
+        {
+            var head = (int)Math.Min(bytes.Length, (limit / 2) - _length);
+            StoreInFile(bytes[..head]);
+            bytes = bytes[head..];
+        }
+
+        if (!bytes.IsEmpty)
+        {
+            _tail ??= new TailRing(path + ".tail", limit - (limit / 2));
+            _tail.Write(bytes);
+        }
+
+        _masked.ResetWrittenCount();
+    }
+
+    private void StoreInFile(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+        {
+            return;
+        }
+
+        RandomAccess.Write(_file.SafeFileHandle, bytes, _length);
+        _hash.AppendData(bytes);
+        _length += bytes.Length;
+        var grown = _grown;
+        _grown = NewSignal();
+        grown.TrySetResult();
+    }
+
+    private void AddTail()
+    {
+        if (_tail is null)
+        {
+            return;
+        }
+
+        if (_tail.Dropped > 0)
+        {
+            StoreInFile(Encoding.UTF8.GetBytes($"\n[lanyard] {_tail.Dropped} bytes of output were dropped here: the log is limited to {limit} bytes\n"));
+        }
+
+        _tail.Drain(part => StoreInFile(part.Span));
+    }
+}

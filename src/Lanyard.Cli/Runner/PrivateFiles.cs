@@ -1,0 +1,56 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace Lanyard.Cli.Runner;
+
+/// <summary>Files and folders whose mode and owner matter: made with their final mode, never widened for a moment.</summary>
+internal static partial class PrivateFiles
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode OwnerFolder = OwnerOnly | UnixFileMode.UserExecute;
+
+    /// <summary>Mode 0711: others may go through to a name they know, and may not list.</summary>
+    public const UnixFileMode Passage = OwnerFolder | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    /// <summary>Creates an empty file of mode 0600, open for reading and writing by this process and for reading by no other.</summary>
+    public static FileStream Create(string path) => new(path, new FileStreamOptions
+    {
+        Mode = FileMode.Create,
+        Access = FileAccess.ReadWrite,
+        Share = FileShare.Read,
+        UnixCreateMode = OwnerOnly,
+        BufferSize = 0,
+    });
+
+    public static void CreateFolder(string path, UnixFileMode mode = OwnerFolder)
+    {
+        Directory.CreateDirectory(path, mode);
+        File.SetUnixFileMode(path, mode); // the umask may have narrowed it, an older start widened it
+    }
+
+    /// <summary>Writes a file of mode 0600 that belongs to <paramref name="owner"/> (null: to this process).</summary>
+    public static void Write(string path, ReadOnlySpan<byte> content, uint? owner)
+    {
+        using (var file = Create(path))
+        {
+            file.Write(content);
+        }
+
+        if (owner is { } uid)
+        {
+            GiveTo(path, uid);
+        }
+    }
+
+    /// <exception cref="Win32Exception">The process may not give files away.</exception>
+    public static void GiveTo(string path, uint uid)
+    {
+        if (ChangeOwner(path, uid, uid) != 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError(), $"chown of {path}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "lchown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int ChangeOwner(string path, uint uid, uint gid);
+}

@@ -1,0 +1,54 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Cli.Runner;
+
+internal static partial class RunnerLog
+{
+    [LoggerMessage(LogLevel.Information, "Runner {Name} ({Runner}) has a session at {Server}; it serves {Collections}")]
+    public static partial void SessionOpened(this ILogger logger, string name, string runner, Uri server, string collections);
+
+    [LoggerMessage(LogLevel.Warning, "No session yet: {Detail}")]
+    public static partial void SessionRefused(this ILogger logger, string? detail);
+
+    [LoggerMessage(LogLevel.Warning, "The session is over ({Detail}); a new one is opened")]
+    public static partial void SessionOver(this ILogger logger, string? detail);
+
+    [LoggerMessage(LogLevel.Error, "Another process has taken over this runner's place")]
+    public static partial void SessionFenced(this ILogger logger);
+
+    [LoggerMessage(LogLevel.Information, "Attempt {Attempt} of {Workspace}/{Collection} accepted")]
+    public static partial void Accepted(this ILogger logger, AttemptKey attempt, string workspace, string collection);
+
+    [LoggerMessage(LogLevel.Warning, "The offer of {Attempt} could not be accepted: {Detail}")]
+    public static partial void NotAccepted(this ILogger logger, AttemptKey attempt, string? detail);
+
+    [LoggerMessage(LogLevel.Information, "Attempt {Attempt} ended: {Outcome}")]
+    public static partial void Ended(this ILogger logger, AttemptKey attempt, string outcome);
+
+    [LoggerMessage(LogLevel.Warning, "Attempt {Attempt} is no longer this runner's; its processes are dead")]
+    public static partial void Abandoned(this ILogger logger, AttemptKey attempt);
+
+    [LoggerMessage(LogLevel.Error, "Attempt {Attempt} broke off inside the runner")]
+    public static partial void BrokeOff(this ILogger logger, AttemptKey attempt, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "The end of {Attempt} was not taken: {Detail}")]
+    public static partial void EndNotTaken(this ILogger logger, AttemptKey attempt, string? detail);
+
+    [LoggerMessage(LogLevel.Warning, "The server could not be reached: {Detail}")]
+    public static partial void Unreachable(this ILogger logger, string? detail);
+
+    [LoggerMessage(LogLevel.Information, "Draining: {Count} attempts are finished first; a second signal cancels them")]
+    public static partial void Draining(this ILogger logger, int count);
+
+    [LoggerMessage(LogLevel.Warning, "Canceling {Count} attempts")]
+    public static partial void Stopping(this ILogger logger, int count);
+
+    [LoggerMessage(LogLevel.Critical, "No progress for {Seconds} s: giving up, so that a supervisor starts a fresh runner")]
+    public static partial void NoProgress(this ILogger logger, double seconds);
+
+    [LoggerMessage(LogLevel.Information, "This host's key waits for approval. On an admin's machine: lanyard runner approve {Fingerprint} --name {Name} --collection WORKSPACE/COLLECTION")]
+    public static partial void WaitsForApproval(this ILogger logger, string fingerprint, string name);
+
+    [LoggerMessage(LogLevel.Error, "This runner can't run: {Detail}")]
+    public static partial void CanNotRun(this ILogger logger, string detail);
+}

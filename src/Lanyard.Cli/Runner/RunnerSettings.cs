@@ -1,0 +1,35 @@
+namespace Lanyard.Cli.Runner;
+
+internal enum SandboxChoice
+{
+    /// <summary>bubblewrap where it is installed.</summary>
+    Automatic,
+    Bubblewrap,
+    None,
+}
+
+/// <summary>What a runner was told at its start. Exactly one of token file and key file is there.</summary>
+/// <param name="Server">The instance's public URL: also the audience of the runner's assertions.</param>
+/// <param name="Name">What a host's key asks to be called at registration.</param>
+/// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
+/// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
+/// <param name="FirstUid">Where the runner is root, slot n's steps run under this uid + n.</param>
+internal sealed record RunnerSettings(
+    Uri Server,
+    string WorkFolder,
+    string? CaFile = null,
+    string? TokenFile = null,
+    string? KeyFile = null,
+    string? Name = null,
+    int Concurrency = 4,
+    IReadOnlyList<string>? Labels = null,
+    SandboxChoice Sandbox = SandboxChoice.Automatic,
+    bool Once = false,
+    IReadOnlyList<string>? ReadOnly = null,
+    string? CredentialsProgram = null,
+    uint FirstUid = RunnerSettings.DefaultFirstUid,
+    long LogLimit = RunnerSettings.DefaultLogLimit)
+{
+    public const uint DefaultFirstUid = 210_000;
+    public const long DefaultLogLimit = 64L * 1024 * 1024;
+}

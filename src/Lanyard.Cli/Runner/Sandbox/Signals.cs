@@ -1,0 +1,62 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Lanyard.Cli.Runner.Sandbox;
+
+/// <summary>Signals to processes, and who descends from whom, by <c>/proc</c>.</summary>
+internal static partial class Signals
+{
+    public const int Kill = 9;
+    public const int Terminate = 15;
+
+    /// <summary>False where there is no such process any more.</summary>
+    public static bool Send(int process, int signal) => process > 1 && SendSignal(process, signal) == 0;
+
+    /// <summary>Alive, no zombie, and still of that name: numbers are used again.</summary>
+    public static bool IsAlive(int process, string name) => process > 1 && Read(process) is { IsDead: false } stat && stat.Name == name;
+
+    public static List<int> ChildrenOf(int parent) => Matching(stat => stat.Parent == parent);
+
+    public static List<int> MembersOfSession(int session) => Matching(stat => stat.Session == session);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int SendSignal(int process, int signal);
+
+    private static List<int> Matching(Func<ProcessStat, bool> condition)
+    {
+        var found = new List<int>();
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process)
+                && Read(process) is { IsDead: false } stat
+                && condition(stat))
+            {
+                found.Add(process);
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>proc(5): <c>pid (name) state ppid pgrp session …</c>, where the name may hold spaces and parentheses.</summary>
+    private static ProcessStat? Read(int process)
+    {
+        try
+        {
+            var text = File.ReadAllText($"/proc/{process}/stat");
+            var (open, close) = (text.IndexOf('('), text.LastIndexOf(')'));
+            var fields = text[(close + 2)..].Split(' ');
+            return new ProcessStat(
+                text[(open + 1)..close],
+                fields[0] is "Z" or "X",
+                int.Parse(fields[1], CultureInfo.InvariantCulture),
+                int.Parse(fields[3], CultureInfo.InvariantCulture));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null; // it ended in the meantime
+        }
+    }
+
+    private sealed record ProcessStat(string Name, bool IsDead, int Parent, int Session);
+}

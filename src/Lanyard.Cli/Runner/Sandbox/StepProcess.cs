@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Lanyard.Cli.Runner.Sandbox;
+
+/// <summary>How a step's process ended: an exit code, or the number of a signal.</summary>
+internal readonly record struct StepExit(int? ExitCode, int? Signal)
+{
+    /// <summary>Sandbox and shell tell a death by signal n as 128 + n.</summary>
+    public static StepExit FromStatus(int status) => status is > 128 and <= 128 + 64 ? new(null, status - 128) : new(status, null);
+
+    public bool IsSuccess => ExitCode == 0;
+}
+
+/// <summary>
+/// A step's process and everything below it. <see cref="Kill"/> leaves none of it: in the sandbox the kernel ends the whole PID
+/// namespace with its first process, without one every member of the session is killed.
+/// </summary>
+internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, TimeProvider time) : IDisposable
+{
+    private const string Program = "bwrap";
+    private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Standard output and error, in the order in which they were written.</summary>
+    public Stream Output => process.StandardOutput.BaseStream;
+
+    /// <summary>Completes when the process has ended and nothing of it is left.</summary>
+    public async Task<StepExit> WaitAsync()
+    {
+        await process.WaitForExitAsync();
+        var first = FirstInside();
+        Kill();
+        while (mode is SandboxMode.Bubblewrap ? Signals.IsAlive(first, Program) : Signals.MembersOfSession(process.Id).Count > 0)
+        {
+            Kill();
+            await Task.Delay(Check, time);
+        }
+
+        return StepExit.FromStatus(process.ExitCode);
+    }
+
+    /// <summary>
+    /// Asks politely (SIGTERM). A program gets it alone and passes it on as it sees fit: its helpers must outlive it while it saves its
+    /// state. A script gets it together with its direct children, because a shell tells nobody.
+    /// </summary>
+    /// <returns>False when there was nobody to hear it.</returns>
+    public bool Terminate()
+    {
+        List<int> main = mode is SandboxMode.None ? [process.Id] : Signals.ChildrenOf(FirstInside());
+        foreach (var target in main)
+        {
+            if (isScript)
+            {
+                Signals.ChildrenOf(target).ForEach(child => Signals.Send(child, Signals.Terminate));
+            }
+
+            Signals.Send(target, Signals.Terminate);
+        }
+
+        return main.Count > 0;
+    }
+
+    public void Kill()
+    {
+        if (mode is SandboxMode.None)
+        {
+            Signals.MembersOfSession(process.Id).ForEach(member => Signals.Send(member, Signals.Kill));
+        }
+        else if (FirstInside() is var first && Signals.IsAlive(first, Program))
+        {
+            Signals.Send(first, Signals.Kill);
+        }
+
+        if (!process.HasExited)
+        {
+            process.Kill();
+        }
+    }
+
+    public void Dispose()
+    {
+        Kill(); // nothing, unless something went wrong in between
+        process.Dispose();
+        File.Delete(infoFile);
+    }
+
+    /// <summary>The host's number of the namespace's first process; 0 before bubblewrap has said it, and in the mode that has none.</summary>
+    private int FirstInside()
+    {
+        try
+        {
+            using var info = JsonDocument.Parse(File.ReadAllBytes(infoFile));
+            return info.RootElement.GetProperty("child-pid").GetInt32();
+        }
+        catch (Exception exception) when (exception is IOException or JsonException)
+        {
+            return 0;
+        }
+    }
+
+    public override string ToString() => process.Id.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,126 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner.Server;
+
+/// <summary>
+/// The run protocol from the runner's side: one method a call, each with a timeout of its own, each answering a value. Whoever calls
+/// decides about repeating. An answer that is cut off or can't be read counts as none.
+/// </summary>
+internal sealed class ControlPlane(HttpClient http, RunnerCredential credential, TimeProvider time)
+{
+    private const string SessionHeader = "Lanyard-Session";
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
+    private static readonly RunnerJson Json = RunnerJson.Default;
+
+    /// <summary>The session that every call names; set by whoever opened it.</summary>
+    public string Session { get; set; } = "";
+
+    public Task<Answer<SessionResponse>> OpenSessionAsync(SessionRequest request, CancellationToken cancellationToken) =>
+        PostAsync("v1/runner/session", request, Json.SessionRequest, Json.SessionResponse, CallTimeout, cancellationToken);
+
+    public Task<Answer<PollResponse>> PollAsync(PollRequest request, CancellationToken cancellationToken) =>
+        PostAsync("v1/runner/poll", request, Json.PollRequest, Json.PollResponse, CallTimeout + TimeSpan.FromSeconds(request.WaitSeconds), cancellationToken);
+
+    public Task<Answer<HeartbeatResponse>> HeartbeatAsync(HeartbeatRequest request, TimeSpan timeout, CancellationToken cancellationToken) =>
+        PostAsync("v1/runner/heartbeat", request, Json.HeartbeatRequest, Json.HeartbeatResponse, timeout, cancellationToken);
+
+    public Task<Answer<AttemptPayload>> AcceptAsync(AttemptKey key, CancellationToken cancellationToken) =>
+        PostAsync(PathOf(key, "accept"), new AcceptRequest(Session), Json.AcceptRequest, Json.AttemptPayload, CallTimeout, cancellationToken);
+
+    public Task<Answer<AttemptAnswer>> StartAsync(AttemptKey key, CancellationToken cancellationToken) =>
+        PostAsync(PathOf(key, "start"), new StartRequest(Session), Json.StartRequest, Json.AttemptAnswer, CallTimeout, cancellationToken);
+
+    public Task<Answer<AttemptAnswer>> EndAsync(AttemptKey key, EndRequest request, CancellationToken cancellationToken) =>
+        PostAsync(PathOf(key, "end"), request with { Session = Session }, Json.EndRequest, Json.AttemptAnswer, CallTimeout, cancellationToken);
+
+    public Task<Answer<AttemptAnswer>> ReportStepAsync(AttemptKey key, int index, StepReport report, CancellationToken cancellationToken) =>
+        SendAsync(
+            () => new HttpRequestMessage(HttpMethod.Put, PathOf(key, $"steps/{index}")) { Content = Body(report with { Session = Session }, Json.StepReport) },
+            Json.AttemptAnswer,
+            CallTimeout,
+            cancellationToken);
+
+    public Task<Answer<LogAppended>> AppendLogAsync(AttemptKey key, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
+        SendAsync(() => LogChunk(key, offset, bytes), Json.LogAppended, CallTimeout, cancellationToken);
+
+    private static string PathOf(AttemptKey key, string rest) => $"v1/runner/attempts/{key.Run}/{key.Attempt}/{rest}";
+
+    private static ByteArrayContent Body<T>(T value, JsonTypeInfo<T> type) =>
+        new(JsonSerializer.SerializeToUtf8Bytes(value, type)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+
+    private static AnswerKind KindOf(HttpStatusCode status) => (int)status switch
+    {
+        >= 200 and < 300 => AnswerKind.Ok,
+        409 => AnswerKind.Stale,
+        404 or 410 => AnswerKind.Over,
+        416 => AnswerKind.Gap,
+        401 or 403 => AnswerKind.Unauthenticated,
+        408 or 429 or >= 500 => AnswerKind.Retry,
+        _ => AnswerKind.Refused,
+    };
+
+    private HttpRequestMessage LogChunk(AttemptKey key, long offset, ReadOnlyMemory<byte> bytes) =>
+        new(HttpMethod.Post, PathOf(key, $"log?offset={offset}"))
+        {
+            Headers = { { SessionHeader, Session } },
+            Content = new ReadOnlyMemoryContent(bytes) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } },
+        };
+
+    private Task<Answer<TResponse>> PostAsync<TRequest, TResponse>(
+        string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TResponse> responseType, TimeSpan timeout, CancellationToken cancellationToken)
+        where TResponse : class =>
+        SendAsync(() => new HttpRequestMessage(HttpMethod.Post, path) { Content = Body(body, requestType) }, responseType, timeout, cancellationToken);
+
+    private async Task<Answer<T>> SendAsync<T>(
+        Func<HttpRequestMessage> make, JsonTypeInfo<T> type, TimeSpan timeout, CancellationToken cancellationToken)
+        where T : class
+    {
+        using var limit = new CancellationTokenSource(timeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            var bearer = await credential.GetAsync(both.Token);
+            if (bearer.IsRefused)
+            {
+                return new Answer<T>(AnswerKind.Unauthenticated, Detail: bearer.Refusal.Detail);
+            }
+
+            using var request = make();
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer.Value);
+            using var response = await http.SendAsync(request, both.Token);
+            return await ReadAsync(response, type, bearer.Value, both.Token);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException
+            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return new Answer<T>(AnswerKind.Retry, Detail: exception is OperationCanceledException ? $"no answer within {timeout.TotalSeconds:0} s" : exception.Message);
+        }
+    }
+
+    private async Task<Answer<T>> ReadAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, string bearer, CancellationToken cancellationToken)
+        where T : class
+    {
+        var kind = KindOf(response.StatusCode);
+        if (kind is AnswerKind.Unauthenticated)
+        {
+            credential.Refused(bearer);
+        }
+
+        var detail = $"status {(int)response.StatusCode}";
+        if (kind is not (AnswerKind.Ok or AnswerKind.Gap))
+        {
+            return new Answer<T>(kind, RetryAfter: RetryAfterOf(response), Detail: detail);
+        }
+
+        var bytes = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        var value = JsonSerializer.Deserialize(bytes, type);
+        return value is null ? new Answer<T>(AnswerKind.Retry, Detail: detail + " without a body") : new Answer<T>(kind, value, Detail: detail);
+    }
+
+    private TimeSpan? RetryAfterOf(HttpResponseMessage response) =>
+        response.Headers.RetryAfter is { } after ? after.Delta ?? (after.Date - time.GetUtcNow()) : null;
+}
