@@ -12,7 +12,9 @@ namespace Lanyard.Cli.Runner;
 /// Puts a runner together from its settings and runs it: work folder, sandbox (tried before any run is taken), token endpoint, session,
 /// loop. The first signal drains it, the second cancels what it holds.
 /// </summary>
-internal sealed class RunnerHost(RunnerSettings settings, RunnerCredential credential, HttpClient http, TimeProvider time, ILogger log)
+/// <param name="approval">Waits until this host's key is approved; null where the platform vouches for the runner.</param>
+internal sealed class RunnerHost(
+    RunnerSettings settings, RunnerCredential credential, HttpClient http, TimeProvider time, ILogger log, Func<CancellationToken, Task>? approval = null)
 {
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(30);
     private readonly Lock _gate = new();
@@ -36,9 +38,16 @@ internal sealed class RunnerHost(RunnerSettings settings, RunnerCredential crede
                 ? SandboxMode.None
                 : SandboxMode.Bubblewrap;
             var launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], spawn, time);
-            return await CheckHostAsync(folders, launcher, giveUp) is { } unsafeBecause
-                ? Fail(unsafeBecause)
-                : await RunAsync(folders, launcher, giveUp);
+            try
+            {
+                return await CheckHostAsync(folders, launcher, giveUp) is { } unsafeBecause
+                    ? Fail(unsafeBecause)
+                    : await RunAsync(folders, launcher, giveUp);
+            }
+            catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
+            {
+                return RunnerExit.Done; // before there was anything to drain
+            }
         }
     }
 
@@ -67,7 +76,14 @@ internal sealed class RunnerHost(RunnerSettings settings, RunnerCredential crede
 
         using var limit = new CancellationTokenSource(ProbeLimit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, giveUp);
-        return await SandboxProbe.TryAsync(launcher, folders, owner, either.Token);
+        try
+        {
+            return await SandboxProbe.TryAsync(launcher, folders, owner, either.Token);
+        }
+        catch (OperationCanceledException) when (!giveUp.IsCancellationRequested)
+        {
+            return new Refusal(RefusalReason.Unavailable, $"the sandbox did not end within {ProbeLimit.TotalSeconds:0} s");
+        }
     }
 
     private async Task<int> RunAsync(RunnerFolders folders, SandboxLauncher launcher, CancellationToken giveUp)
@@ -80,6 +96,7 @@ internal sealed class RunnerHost(RunnerSettings settings, RunnerCredential crede
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => OnSignal(context, early));
         try
         {
+            await (approval?.Invoke(early.Token) ?? Task.CompletedTask);
             if (await sessions.OpenAsync(early.Token) is { } refusal)
             {
                 return Fail(refusal);

@@ -24,7 +24,7 @@ public sealed class RunnerLoopTests : IAsyncLifetime
 
         var end = await attempt.Ended.WaitAsync(Deadline);
 
-        Assert.Equal(RunStates.Succeeded, end.Outcome);
+        Assert.True(end.Outcome == RunStates.Succeeded, $"{end.Outcome} {end.Reason} {attempt.Log}");
         Assert.Equal("[lanyard] step step\nout\nerr\nout again\n[lanyard] step step\n$HOME\n", attempt.Log);
         Assert.Equal(attempt.LogBytes.Length, end.LogBytes);
         Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(attempt.LogBytes)), end.LogSha256);

@@ -44,6 +44,20 @@ internal sealed class StopSwitch : IDisposable
             _reason = reason;
         }
 
+        try
+        {
+            Pull(reason);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The attempt is over already: a signal or an answer of the server came late.
+        }
+    }
+
+    public void Kill() => _kill.Cancel();
+
+    private void Pull(StopReason reason)
+    {
         _stop.Cancel();
         if (reason is StopReason.Abandoned)
         {
@@ -51,8 +65,6 @@ internal sealed class StopSwitch : IDisposable
             _kill.Cancel();
         }
     }
-
-    public void Kill() => _kill.Cancel();
 
     public void Dispose()
     {

@@ -1,0 +1,65 @@
+using Lanyard.Cli.Runner.Server;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Lanyard.Cli.Runner;
+
+/// <summary><c>lanyard runner</c>. Diagnosis goes to standard error; nothing is printed to standard output.</summary>
+public static class RunnerCommand
+{
+    /// <param name="args">Without the word <c>runner</c>.</param>
+    /// <returns>The exit code; <c>--help</c> lists them.</returns>
+    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    {
+        var options = new RunnerOptionSet();
+        var command = options.CreateCommand();
+        var parsed = command.Parse(args);
+        if (parsed.Action is not null && parsed.Errors.Count == 0)
+        {
+            return await parsed.InvokeAsync(cancellationToken: cancellationToken); // --help and --version
+        }
+
+        List<string> mistakes = [];
+        if (options.Read(parsed, mistakes) is not { } settings)
+        {
+            mistakes.ForEach(mistake => Console.Error.WriteLine($"lanyard runner: {mistake}"));
+            return RunnerExit.Usage;
+        }
+
+        using var factory = LoggerFactory.Create(logging => logging
+            .AddSimpleConsole(console => console.SingleLine = true)
+            .Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
+        return await RunAsync(settings, factory.CreateLogger("runner"), TimeProvider.System, cancellationToken);
+    }
+
+    private static async Task<int> RunAsync(RunnerSettings settings, ILogger log, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (!RunnerHttp.Create(settings.Server, settings.CaFile).TryGet(out var http, out var refusal))
+        {
+            log.CanNotRun(refusal.Detail);
+            return RunnerExit.Usage;
+        }
+
+        using (http)
+        {
+            if (settings.TokenFile is { } tokenFile)
+            {
+                return await new RunnerHost(settings, new TokenFileCredential(tokenFile), http, time, log).RunAsync(cancellationToken);
+            }
+
+            if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))
+            {
+                log.CanNotRun(noKey.Detail);
+                return RunnerExit.NotSafe;
+            }
+
+            using (key)
+            using (var credential = new HostKeyCredential(key, http, settings.Server, time))
+            {
+                var registration = new HostRegistration(key, http, settings, time, log);
+                return await new RunnerHost(settings, credential, http, time, log, registration.WaitForApprovalAsync).RunAsync(cancellationToken);
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using System.CommandLine;
+
+namespace Lanyard.Cli.Runner;
+
+/// <summary>The options of <c>lanyard runner</c>, and how they become settings. Every mistake is reported at once.</summary>
+internal sealed class RunnerOptionSet
+{
+    private const int MostAttempts = 500;
+    private const uint FirstUsableUid = 1000;
+    private const uint LastUsableUid = 4_000_000_000;
+
+    private readonly Option<string> _server = new("--server") { Description = "URL of the instance; default: LANYARD_SERVER" };
+    private readonly Option<string> _caFile = new("--ca-file") { Description = "PEM bundle to be trusted instead of the system's roots" };
+    private readonly Option<int> _concurrency = new("--concurrency") { Description = "attempts at once, 1 to 500", DefaultValueFactory = _ => 4 };
+    private readonly Option<string[]> _label = new("--label") { Description = "label of this runner; may be repeated" };
+    private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
+    private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
+    private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
+    private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for; default: the host's name" };
+    private readonly Option<string> _executor = new("--executor") { Description = "process", DefaultValueFactory = _ => "process" };
+    private readonly Option<bool> _once = new("--once") { Description = "take one run and exit with its result" };
+    private readonly Option<string> _sandbox = new("--sandbox") { Description = "bwrap or none; default: bwrap where it is installed. none serves one collection only" };
+    private readonly Option<string[]> _readOnly = new("--read-only") { Description = "folder of this host that steps may read, such as a tool chain in /opt; may be repeated" };
+    private readonly Option<uint> _firstUid = new("--first-uid")
+    {
+        Description = "where the runner is root, the n-th concurrent attempt runs under this uid + n",
+        DefaultValueFactory = _ => RunnerSettings.DefaultFirstUid,
+    };
+
+    private readonly Option<string> _credentials = new("--credentials-program") { Description = "what steps find as `lanyard`; default: lanyard-credentials beside this program" };
+
+    public RootCommand CreateCommand()
+    {
+        var command = new RootCommand(
+            "lanyard runner: takes runs from the collections that it is connected to, each in a sandbox of its own.\n\n"
+            + "SIGTERM finishes what is held and exits; a second one cancels it.\n"
+            + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");
+        Option[] options =
+            [_server, _caFile, _tokenFile, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _credentials, _once];
+        Array.ForEach(options, command.Options.Add);
+        return command;
+    }
+
+    /// <summary>Null where there are mistakes.</summary>
+    public RunnerSettings? Read(ParseResult parsed, List<string> mistakes)
+    {
+        mistakes.AddRange(parsed.Errors.Select(error => error.Message));
+        if (mistakes.Count > 0)
+        {
+            return null;
+        }
+
+        var server = ReadServer(parsed, mistakes);
+        var sandbox = ReadSandbox(parsed, mistakes);
+        CheckRanges(parsed, mistakes);
+        CheckPaths(parsed, mistakes);
+        return mistakes.Count > 0 ? null : new RunnerSettings(
+            server!,
+            parsed.GetValue(_workDir) ?? DefaultWorkFolder(),
+            parsed.GetValue(_caFile),
+            parsed.GetValue(_tokenFile),
+            parsed.GetValue(_keyFile),
+            parsed.GetValue(_name),
+            parsed.GetValue(_once) ? 1 : parsed.GetValue(_concurrency),
+            parsed.GetValue(_label) ?? [],
+            sandbox,
+            parsed.GetValue(_once),
+            [.. (parsed.GetValue(_readOnly) ?? []).Select(Path.GetFullPath)],
+            parsed.GetValue(_credentials),
+            parsed.GetValue(_firstUid));
+    }
+
+    private static string DefaultWorkFolder() => Environment.IsPrivilegedProcess
+        ? "/var/lib/lanyard-runner"
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "lanyard", "runner");
+
+    private Uri? ReadServer(ParseResult parsed, List<string> mistakes)
+    {
+        var text = parsed.GetValue(_server) ?? Environment.GetEnvironmentVariable("LANYARD_SERVER");
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var server) || server.Query.Length > 0 || server.Fragment.Length > 0 || server.UserInfo.Length > 0)
+        {
+            mistakes.Add("--server: the URL of the instance is needed, here or in LANYARD_SERVER");
+            return null;
+        }
+
+        if (server.Scheme != Uri.UriSchemeHttps && !(server.Scheme == Uri.UriSchemeHttp && server.IsLoopback))
+        {
+            mistakes.Add("--server: must be https; http is for this machine's loopback only");
+        }
+
+        return server;
+    }
+
+    private SandboxChoice ReadSandbox(ParseResult parsed, List<string> mistakes)
+    {
+        switch (parsed.GetValue(_sandbox))
+        {
+            case null:
+                return SandboxChoice.Automatic;
+            case "bwrap":
+                return SandboxChoice.Bubblewrap;
+            case "none":
+                return SandboxChoice.None;
+            default:
+                mistakes.Add("--sandbox: must be bwrap or none");
+                return SandboxChoice.Automatic;
+        }
+    }
+
+    private void CheckRanges(ParseResult parsed, List<string> mistakes)
+    {
+        if (parsed.GetValue(_concurrency) is < 1 or > MostAttempts)
+        {
+            mistakes.Add($"--concurrency: must be 1 to {MostAttempts}");
+        }
+
+        if (parsed.GetValue(_executor) != "process")
+        {
+            mistakes.Add("--executor: must be process");
+        }
+
+        if (parsed.GetValue(_firstUid) is < FirstUsableUid or > LastUsableUid)
+        {
+            mistakes.Add($"--first-uid: must be {FirstUsableUid} to {LastUsableUid}: system users are not for steps");
+        }
+
+        if (parsed.GetValue(_tokenFile) is null == parsed.GetValue(_keyFile) is null)
+        {
+            mistakes.Add("--token-file, --key-file: exactly one of them is needed");
+        }
+    }
+
+    private void CheckPaths(ParseResult parsed, List<string> mistakes)
+    {
+        foreach (var path in parsed.GetValue(_readOnly) ?? [])
+        {
+            if (!Directory.Exists(path) || Path.GetFullPath(path) == "/")
+            {
+                mistakes.Add($"--read-only {path}: must be a folder, and not the root");
+            }
+        }
+
+        if (parsed.GetValue(_credentials) is { } program && !File.Exists(program))
+        {
+            mistakes.Add($"--credentials-program {program}: there is no such file");
+        }
+    }
+}
