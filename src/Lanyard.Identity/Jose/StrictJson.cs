@@ -86,6 +86,11 @@ internal ref struct StrictJson
             return new Refusal(_malformed, "not a JSON object");
         }
 
+        return Walk(ref reader) ?? (_anyNameEscaped ? WalkSlowly() : null);
+    }
+
+    private Refusal? Walk(ref Utf8JsonReader reader)
+    {
         // Names of all open objects, the innermost object's last; scopes[d] is where those of depth d begin.
         Span<(ushort Start, byte Length)> names = stackalloc (ushort, byte)[MaxMembers];
         Span<int> scopes = stackalloc int[MaxDepth + 1];
@@ -142,7 +147,7 @@ internal ref struct StrictJson
             }
         }
 
-        return _anyNameEscaped ? WalkSlowly() : null;
+        return null;
     }
 
     private void Add(JsonMember member, JsonValueKind kind, int end, bool valueEscaped) =>

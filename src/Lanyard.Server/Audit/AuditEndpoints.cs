@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Audit;
@@ -94,11 +96,23 @@ internal static class AuditEndpoints
         return Results.Text(string.Concat(rows.Select(static row => LineOf(row) + "\n")), "application/x-ndjson");
     }
 
+    /// <summary>An <see cref="AuditLine"/> whose event is the stored text to the byte: it is what was hashed.</summary>
     private static string LineOf(AuditRow row)
     {
-        using var document = JsonDocument.Parse(row.Event);
-        return JsonSerializer.Serialize(
-            new AuditLine(row.Chain, row.Sequence, row.PreviousHash, row.Hash, document.RootElement), AuditJson.Default.AuditLine);
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("chain", row.Chain);
+            writer.WriteNumber("sequence", row.Sequence);
+            writer.WriteString("previousHash", row.PreviousHash);
+            writer.WriteString("hash", row.Hash);
+            writer.WritePropertyName("event");
+            writer.WriteRawValue(row.Event, skipInputValidation: true);
+            writer.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
     /// <param name="Newest">Without <c>after</c> and <c>since</c> the newest events are asked for.</param>

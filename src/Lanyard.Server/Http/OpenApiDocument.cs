@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Lanyard.Protocol.Audit;
 using Lanyard.Protocol.Resources;
 using Microsoft.AspNetCore.Builder;
@@ -18,6 +19,8 @@ internal static class OpenApiDocument
     {
         services.ConfigureHttpJsonOptions(static options =>
         {
+            // A number is a number: the document says so because the readers do.
+            options.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             options.SerializerOptions.TypeInfoResolverChain.Add(ResourceJson.Default);
             options.SerializerOptions.TypeInfoResolverChain.Add(AuditJson.Default);
         });
@@ -44,12 +47,17 @@ internal static class OpenApiDocument
             return;
         }
 
-        var schema = await context.GetOrCreateSchemaAsync(typeof(Problem), null, cancellationToken);
+        var document = context.Document!;
+        if (document.Components?.Schemas?.ContainsKey(nameof(Problem)) != true)
+        {
+            document.AddComponent(nameof(Problem), await context.GetOrCreateSchemaAsync(typeof(Problem), null, cancellationToken));
+        }
+
         operation.Responses ??= [];
         operation.Responses["default"] = new OpenApiResponse
         {
             Description = "A problem (RFC 9457)",
-            Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() { Schema = schema } },
+            Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference(nameof(Problem), document) } },
         };
     }
 }
