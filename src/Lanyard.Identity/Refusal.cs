@@ -74,6 +74,7 @@ public enum RefusalReason
     Forbidden,
 
     RequestMalformed,
+    GrantTypeNotSupported,
     RequestTooLarge,
     Conflict,
     PreconditionFailed,
@@ -112,7 +113,7 @@ public static class RefusalReasons
         RefusalReason.NoMatchingPolicy or RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed => Stage.Policy,
         RefusalReason.Revoked or RefusalReason.SubjectEnded or RefusalReason.TokenTypeNotAllowed => Stage.Liveness,
         RefusalReason.NotFound or RefusalReason.Forbidden => Stage.Authorization,
-        RefusalReason.RequestMalformed or RefusalReason.RequestTooLarge or RefusalReason.Conflict or RefusalReason.PreconditionFailed
+        RefusalReason.RequestMalformed or RefusalReason.GrantTypeNotSupported or RefusalReason.RequestTooLarge or RefusalReason.Conflict or RefusalReason.PreconditionFailed
             or RefusalReason.PreconditionRequired or RefusalReason.AttemptOver
             or RefusalReason.StaleAttempt or RefusalReason.TooManyRequests or RefusalReason.Unavailable => Stage.Request,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),

@@ -54,8 +54,11 @@ public sealed record TrustedIssuer
 
     public IReadOnlyList<TokenCondition> Conditions { get; init; } = [];
 
-    /// <summary>Keys may be fetched from loopback, private and link-local addresses, over http from loopback, and from another host than the issuer's.</summary>
+    /// <summary>Keys may be fetched from loopback, private and link-local addresses, and over http from loopback.</summary>
     public bool AllowPrivateAddresses { get; init; }
+
+    /// <summary>Hosts (with their port, where it is not the scheme's own) besides the discovery document's that <c>jwks_uri</c> may be on.</summary>
+    public IReadOnlyList<string> JwksHosts { get; init; } = [];
 
     /// <summary>The only roots for fetching this record's keys, PEM; null means the system's.</summary>
     public string? CaBundlePem { get; init; }

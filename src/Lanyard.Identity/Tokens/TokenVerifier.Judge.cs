@@ -9,9 +9,6 @@ public delegate ValueTask<Outcome<KeySet>> KeyLookup(TrustedIssuer issuer, strin
 
 public sealed partial class TokenVerifier
 {
-    /// <summary>Records that may share one issuer string.</summary>
-    public const int MaxCandidates = 16;
-
     /// <summary>
     /// Judges a token against every record with its issuer string: first those whose known keys have its <c>kid</c>, and only if there is none, those
     /// whose keys may have changed. The refusal that got furthest along the chain is the one that is answered.
@@ -34,13 +31,6 @@ public sealed partial class TokenVerifier
             var unknown = new Refusal(RefusalReason.IssuerUnknown, $"no trust record is for the issuer \"{Printable.Of(token.Issuer)}\"");
             trace?.Refuse(unknown);
             return unknown;
-        }
-
-        if (records.Count > MaxCandidates)
-        {
-            var many = new Refusal(RefusalReason.IssuerUnknown, $"{records.Count} trust records share the issuer \"{Printable.Of(token.Issuer)}\"; at most {MaxCandidates}");
-            trace?.Refuse(many);
-            return many;
         }
 
         var (known, asked) = await TryKnownAsync(token, records, keys, options, trace, cancellationToken);

@@ -60,18 +60,26 @@ public sealed record Principal
     /// <summary>The workspace that it belongs to; null for the instance's own and for shared runners.</summary>
     public string? WorkspaceId { get; init; }
 
-    public string? PolicyId { get; init; }
+    /// <summary>The trust policies that matched, as <c>pol_…@version</c>: a changed policy ends what rests on it.</summary>
+    public IReadOnlyList<string> Policies { get; init; } = [];
 
-    public string? TrustRecordId { get; init; }
+    /// <summary>The trust record behind it, as <c>id@version</c>.</summary>
+    public string? TrustRecord { get; init; }
 
     /// <summary>Audiences for which a policy lets it have identity tokens.</summary>
     public IReadOnlyList<string> Audiences { get; init; } = [];
+
+    /// <summary>Audiences on whose behalf a policy lets it introspect tokens.</summary>
+    public IReadOnlyList<string> Introspects { get; init; } = [];
 
     /// <summary>Which policy and which claims said so, one line each; for audit and explain.</summary>
     public IReadOnlyList<string> Evidence { get; init; } = [];
 
     /// <summary>SHA-256 of the presented token, lower-case hex.</summary>
     public required string TokenSha256 { get; init; }
+
+    /// <summary>Its <c>jti</c>, of our own tokens only.</summary>
+    public string? TokenId { get; init; }
 
     /// <summary>When the presented token expires.</summary>
     public required DateTimeOffset ExpiresAt { get; init; }

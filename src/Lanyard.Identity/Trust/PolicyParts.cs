@@ -1,0 +1,130 @@
+using System.Text.Json;
+
+namespace Lanyard.Identity.Trust;
+
+/// <summary>What was read of a trust policy's document, and everything that is wrong with it.</summary>
+internal sealed class PolicyParts
+{
+    private const int MaxList = 64;
+    private static readonly string[] KnownRoles = ["admin", "operator", "viewer"];
+
+    public string? Issuer { get; private set; }
+
+    public IReadOnlyList<string> Audiences { get; private set; } = [];
+
+    public IReadOnlyList<ClaimCondition> Claims { get; private set; } = [];
+
+    public PrincipalTemplate? Principal { get; private set; }
+
+    public IReadOnlyList<string> Roles { get; private set; } = [];
+
+    public IReadOnlyList<string> AllowedAudiences { get; private set; } = [];
+
+    public IReadOnlyList<string> Introspects { get; private set; } = [];
+
+    public List<PolicyMistake> Mistakes { get; } = [];
+
+    public static PolicyParts Read(JsonElement document)
+    {
+        var parts = new PolicyParts();
+        if (document.ValueKind != JsonValueKind.Object)
+        {
+            parts.Wrong("", "a trust policy is an object");
+            return parts;
+        }
+
+        foreach (var member in document.EnumerateObject()) parts.ReadMember(member);
+        if (parts.Issuer is null && !document.TryGetProperty("issuer", out _)) parts.Wrong("issuer", "is missing");
+        if (!document.TryGetProperty("claims", out _)) parts.Wrong("claims", "is missing: a policy without conditions would trust everybody whom the issuer knows");
+        if (!document.TryGetProperty("allow", out _)) parts.Wrong("allow", "is missing: roles, audiences or introspect");
+        return parts;
+    }
+
+    private void ReadMember(JsonProperty member)
+    {
+        switch (member.Name)
+        {
+            case "issuer":
+                Issuer = Text(member.Value, "issuer");
+                break;
+            case "audiences":
+                Audiences = List(member.Value, "audiences");
+                break;
+            case "claims":
+                Claims = ConditionReader.Read(member.Value, "claims", Mistakes);
+                if (member.Value.ValueKind == JsonValueKind.Object && !member.Value.EnumerateObject().Any()) Wrong("claims", "at least one condition");
+                break;
+            case "condition":
+                Wrong("condition", "CEL conditions are not taken yet; use claims");
+                break;
+            case "principal":
+                ReadPrincipal(member.Value);
+                break;
+            case "allow":
+                ReadAllow(member.Value);
+                break;
+            default:
+                Wrong(member.Name, "no such member");
+                break;
+        }
+    }
+
+    private void ReadPrincipal(JsonElement value)
+    {
+        if (Text(value, "principal") is not { } text) return;
+        Principal = PrincipalTemplate.Parse(text, out var mistake);
+        if (mistake is not null) Wrong("principal", mistake);
+    }
+
+    private void ReadAllow(JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            Wrong("allow", "an object of roles, audiences, introspect is wanted");
+            return;
+        }
+
+        foreach (var member in value.EnumerateObject())
+        {
+            switch (member.Name)
+            {
+                case "roles":
+                    Roles = List(member.Value, "allow.roles");
+                    foreach (var role in Roles.Except(KnownRoles)) Wrong("allow.roles", $"{role}: a role is admin, operator or viewer");
+                    break;
+                case "audiences":
+                    AllowedAudiences = List(member.Value, "allow.audiences");
+                    break;
+                case "introspect":
+                    Introspects = List(member.Value, "allow.introspect");
+                    break;
+                default:
+                    Wrong($"allow.{member.Name}", "no such member");
+                    break;
+            }
+        }
+
+        if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0) Wrong("allow", "allows nothing");
+    }
+
+    private List<string> List(JsonElement value, string path)
+    {
+        // An empty list where one was written would refuse everybody, or in another reading allow everybody: it is neither.
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() is 0 or > MaxList)
+        {
+            Wrong(path, $"a list of 1 to {MaxList} strings is wanted");
+            return [];
+        }
+
+        return [.. value.EnumerateArray().Select((element, i) => Text(element, $"{path}[{i}]")).OfType<string>()];
+    }
+
+    private string? Text(JsonElement value, string path)
+    {
+        if (value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 and <= 1024 } text) return text;
+        Wrong(path, "a string of 1 to 1024 characters is wanted");
+        return null;
+    }
+
+    private void Wrong(string path, string text) => Mistakes.Add(new PolicyMistake(path, text));
+}

@@ -1,0 +1,80 @@
+using System.Text.Json;
+using Lanyard.Identity.Tokens;
+
+namespace Lanyard.Identity.Trust;
+
+/// <summary>
+/// The conditions under which a verified token becomes a principal, and what that principal is allowed: read strictly from a document
+/// (unknown member = mistake, every mistake at once), and never changed afterwards.
+/// </summary>
+public sealed class TrustPolicy
+{
+    private readonly IReadOnlyList<string> _audiences;
+    private readonly IReadOnlyList<ClaimCondition> _claims;
+    private readonly PrincipalTemplate? _principal;
+
+    private TrustPolicy(PolicyParts parts)
+    {
+        Issuer = parts.Issuer!;
+        _audiences = parts.Audiences;
+        _claims = parts.Claims;
+        _principal = parts.Principal;
+        Roles = parts.Roles;
+        AllowedAudiences = parts.AllowedAudiences;
+        Introspects = parts.Introspects;
+    }
+
+    /// <summary>Slug of the trust record whose tokens it is for; <c>cluster/SLUG</c> for a cluster's.</summary>
+    public string Issuer { get; }
+
+    /// <summary><c>admin</c>, <c>operator</c>, <c>viewer</c>.</summary>
+    public IReadOnlyList<string> Roles { get; }
+
+    /// <summary>Audiences for which the principal may have identity tokens.</summary>
+    public IReadOnlyList<string> AllowedAudiences { get; }
+
+    /// <summary>Audiences on whose behalf the principal may introspect tokens.</summary>
+    public IReadOnlyList<string> Introspects { get; }
+
+    /// <returns>The policy, or every mistake of the document.</returns>
+    public static (TrustPolicy? Policy, IReadOnlyList<PolicyMistake> Mistakes) Parse(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
+            return Parse(document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            return (null, [new PolicyMistake("", $"not JSON, or a member stands there twice: {e.Message}")]);
+        }
+    }
+
+    public static (TrustPolicy? Policy, IReadOnlyList<PolicyMistake> Mistakes) Parse(JsonElement document)
+    {
+        var parts = PolicyParts.Read(document);
+        return parts.Mistakes.Count == 0 ? (new TrustPolicy(parts), []) : (null, parts.Mistakes);
+    }
+
+    /// <summary>Step 9 of the chain for one policy.</summary>
+    /// <returns>The match with its evidence; or the first condition that does not hold, with the value seen.</returns>
+    public Outcome<PolicyMatch> Match(VerifiedToken token)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        if (_audiences.Count > 0 && !token.Audiences.Any(a => _audiences.Contains(a, StringComparer.Ordinal)))
+            return new Refusal(RefusalReason.NoMatchingPolicy, $"aud is {string.Join(", ", token.Audiences)}, wanted is one of {string.Join(", ", _audiences)}");
+
+        var evidence = new List<MatchedClaim>(_claims.Count);
+        foreach (var condition in _claims)
+        {
+            if (!condition.Judge(token.Claims, out var matched, out var mismatch)) return new Refusal(RefusalReason.NoMatchingPolicy, mismatch!);
+            evidence.Add(matched!);
+        }
+
+        var name = _principal is null ? $"{Issuer}:{token.Subject}" : _principal.Fill(token.Claims);
+        return name.TryGet(out var principal, out var refusal) ? new PolicyMatch(principal, evidence) : refusal;
+    }
+}
+
+/// <summary>A policy matched: what the principal is called, and which claims said so.</summary>
+public sealed record PolicyMatch(string Principal, IReadOnlyList<MatchedClaim> Evidence);

@@ -1,0 +1,51 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Lanyard.Protocol.Resources;
+
+/// <summary>Spec of a <c>TrustedIssuer</c>: whose tokens are believed, by which keys, and how far.</summary>
+/// <param name="Issuer">The exact <c>iss</c>: nothing is normalised.</param>
+/// <param name="Keys">Where its keys come from; exactly one member.</param>
+/// <param name="Audiences">Any of them must be in <c>aud</c>; absent: the instance URL.</param>
+/// <param name="Algorithms">Subset of RS, PS and ES 256, 384, 512; absent: all.</param>
+/// <param name="MaxLifetimeSeconds">Longest life from <c>iat</c> to <c>exp</c>; absent: 24 hours.</param>
+/// <param name="RequireIat">False counts the life of a token without <c>iat</c> from <c>nbf</c> or now (SPIFFE).</param>
+/// <param name="RequiredClaims">Conditions on claims, as in a trust policy.</param>
+/// <param name="AllowPrivateAddresses">Its keys may be fetched from loopback, private and link-local addresses.</param>
+/// <param name="CaBundle">PEM: the only roots when its keys are fetched.</param>
+public sealed record TrustedIssuerSpec(
+    string Issuer,
+    IssuerKeys Keys,
+    IReadOnlyList<string>? Audiences = null,
+    IReadOnlyList<string>? Algorithms = null,
+    long? MaxLifetimeSeconds = null,
+    bool? RequireIat = null,
+    JsonElement? RequiredClaims = null,
+    bool? AllowPrivateAddresses = null,
+    string? CaBundle = null);
+
+public sealed record IssuerKeys(DiscoveredKeys? Discovery = null, JsonElement? Jwks = null, PushedKeysSpec? Pushed = null);
+
+/// <param name="Url">Absent: the issuer's own <c>/.well-known/openid-configuration</c>.</param>
+/// <param name="JwksHosts">Hosts besides the discovery document's that its <c>jwks_uri</c> may be on.</param>
+public sealed record DiscoveredKeys(string? Url = null, IReadOnlyList<string>? JwksHosts = null);
+
+/// <param name="Jwks">The keys at registration.</param>
+/// <param name="Subject">The service account that may push new ones, for the audience <c>URL/keys</c>.</param>
+/// <param name="RequireApproval">New keys also wait for an admin.</param>
+public sealed record PushedKeysSpec(JsonElement Jwks, string Subject, bool? RequireApproval = null);
+
+/// <summary>Reads and writes the specs of trust: camelCase, unknown members refused.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    PropertyNameCaseInsensitive = false,
+    RespectRequiredConstructorParameters = true,
+    RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(TrustedIssuerSpec))]
+[JsonSerializable(typeof(Resource<TrustedIssuerSpec>))]
+[JsonSerializable(typeof(ResourceWrite<TrustedIssuerSpec>))]
+[JsonSerializable(typeof(ResourceList<TrustedIssuerSpec>))]
+public sealed partial class TrustJson : JsonSerializerContext;

@@ -1,0 +1,19 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>What an identity token for one audience is made of; whoever owns the subject (a run) answers with it.</summary>
+/// <param name="WorkspaceId">Whose issuer signs.</param>
+/// <param name="Lifetime">As the definition says; null is the default.</param>
+/// <param name="Describe">Writes the claims besides the registered ones.</param>
+internal sealed record IdentityGrant(
+    string WorkspaceId, string WorkspaceSlug, string Subject, SignatureAlgorithm Algorithm, TimeSpan? Lifetime, Action<TokenClaims> Describe);
+
+/// <summary>What the exchange asks of rooms that it does not know; handed in where the server is put together.</summary>
+/// <param name="RunIdentity">For a living attempt: may it have a token for this audience (by the named subject template, or the default), and made of what.</param>
+/// <param name="IsAlive">Whether a run's attempt lives, for introspection.</param>
+internal sealed record ExchangeQuestions(
+    Func<string, int, string, string?, CancellationToken, ValueTask<Outcome<IdentityGrant>>> RunIdentity,
+    Func<string, int, CancellationToken, ValueTask<bool>> IsAlive);

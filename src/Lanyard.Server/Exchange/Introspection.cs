@@ -1,0 +1,73 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Server.Federation;
+using Lanyard.Server.Http;
+using Lanyard.Server.Issuers;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>
+/// Token introspection (RFC 7662): says of our tokens whether they are active, to callers whose business they are. A caller must prove who it is; to
+/// everybody else, and for everything that is not ours, the answer is the same <c>active: false</c>.
+/// </summary>
+internal sealed class Introspection(
+    TokenExchange exchange, Doorkeeper door, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, ExchangeQuestions questions)
+{
+    private static readonly IntrospectionResponse Inactive = new(Active: false);
+
+    /// <summary>By bearer, or by client assertion in the form.</summary>
+    public async ValueTask<Outcome<Principal>> CallerAsync(HttpContext context, TokenForm form, CalledIssuer issuer)
+    {
+        if (form.ClientAssertion is not null) return await exchange.ClientAsync(form, issuer, trace: null, context.RequestAborted);
+        return Bearer.Of(context.Request) is { } bearer
+            ? await door.AdmitAsync(bearer, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace: null, context.RequestAborted)
+            : new Refusal(RefusalReason.TokenMissing, "introspection without a caller");
+    }
+
+    public async ValueTask<IntrospectionResponse> LookAsync(string token, Principal caller, CalledIssuer issuer, CancellationToken cancellation)
+    {
+        if (await VerifyOursAsync(token, issuer, cancellation) is not { } verified) return Inactive;
+        if (!MayAsk(caller, verified, issuer) || memory.IsRevoked(verified.TokenId ?? "")) return Inactive;
+        if (!await SubjectLivesAsync(verified, cancellation)) return Inactive;
+        return new IntrospectionResponse(
+            Active: true,
+            Iss: verified.Issuer,
+            Sub: verified.Subject,
+            Aud: verified.Audiences[0],
+            Iat: verified.IssuedAt?.ToUnixTimeSeconds(),
+            Nbf: verified.NotBefore?.ToUnixTimeSeconds(),
+            Exp: verified.ExpiresAt.ToUnixTimeSeconds(),
+            Jti: verified.TokenId,
+            TokenType: verified.Type == TokenMint.AccessTokenType ? "Bearer" : "N_A");
+    }
+
+    /// <summary>Steps 1 to 8 against this issuer's own keys, whatever the audience; null where it is no valid token of this issuer.</summary>
+    public async ValueTask<VerifiedToken?> VerifyOursAsync(string token, CalledIssuer issuer, CancellationToken cancellation)
+    {
+        var parsed = UnverifiedToken.Parse(token);
+        if (parsed.IsRefused || parsed.Value.Issuer != issuer.Url) return null;
+        if (!parsed.Value.Claims.TryGetStrings(ClaimNames.Audience, out var audiences) || audiences.Count == 0) return null;
+        var keys = await ring.GetForAsync(issuer.WorkspaceId ?? KeyRing.InstanceOwner, parsed.Value.KeyId, cancellation);
+        var record = new TrustedIssuer { Id = "own", Issuer = issuer.Url, Keys = KeySource.Uploaded, Audiences = audiences };
+        var outcome = verifier.Verify(parsed.Value, record, keys.Public, new VerifyOptions { DefaultAudience = instance.Url });
+        return outcome.IsRefused ? null : outcome.Value;
+    }
+
+    /// <summary>A member of the token's audience, or who may read the workspace (or, for the instance's tokens, the instance).</summary>
+    private static bool MayAsk(Principal caller, VerifiedToken token, CalledIssuer issuer) =>
+        Access.RoleIn(caller, issuer.WorkspaceId, null) is not null
+        || caller.TokenSha256 == token.Sha256.ToString()
+        || token.Audiences.Any(audience => caller.Introspects.Contains(audience, StringComparer.Ordinal));
+
+    private async ValueTask<bool> SubjectLivesAsync(VerifiedToken token, CancellationToken cancellation)
+    {
+        string? run = null;
+        if (token.Claims.TryGetString(ClaimNames.Run, out var named)) run = named;
+        else if (token.Claims.TryGetString(OwnClaims.Kind, out var kind) && kind == "run") run = token.Subject;
+        if (run is null) return true;
+        return token.Claims.TryGetInt64(ClaimNames.Attempt, out var attempt) && await questions.IsAlive(run, (int)attempt, cancellation);
+    }
+}

@@ -1,0 +1,119 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Federation;
+using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>The edge of the token endpoints: form in, OAuth answer out, one audit event for each decision, nothing to be stored by anybody.</summary>
+internal static class TokenEndpoints
+{
+    public static async Task<IResult> TokenAsync(
+        HttpContext context, TokenExchange exchange, WorkspaceDirectory workspaces, Instance instance, AuditLog audit)
+    {
+        Forbid(context);
+        if (Called(context, workspaces, instance) is not { } issuer) return new Refused(Access.Missing("no such issuer"));
+        var form = await TokenForm.ReadAsync(context.Request);
+        if (form.IsRefused) return new Refused(form.Refusal);
+
+        var outcome = await exchange.GrantAsync(form.Value, issuer, trace: null, context.RequestAborted);
+        await audit.RecordAsync(EventOf(context, form.Value, issuer, outcome));
+        return outcome.TryGet(out var issued, out var refusal)
+            ? Results.Json(issued.Response, OAuthJson.Default.TokenResponse)
+            : new Refused(refusal, clientAuthentication: form.Value.GrantType == OAuthNames.GrantClientCredentials);
+    }
+
+    public static async Task<IResult> IntrospectAsync(
+        HttpContext context, Introspection introspection, WorkspaceDirectory workspaces, Instance instance, AuditLog audit)
+    {
+        Forbid(context);
+        if (Called(context, workspaces, instance) is not { } issuer) return new Refused(Access.Missing("no such issuer"));
+        var form = await TokenForm.ReadAsync(context.Request);
+        if (form.IsRefused) return new Refused(form.Refusal);
+        var caller = await introspection.CallerAsync(context, form.Value, issuer);
+        if (!caller.TryGet(out var principal, out var refusal))
+        {
+            await audit.RecordAsync(AuditEvent.Of(context, "token.introspect") with { Refusal = refusal, WorkspaceId = issuer.WorkspaceId });
+            return new Refused(refusal, clientAuthentication: true);
+        }
+
+        if (form.Value.Token is null) return new Refused(new Refusal(RefusalReason.RequestMalformed, "token is missing"));
+        return Results.Json(await introspection.LookAsync(form.Value.Token, principal, issuer, context.RequestAborted), OAuthJson.Default.IntrospectionResponse);
+    }
+
+    /// <summary>Whoever holds a token may end it (RFC 7009 §2.1: the token itself is the proof); an unknown one is answered the same.</summary>
+    public static async Task<IResult> RevokeAsync(
+        HttpContext context, Introspection introspection, WorkspaceDirectory workspaces, Instance instance, TokenMemory memory, AuditLog audit)
+    {
+        Forbid(context);
+        if (Called(context, workspaces, instance) is not { } issuer) return new Refused(Access.Missing("no such issuer"));
+        var form = await TokenForm.ReadAsync(context.Request);
+        if (form.IsRefused) return new Refused(form.Refusal);
+        if (form.Value.Token is null) return new Refused(new Refusal(RefusalReason.RequestMalformed, "token is missing"));
+
+        var token = await introspection.VerifyOursAsync(form.Value.Token, issuer, context.RequestAborted);
+        if (token is { TokenId: { } id })
+        {
+            await memory.RevokeAsync(id, token.ExpiresAt + TokenVerifier.MaxClockSkew, context.RequestAborted);
+            await audit.RecordAsync(AuditEvent.Of(context, "token.revoke") with
+            {
+                WorkspaceId = issuer.WorkspaceId,
+                Target = id,
+                TokenSha256 = token.Sha256.ToString(),
+            });
+        }
+
+        return Results.Ok();
+    }
+
+    /// <summary>Null: a workspace that does not exist.</summary>
+    private static CalledIssuer? Called(HttpContext context, WorkspaceDirectory workspaces, Instance instance)
+    {
+        if (context.GetRouteValue("workspace") is not string slug) return new CalledIssuer(instance.Url, null, null);
+        return workspaces.Find(slug) is { } entry ? new CalledIssuer(instance.WorkspaceIssuer(slug), entry.Id, slug) : null;
+    }
+
+    private static AuditEvent EventOf(HttpContext context, TokenForm form, CalledIssuer issuer, Outcome<IssuedToken> outcome)
+    {
+        var kind = form.GrantType == OAuthNames.GrantTokenExchange ? "token.exchange" : "token.client";
+        if (!outcome.TryGet(out var issued, out var refusal))
+        {
+            var presented = form.SubjectToken ?? form.ClientAssertion;
+            return new AuditEvent(kind)
+            {
+                RequestId = context.TraceIdentifier,
+                Refusal = refusal,
+                WorkspaceId = issuer.WorkspaceId,
+                TokenSha256 = presented is null ? null : TokenHash.Of(presented.AsSpan()).ToString(),
+            };
+        }
+
+        return new AuditEvent(kind)
+        {
+            Principal = issued.Principal,
+            RequestId = context.TraceIdentifier,
+            WorkspaceId = issuer.WorkspaceId ?? issued.Principal.WorkspaceId,
+            Target = issued.Principal.SubjectId,
+            TokenSha256 = issued.Principal.TokenSha256,
+            Trace = issued.Principal.Evidence,
+            Details = new Dictionary<string, string>
+            {
+                ["audience"] = issued.Audience ?? "",
+                ["subject"] = issued.Subject,
+                ["jti"] = issued.TokenId,
+                ["expires"] = issued.ExpiresAt.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
+            },
+        };
+    }
+
+    private static void Forbid(HttpContext context)
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.Headers.Pragma = "no-cache";
+    }
+}

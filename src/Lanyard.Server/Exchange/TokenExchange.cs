@@ -1,0 +1,166 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Server.Federation;
+using Lanyard.Server.Http;
+using Lanyard.Server.Issuers;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>The issuer whose token endpoint was called.</summary>
+/// <param name="WorkspaceId">Null: the instance's.</param>
+internal sealed record CalledIssuer(string Url, string? WorkspaceId, string? WorkspaceSlug);
+
+/// <summary>What came of a request at a token endpoint, for the answer and the audit event.</summary>
+internal sealed record IssuedToken(TokenResponse Response, Principal Principal, string Subject, string Audience, string TokenId, DateTimeOffset ExpiresAt);
+
+/// <summary>
+/// The grants of the token endpoints, RFC 8693 token exchange and client credentials with a client assertion (RFC 7523 §2.2), in phases:
+/// ① form ② caller: the chain, to a principal ③ what it may have ④ lifetime ⑤ mint. Audit and answer are the endpoint's.
+/// </summary>
+internal sealed class TokenExchange(
+    Doorkeeper door, ClientAssertions assertions, Mint mint, Instance instance, ExchangeQuestions questions, TimeProvider time)
+{
+    public async ValueTask<Outcome<IssuedToken>> GrantAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    {
+        if (form.ClientSecret is not null) return Malformed("client_secret: nobody has a password here; send a client_assertion or a subject_token");
+        if (form.Scope is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "scope: no scopes are defined; what a token may do follows from its principal");
+        return form.GrantType switch
+        {
+            null => Malformed("grant_type is missing"),
+            OAuthNames.GrantClientCredentials => await ClientCredentialsAsync(form, issuer, trace, cancellation),
+            OAuthNames.GrantTokenExchange => await ExchangeAsync(form, issuer, trace, cancellation),
+            _ => new Refusal(RefusalReason.GrantTypeNotSupported, $"grant_type {form.GrantType}"),
+        };
+    }
+
+    private async ValueTask<Outcome<IssuedToken>> ClientCredentialsAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    {
+        var client = await ClientAsync(form, issuer, trace, cancellation);
+        if (client.IsRefused) return client.Refusal;
+        if (form.Audiences.Any(a => a != instance.Url)) return new Refusal(RefusalReason.AudienceNotAllowed, "a client's own token is for this instance only");
+        return await ApiTokenAsync(client.Value, subjectExpires: null, cancellation);
+    }
+
+    /// <summary>② for whoever owns a key.</summary>
+    public async ValueTask<Outcome<Principal>> ClientAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    {
+        if (form.ClientAssertionType != OAuthNames.ClientAssertionJwtBearer) return Malformed($"client_assertion_type is not {OAuthNames.ClientAssertionJwtBearer}");
+        if (form.ClientAssertion is null) return Malformed("client_assertion is missing");
+        return await assertions.JudgeAsync(form.ClientAssertion, form.ClientId, issuer.Url, trace, cancellation);
+    }
+
+    private async ValueTask<Outcome<IssuedToken>> ExchangeAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    {
+        // ①
+        if (form.SubjectToken is null) return Malformed("subject_token is missing");
+        if (form.SubjectTokenType is not (OAuthNames.TokenTypeJwt or OAuthNames.TokenTypeIdToken or OAuthNames.TokenTypeAccessToken))
+            return Malformed("subject_token_type: jwt, id_token or access_token of RFC 8693 §3");
+        if (form.ActorToken is not null) return Malformed("actor_token: delegation is not offered");
+        if (form.RequestedTokenType is not (null or OAuthNames.TokenTypeJwt or OAuthNames.TokenTypeIdToken or OAuthNames.TokenTypeAccessToken))
+            return Malformed("requested_token_type: jwt, id_token or access_token of RFC 8693 §3");
+        if (form.Audiences.Count > 1) return new Refusal(RefusalReason.AudienceNotAllowed, "one audience a token");
+
+        // ②
+        var admitted = await door.AdmitAsync(form.SubjectToken, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace, cancellation);
+        if (admitted.IsRefused) return admitted.Refusal;
+
+        var principal = admitted.Value;
+        var audience = form.Audiences.Count == 0 ? instance.Url : form.Audiences[0];
+        if (audience == instance.Url)
+        {
+            if (form.RequestedTokenType == OAuthNames.TokenTypeIdToken) return new Refusal(RefusalReason.AudienceNotAllowed, "an identity token needs an outside audience");
+            return await ApiTokenAsync(principal, principal.ExpiresAt, cancellation);
+        }
+
+        if (form.RequestedTokenType == OAuthNames.TokenTypeAccessToken) return new Refusal(RefusalReason.AudienceNotAllowed, "access tokens are for this instance only");
+        return await IdentityTokenAsync(form, issuer, principal, audience, trace, cancellation);
+    }
+
+    private async ValueTask<Outcome<IssuedToken>> ApiTokenAsync(Principal principal, DateTimeOffset? subjectExpires, CancellationToken cancellation)
+    {
+        if (principal.Kind is PrincipalKind.Run or PrincipalKind.Machine)
+            return new Refusal(RefusalReason.AudienceNotAllowed, "a run or machine has its runtime token; API tokens are for people, pipelines and runners");
+        var now = time.GetUtcNow();
+        var expires = Lifetimes.ForApiToken(subjectExpires, now);
+        if (expires - now < TimeSpan.FromSeconds(1)) return new Refusal(RefusalReason.LifetimeTooShort, "the subject token is about to expire");
+        var tokenId = Mint.NewTokenId();
+        var token = await mint.ApiTokenAsync(principal, tokenId, expires, cancellation);
+        var response = new TokenResponse(token, OAuthNames.TokenTypeAccessToken, "Bearer", Seconds(expires - now));
+        return new IssuedToken(response, principal, principal.Name, instance.Url, tokenId, expires);
+    }
+
+    private async ValueTask<Outcome<IssuedToken>> IdentityTokenAsync(
+        TokenForm form, CalledIssuer issuer, Principal principal, string audience, Trace? trace, CancellationToken cancellation)
+    {
+        // ③
+        var allowed = await GrantForAsync(form.Subject, issuer, principal, audience, cancellation);
+        if (allowed.IsRefused) return Refused(trace, allowed.Refusal);
+        var grant = allowed.Value;
+        if (issuer.WorkspaceId is not null && issuer.WorkspaceId != grant.WorkspaceId)
+            return Refused(trace, new Refusal(RefusalReason.AudienceNotAllowed, $"the issuer of workspace {grant.WorkspaceSlug} signs for this subject"));
+
+        // ④
+        TimeSpan? asked = null;
+        if (form.ExpiresIn is { } text)
+        {
+            var parsed = Lifetimes.Parse(text);
+            if (parsed.IsRefused) return parsed.Refusal;
+            asked = parsed.Value;
+        }
+
+        var now = time.GetUtcNow();
+        var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, audience, principal.ExpiresAt, now);
+        if (expires.IsRefused) return Refused(trace, expires.Refusal);
+
+        // ⑤
+        var claims = new TokenClaims
+        {
+            Issuer = instance.WorkspaceIssuer(grant.WorkspaceSlug),
+            Subject = grant.Subject,
+            Audiences = [audience],
+            IssuedAt = now,
+            ExpiresAt = expires.Value,
+            TokenId = Mint.NewTokenId(),
+        };
+        grant.Describe(claims);
+        var token = await mint.IdentityTokenAsync(grant.WorkspaceId, grant.Algorithm, claims, cancellation);
+        var type = form.RequestedTokenType ?? OAuthNames.TokenTypeIdToken;
+        trace?.Pass(Stage.Policy, $"identity token for {audience} as {grant.Subject}");
+        return new IssuedToken(new TokenResponse(token, type, "N_A", Seconds(expires.Value - now)), principal, grant.Subject, audience, claims.TokenId, expires.Value);
+    }
+
+    private async ValueTask<Outcome<IdentityGrant>> GrantForAsync(
+        string? subjectName, CalledIssuer issuer, Principal principal, string audience, CancellationToken cancellation)
+    {
+        if (principal is { Kind: PrincipalKind.Run, SubjectId: { } run, Attempt: { } attempt })
+            return await questions.RunIdentity(run, attempt, audience, subjectName, cancellation);
+        if (principal.Kind != PrincipalKind.Policy) return new Refusal(RefusalReason.AudienceNotAllowed, $"a {Mint.KindName(principal.Kind)} has no identity tokens");
+        if (!principal.Audiences.Contains(audience, StringComparer.Ordinal))
+            return new Refusal(RefusalReason.AudienceNotAllowed, $"no policy allows {principal.Name} the audience {audience}");
+        if (issuer is not { WorkspaceId: { } workspaceId, WorkspaceSlug: { } slug })
+            return new Refusal(RefusalReason.AudienceNotAllowed, "identity tokens for a policy's principal come from its workspace's token endpoint");
+        return new IdentityGrant(workspaceId, slug, principal.Name, SignatureAlgorithm.RS256, null, claims => claims
+            .Set(ClaimNames.Workspace, slug).Set(ClaimNames.WorkspaceId, workspaceId).Set("policies", principal.Policies));
+    }
+
+    /// <summary>Whether the principal may have an identity token for an audience, without minting one.</summary>
+    public async ValueTask<Refusal?> ExplainAudienceAsync(Principal principal, string audience, CalledIssuer issuer, Trace trace, CancellationToken cancellation)
+    {
+        var allowed = await GrantForAsync(subjectName: null, issuer, principal, audience, cancellation);
+        if (allowed.IsRefused) return Refused(trace, allowed.Refusal);
+        trace.Pass(Stage.Policy, $"may have an identity token for {audience} as {allowed.Value.Subject}, signed by the issuer of {allowed.Value.WorkspaceSlug}");
+        return null;
+    }
+
+    private static Refusal Refused(Trace? trace, Refusal refusal)
+    {
+        trace?.Refuse(refusal);
+        return refusal;
+    }
+
+    private static Refusal Malformed(string detail) => new(RefusalReason.RequestMalformed, detail);
+
+    private static long Seconds(TimeSpan span) => (long)span.TotalSeconds;
+}

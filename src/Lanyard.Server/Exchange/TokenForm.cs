@@ -1,0 +1,127 @@
+using System.Buffers;
+using Lanyard.Identity;
+using Lanyard.Protocol.OAuth;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>
+/// The body of a token, introspection or revocation request, parsed once: afterwards nothing reads the raw form. A parameter that may not
+/// repeat and does is refused, one without a value counts as left out (RFC 6749 §3.2); unknown ones are ignored, as the RFC demands.
+/// </summary>
+internal sealed class TokenForm
+{
+    /// <summary>Largest body: two tokens of 16 KiB, percent-encoded in the worst case, and the rest.</summary>
+    internal const int MaxBytes = 64 * 1024;
+
+    private const int MaxFields = 64;
+    private const int MaxAudiences = 16;
+
+    public string? GrantType { get; private set; }
+
+    public string? SubjectToken { get; private set; }
+
+    public string? SubjectTokenType { get; private set; }
+
+    public string? ActorToken { get; private set; }
+
+    public string? RequestedTokenType { get; private set; }
+
+    public string? Scope { get; private set; }
+
+    public string? ClientId { get; private set; }
+
+    public string? ClientSecret { get; private set; }
+
+    public string? ClientAssertion { get; private set; }
+
+    public string? ClientAssertionType { get; private set; }
+
+    /// <summary>The token to introspect or revoke.</summary>
+    public string? Token { get; private set; }
+
+    /// <summary>Seconds that the issued token should live; ours, bounded by the definition or policy.</summary>
+    public string? ExpiresIn { get; private set; }
+
+    /// <summary>Name of the subject template, where a definition has several for the audience; ours.</summary>
+    public string? Subject { get; private set; }
+
+    /// <summary>May repeat (RFC 8693 §2.1).</summary>
+    public IReadOnlyList<string> Audiences => _audiences;
+
+    private readonly List<string> _audiences = [];
+
+    public static async ValueTask<Outcome<TokenForm>> ReadAsync(HttpRequest request)
+    {
+        var type = request.ContentType;
+        if (type is null || !type.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
+            return new Refusal(RefusalReason.RequestMalformed, "the body is not application/x-www-form-urlencoded");
+        if (request.ContentLength > MaxBytes) return TooLarge();
+
+        var buffer = ArrayPool<byte>.Shared.Rent(MaxBytes + 1);
+        try
+        {
+            var length = await request.Body.ReadAtLeastAsync(buffer.AsMemory(0, MaxBytes + 1), MaxBytes + 1, throwOnEndOfStream: false, request.HttpContext.RequestAborted);
+            return length > MaxBytes ? TooLarge() : Parse(System.Text.Encoding.UTF8.GetString(buffer, 0, length));
+        }
+        finally
+        {
+            // The body holds tokens: nothing of it may lie about in a shared pool.
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+        }
+    }
+
+    internal static Outcome<TokenForm> Parse(string body)
+    {
+        var form = new TokenForm();
+        var fields = 0;
+        foreach (var pair in new QueryStringEnumerable(body))
+        {
+            if (++fields > MaxFields) return new Refusal(RefusalReason.RequestMalformed, $"more than {MaxFields} parameters");
+            var value = pair.DecodeValue();
+            if (value.Length == 0) continue;
+            var name = pair.DecodeName().ToString();
+            if (form.Set(name, value.ToString()) is { } refusal) return refusal;
+        }
+
+        return form;
+    }
+
+    private Refusal? Set(string name, string value)
+    {
+        string? before;
+        switch (name)
+        {
+            case "grant_type": (before, GrantType) = (GrantType, value); break;
+            case "subject_token": (before, SubjectToken) = (SubjectToken, value); break;
+            case "subject_token_type": (before, SubjectTokenType) = (SubjectTokenType, value); break;
+            case "actor_token": (before, ActorToken) = (ActorToken, value); break;
+            case "requested_token_type": (before, RequestedTokenType) = (RequestedTokenType, value); break;
+            case "scope": (before, Scope) = (Scope, value); break;
+            case "client_id": (before, ClientId) = (ClientId, value); break;
+            case "client_secret": (before, ClientSecret) = (ClientSecret, value); break;
+            case "client_assertion": (before, ClientAssertion) = (ClientAssertion, value); break;
+            case "client_assertion_type": (before, ClientAssertionType) = (ClientAssertionType, value); break;
+            case "token": (before, Token) = (Token, value); break;
+            case "expires_in": (before, ExpiresIn) = (ExpiresIn, value); break;
+            case "subject": (before, Subject) = (Subject, value); break;
+            case "audience" or "resource": return Add(name, value);
+            default: return null;
+        }
+
+        return before is null ? null : new Refusal(RefusalReason.RequestMalformed, $"{name} stands there twice");
+    }
+
+    private Refusal? Add(string name, string value)
+    {
+        if (_audiences.Count == MaxAudiences) return new Refusal(RefusalReason.RequestMalformed, $"more than {MaxAudiences} of {name}");
+        _audiences.Add(value);
+        return null;
+    }
+
+    private static Refusal TooLarge() => new(RefusalReason.RequestTooLarge, $"the body has more than {MaxBytes} bytes");
+
+    /// <summary>The grants that a token endpoint offers, for metadata.</summary>
+    internal static IReadOnlyList<string> Grants { get; } = [OAuthNames.GrantTokenExchange, OAuthNames.GrantClientCredentials];
+}

@@ -1,0 +1,54 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// Puts the caller's principal on every request under <c>/v1</c> and <c>/runtime</c> that shows a bearer. A bearer that is shown and not
+/// good is refused here, whatever the path, so that the answer says nothing about what exists. A request without one goes on: endpoints that need a
+/// principal refuse it themselves.
+/// </summary>
+internal sealed class BearerMiddleware(RequestDelegate next)
+{
+    public async Task InvokeAsync(HttpContext context, Doorkeeper door, AuditLog audit)
+    {
+        if (DoorsOf(context.Request.Path) is not { } doors || context.Request.Headers.Authorization.Count == 0)
+        {
+            await next(context);
+            return;
+        }
+
+        var outcome = Bearer.Of(context.Request) is { } token
+            ? await door.AdmitAsync(token, doors, workspaceId: null, trace: null, context.RequestAborted)
+            : new Refusal(RefusalReason.TokenMissing, "the Authorization header is not one bearer");
+        if (outcome.TryGet(out var principal, out var refusal))
+        {
+            context.Features.Set(principal);
+            await next(context);
+            return;
+        }
+
+        if (context.GetEndpoint()?.Metadata.GetMetadata<OwnBearer>() is not null)
+        {
+            await next(context);
+            return;
+        }
+
+        await audit.RecordAsync(new AuditEvent("bearer")
+        {
+            RequestId = context.TraceIdentifier,
+            Refusal = refusal,
+            Target = $"{context.Request.Method} {context.Request.Path}",
+            TokenSha256 = Bearer.Of(context.Request) is { } shown ? TokenHash.Of(shown.AsSpan()).ToString() : null,
+        });
+        await new Refused(refusal).ExecuteAsync(context);
+    }
+
+    private static Doors? DoorsOf(PathString path) =>
+        path.StartsWithSegments("/v1", StringComparison.Ordinal) ? Doors.Api
+        : path.StartsWithSegments("/runtime", StringComparison.Ordinal) ? Doors.Runtime
+        : null;
+}

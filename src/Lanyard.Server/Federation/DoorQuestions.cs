@@ -1,0 +1,23 @@
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>A runner, as far as the door needs it.</summary>
+internal sealed record KnownRunner(string Id, string? WorkspaceId);
+
+/// <summary>
+/// What the bearer door must ask of rooms that it does not know; the functions are handed in where the server is put together.
+/// </summary>
+/// <param name="InstanceKeys">The instance issuer's public keys; given a <c>kid</c>, read anew if it is not among them.</param>
+/// <param name="RunnerOf">The runner that a workload token of a trust record stands for, or null.</param>
+/// <param name="RunnerById">A runner that is still registered and may log in, or null.</param>
+/// <param name="RunnerKey">The approved public key of a host's runner by client id, with its runner, or null.</param>
+/// <param name="IsAlive">Whether a run's attempt or a machine lives.</param>
+internal sealed record DoorQuestions(
+    Func<string?, CancellationToken, ValueTask<KeySet>> InstanceKeys,
+    Func<VerifiedToken, CancellationToken, ValueTask<KnownRunner?>> RunnerOf,
+    Func<string, CancellationToken, ValueTask<KnownRunner?>> RunnerById,
+    Func<string, CancellationToken, ValueTask<(VerificationKey Key, KnownRunner Runner)?>> RunnerKey,
+    Func<PrincipalKind, string, int?, CancellationToken, ValueTask<bool>> IsAlive);

@@ -1,0 +1,109 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// The one way from a presented token to a <see cref="Principal"/>, for the API, the run protocol, the runtime API and the exchange alike: the chain of
+/// docs/security-model.md. A judgement is remembered by the token's SHA-256 until it expires or keys, policies, runners or trust change.
+/// </summary>
+internal sealed class Doorkeeper(
+    Instance instance,
+    TokenVerifier verifier,
+    OwnTokens own,
+    TrustDirectory trust,
+    PolicyDirectory policies,
+    KeyLookup keys,
+    TokenMemory memory,
+    DoorQuestions questions,
+    TimeProvider time)
+{
+    private const int Capacity = 100_000;
+    private readonly RememberedTokens<Judgement> _remembered = new(Capacity, time);
+
+    /// <param name="doors">Which audiences of our own tokens are taken.</param>
+    /// <param name="workspaceId">Only trust of that workspace and of the instance counts; null: all.</param>
+    /// <param name="trace">With a trace everything is judged anew.</param>
+    public async ValueTask<Outcome<Principal>> AdmitAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    {
+        var hash = TokenHash.Of(token.AsSpan());
+        if (trace is null && _remembered.TryGet(hash, out var before) && before.Doors == doors && before.WorkspaceId == workspaceId)
+            return await StillAsync(before.Principal, cancellation);
+
+        var epoch = _remembered.Epoch;
+        var outcome = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
+        if (!outcome.IsRefused) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
+        return outcome;
+    }
+
+    /// <summary>Keys, policies, runners or trust changed, here or on another replica: everything is judged anew.</summary>
+    public void Forget() => _remembered.Forget();
+
+    private async ValueTask<Outcome<Principal>> JudgeAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    {
+        var parsed = UnverifiedToken.Parse(token, trace);
+        if (parsed.IsRefused) return parsed.Refusal;
+        if (own.IsOurs(parsed.Value)) return await own.JudgeAsync(parsed.Value, doors, trace, cancellation);
+
+        var records = await trust.ByIssuerAsync(parsed.Value.Issuer, workspaceId, cancellation);
+        var options = new VerifyOptions { DefaultAudience = instance.Url };
+        var judged = await verifier.JudgeAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
+        if (judged.IsRefused) return judged.Refusal;
+        return await ResolveAsync(judged.Value, workspaceId, trace, cancellation);
+    }
+
+    /// <summary>Step 9: a registered runner, or whoever the trust policies say.</summary>
+    private async ValueTask<Outcome<Principal>> ResolveAsync(VerifiedToken token, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    {
+        var record = await trust.ByIdAsync(token.TrustRecordId, cancellation);
+        if (record is null) return new Refusal(RefusalReason.IssuerUnknown, "the trust record was removed just now");
+        if (await questions.RunnerOf(token, cancellation) is { } runner)
+        {
+            trace?.Pass(Stage.Policy, $"subject {token.Subject} of {record.Record.Slug} is the runner {runner.Id}");
+            return Of(PrincipalKind.Runner, $"runner:{runner.Id}", token, record, [$"{record.Record.Slug}: {token.Subject}"]) with
+            {
+                SubjectId = runner.Id,
+                WorkspaceId = runner.WorkspaceId,
+            };
+        }
+
+        var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
+        if (matches.Count == 0) return refusal!;
+        return Of(PrincipalKind.Policy, matches[0].PrincipalName, token, record, [.. matches.SelectMany(m => m.Evidence)]) with
+        {
+            Roles = [.. matches.SelectMany(m => m.Policy.Roles)],
+            Audiences = [.. matches.SelectMany(m => m.Policy.Audiences).Distinct(StringComparer.Ordinal)],
+            Introspects = [.. matches.SelectMany(m => m.Policy.Policy.Introspects).Distinct(StringComparer.Ordinal)],
+            Policies = [.. matches.Select(m => m.Policy.Versioned)],
+            WorkspaceId = matches[0].Policy.WorkspaceId,
+        };
+    }
+
+    /// <summary>Step 10 for a remembered token: what ends at once is asked every time.</summary>
+    private async ValueTask<Outcome<Principal>> StillAsync(Principal principal, CancellationToken cancellation)
+    {
+        if (principal.TokenId is { } id && memory.IsRevoked(id)) return new Refusal(RefusalReason.Revoked, "the token was revoked");
+        if (principal.Kind == PrincipalKind.Runner)
+            return await questions.RunnerById(principal.SubjectId!, cancellation) is not null
+                ? principal
+                : new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.SubjectId} is no longer registered");
+        if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine)) return principal;
+        return await questions.IsAlive(principal.Kind, principal.SubjectId!, principal.Attempt, cancellation)
+            ? principal
+            : new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended");
+    }
+
+    private static Principal Of(PrincipalKind kind, string name, VerifiedToken token, KnownIssuer record, IReadOnlyList<string> evidence) => new()
+    {
+        Kind = kind,
+        Name = name,
+        TrustRecord = record.Versioned,
+        Evidence = evidence,
+        TokenSha256 = token.Sha256.ToString(),
+        TokenId = null,
+        ExpiresAt = token.ExpiresAt,
+    };
+
+    private sealed record Judgement(Principal Principal, Doors Doors, string? WorkspaceId);
+}

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Resources;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// Owns whom we believe: trusted issuers (<c>/v1/…/trusted-issuers</c>) with their keys, trust policies (<c>/v1/…/trust-policies</c>), the keys of
+/// administrators, and the one way from a token to a principal (<see cref="Doorkeeper"/>, <see cref="BearerMiddleware"/>). What a runner or a run is, it
+/// asks (<see cref="DoorQuestions"/>); it knows neither.
+/// </summary>
+internal static class FederationFeature
+{
+    public const string IssuerKind = "TrustedIssuer";
+    public const string PolicyKind = "TrustPolicy";
+
+    public static IServiceCollection AddFederation(
+        this IServiceCollection services, Func<IServiceProvider, DoorQuestions> questions, Func<IServiceProvider, CollectionLookup> collections)
+    {
+        services.AddSingleton(questions).AddSingleton(collections);
+        services.AddSingleton<TokenVerifier>();
+        services.AddSingleton<TrustRecordStore>().AddSingleton<TrustPolicyStore>().AddSingleton<AdminKeys>().AddSingleton<TokenMemory>();
+        services.AddSingleton<TrustDirectory>().AddSingleton<PolicyDirectory>();
+        services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<Doorkeeper>();
+        services.AddSingleton<DiscoveryClient>();
+        services.AddSingleton(provider => new KeySetCache(
+            Keeping(provider.GetRequiredService<TrustRecordStore>()), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<KeyLookup>(provider => provider.GetRequiredService<KeySetCache>().GetAsync);
+        services.AddHostedService<TrustWatch>();
+        return services;
+    }
+
+    public static void MapFederation(this IEndpointRouteBuilder routes)
+    {
+        foreach (var (prefix, name) in ((string, string)[])[("/v1/workspaces/{workspace}", ""), ("/v1", "Instance")])
+        {
+            var issuers = routes.MapGroup(prefix + "/trusted-issuers").WithTags("Trust");
+            issuers.MapGet("", TrustedIssuerEndpoints.ListAsync).WithName($"list{name}TrustedIssuers").Produces<ResourceList<TrustedIssuerSpec>>();
+            issuers.MapGet("/{issuer}", TrustedIssuerEndpoints.GetAsync).WithName($"get{name}TrustedIssuer").Produces<Resource<TrustedIssuerSpec>>();
+            issuers.MapPut("/{issuer}", TrustedIssuerEndpoints.PutAsync).WithName($"put{name}TrustedIssuer").Accepts<ResourceWrite<TrustedIssuerSpec>>("application/json")
+                .Produces<Resource<TrustedIssuerSpec>>().Produces<Resource<TrustedIssuerSpec>>(StatusCodes.Status201Created);
+            issuers.MapDelete("/{issuer}", TrustedIssuerEndpoints.DeleteAsync).WithName($"delete{name}TrustedIssuer").Produces(StatusCodes.Status204NoContent);
+
+            var policies = routes.MapGroup(prefix + "/trust-policies").WithTags("Trust");
+            policies.MapGet("", TrustPolicyEndpoints.ListAsync).WithName($"list{name}TrustPolicies").Produces<ResourceList<JsonElement>>();
+            policies.MapGet("/{policy}", TrustPolicyEndpoints.GetAsync).WithName($"get{name}TrustPolicy").Produces<Resource<JsonElement>>();
+            policies.MapPut("/{policy}", TrustPolicyEndpoints.PutAsync).WithName($"put{name}TrustPolicy").Accepts<ResourceWrite<JsonElement>>("application/json")
+                .Produces<Resource<JsonElement>>().Produces<Resource<JsonElement>>(StatusCodes.Status201Created);
+            policies.MapDelete("/{policy}", TrustPolicyEndpoints.DeleteAsync).WithName($"delete{name}TrustPolicy").Produces(StatusCodes.Status204NoContent);
+        }
+    }
+
+    private static KeyKeeping Keeping(TrustRecordStore store) => new(
+        async (record, cancellation) => await store.FindKeysAsync(record, cancellation) is { } keys ? new KeptKeys(keys.Jwks, keys.FetchedAt) : null,
+        (record, keys, cancellation) => store.KeepFetchedAsync(record, keys.Jwks, keys.FetchedAt, cancellation));
+}

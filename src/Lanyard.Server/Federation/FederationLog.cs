@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Federation;
+
+internal static partial class FederationLog
+{
+    [LoggerMessage(LogLevel.Error, "Trust record {Record} can't be used and believes nobody: {Mistakes}")]
+    public static partial void RecordUnusable(this ILogger logger, string record, string mistakes);
+
+    [LoggerMessage(LogLevel.Error, "What is revoked could not be read or swept; tried again soon")]
+    public static partial void WatchFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Error, "Trust policy {Policy} can't be used and matches nobody: {Mistakes}")]
+    public static partial void PolicyUnusable(this ILogger logger, string policy, string mistakes);
+}

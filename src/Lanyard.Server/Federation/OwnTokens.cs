@@ -1,0 +1,108 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// Judges tokens that this instance signed for itself: API tokens and runtime tokens. Same chain; their roles are not in them but read anew from
+/// what they rest on (key, policies, runner, run), so that a change there is felt here.
+/// </summary>
+internal sealed class OwnTokens(
+    Instance instance, TokenVerifier verifier, AdminKeys admins, TokenMemory memory, PolicyDirectory policies, TrustDirectory trust, DoorQuestions questions)
+{
+    private static readonly IReadOnlyList<string> AccessTokenTypes = [TokenMint.AccessTokenType];
+
+    public bool IsOurs(UnverifiedToken token) => token.Issuer == instance.Url;
+
+    public async ValueTask<Outcome<Principal>> JudgeAsync(UnverifiedToken parsed, Doors doors, Trace? trace, CancellationToken cancellation)
+    {
+        var keys = await questions.InstanceKeys(parsed.KeyId, cancellation);
+        var options = new VerifyOptions { DefaultAudience = instance.Url, Types = AccessTokenTypes, RequireTokenId = true };
+        var outcome = verifier.Verify(parsed, Record(doors), keys, options, trace);
+        if (outcome.IsRefused) return outcome.Refusal;
+
+        var token = outcome.Value;
+        if (memory.IsRevoked(token.TokenId!)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked");
+        if (!token.Claims.TryGetString(OwnClaims.Kind, out var kind)) return Refuse(trace, RefusalReason.ClaimMissing, $"no claim {OwnClaims.Kind}");
+        var isRuntime = token.Audiences.Contains(instance.RuntimeAudience);
+        var principal = (kind, isRuntime) switch
+        {
+            ("admin", false) => await AdminAsync(token, cancellation),
+            ("policy", false) => await PolicyAsync(token, cancellation),
+            ("runner", false) => await RunnerAsync(token, cancellation),
+            ("run", true) => await LivingAsync(PrincipalKind.Run, token, cancellation),
+            ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, cancellation),
+            _ => new Refusal(RefusalReason.TokenTypeNotAllowed, $"a token of kind {kind} is not for this audience"),
+        };
+        if (principal.IsRefused) trace?.Refuse(principal.Refusal);
+        else trace?.Pass(Stage.Liveness, $"{principal.Value.Name} stands");
+        return principal;
+    }
+
+    private TrustedIssuer Record(Doors doors)
+    {
+        var audiences = new List<string>(2);
+        if (doors.HasFlag(Doors.Api)) audiences.Add(instance.Url);
+        if (doors.HasFlag(Doors.Runtime)) audiences.Add(instance.RuntimeAudience);
+        return new TrustedIssuer { Id = "instance", Issuer = instance.Url, Keys = KeySource.Uploaded, Audiences = audiences };
+    }
+
+    private async ValueTask<Outcome<Principal>> AdminAsync(VerifiedToken token, CancellationToken cancellation)
+    {
+        var clientId = token.Claims.TryGetString(OwnClaims.Id, out var id) ? id : "";
+        if (await admins.FindAsync(clientId, cancellation) is null) return new Refusal(RefusalReason.Revoked, $"the admin key {clientId} is no longer registered");
+        return Of(PrincipalKind.Admin, token) with { SubjectId = clientId, Roles = [new RoleBinding(Scope.Instance, Role.Admin)] };
+    }
+
+    private async ValueTask<Outcome<Principal>> RunnerAsync(VerifiedToken token, CancellationToken cancellation)
+    {
+        var runner = token.Claims.TryGetString(OwnClaims.Id, out var id) ? await questions.RunnerById(id, cancellation) : null;
+        if (runner is null) return new Refusal(RefusalReason.SubjectEnded, "the runner is no longer registered");
+        return Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
+    }
+
+    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, CancellationToken cancellation)
+    {
+        if (token.Claims.TryGetString(OwnClaims.TrustRecord, out var record) && !await trust.HasAsync(record, cancellation))
+            return new Refusal(RefusalReason.Revoked, $"the trust record {record} was changed or removed");
+        var named = token.Claims.TryGetStrings(OwnClaims.Policies, out var list) ? list : [];
+        var standing = await policies.StandingAsync(named, cancellation);
+        if (standing.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
+        return Of(PrincipalKind.Policy, token) with
+        {
+            Roles = [.. standing.SelectMany(p => p.Roles)],
+            Audiences = [.. standing.SelectMany(p => p.Audiences)],
+            Introspects = [.. standing.SelectMany(p => p.Policy.Introspects)],
+            Policies = [.. standing.Select(p => p.Versioned)],
+            TrustRecord = record,
+            WorkspaceId = standing[0].WorkspaceId,
+        };
+    }
+
+    private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, CancellationToken cancellation)
+    {
+        int? attempt = token.Claims.TryGetInt64(ClaimNames.Attempt, out var number) ? checked((int)number) : null;
+        if (!await questions.IsAlive(kind, token.Subject, attempt, cancellation)) return new Refusal(RefusalReason.SubjectEnded, $"{token.Subject} has ended");
+        var workspace = token.Claims.TryGetString(ClaimNames.WorkspaceId, out var id) ? id : null;
+        return Of(kind, token) with { SubjectId = token.Subject, Attempt = attempt, WorkspaceId = workspace };
+    }
+
+    private static Principal Of(PrincipalKind kind, VerifiedToken token) => new()
+    {
+        Kind = kind,
+        Name = token.Subject,
+        Evidence = [$"our own token {token.TokenId}"],
+        TokenSha256 = token.Sha256.ToString(),
+        TokenId = token.TokenId,
+        ExpiresAt = token.ExpiresAt,
+    };
+
+    private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail)
+    {
+        var refusal = new Refusal(reason, detail);
+        trace?.Refuse(refusal);
+        return refusal;
+    }
+}

@@ -1,0 +1,130 @@
+using System.Collections.Frozen;
+using System.Text;
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Identity.Trust;
+using Lanyard.Server.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>A trust policy, compiled, with its roles bound to its place.</summary>
+internal sealed class KnownPolicy
+{
+    public KnownPolicy(TrustPolicyRecord record, TrustPolicy policy)
+    {
+        (Record, Policy) = (record, policy);
+        Versioned = $"{record.Id}@{record.Version}";
+        var scope = new Scope(record.WorkspaceId, record.CollectionId);
+        Roles = [.. policy.Roles.Select(role => new RoleBinding(scope, Enum.Parse<Role>(role, ignoreCase: true)))];
+    }
+
+    public TrustPolicyRecord Record { get; }
+
+    public TrustPolicy Policy { get; }
+
+    /// <summary><c>id@version</c>: what API tokens name.</summary>
+    public string Versioned { get; }
+
+    public string? WorkspaceId => Record.WorkspaceId;
+
+    public IReadOnlyList<RoleBinding> Roles { get; }
+
+    public IReadOnlyList<string> Audiences => Policy.AllowedAudiences;
+}
+
+internal sealed record PolicyHit(KnownPolicy Policy, string PrincipalName, IReadOnlyList<string> Evidence);
+
+/// <summary>All trust policies in memory, compiled, by the trust record's slug; read anew when a write on any replica says so.</summary>
+internal sealed class PolicyDirectory : IDisposable
+{
+    private readonly TrustPolicyStore _store;
+    private readonly ILogger<PolicyDirectory> _log;
+    private readonly Reloadable<Snapshot> _policies;
+
+    public PolicyDirectory(TrustPolicyStore store, ILogger<PolicyDirectory> log)
+    {
+        (_store, _log) = (store, log);
+        _policies = new Reloadable<Snapshot>(LoadAsync);
+    }
+
+    /// <summary>Step 9: every policy for the token's trust record that matches, in the order of their making.</summary>
+    /// <param name="workspaceId">Only policies of that workspace; null: all.</param>
+    /// <returns>The hits; where there is none, the refusal that names the policy that came nearest.</returns>
+    public async ValueTask<(IReadOnlyList<PolicyHit> Hits, Refusal? Refusal)> MatchAsync(
+        VerifiedToken token, KnownIssuer issuer, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    {
+        var hits = new List<PolicyHit>();
+        Refusal? nearest = null;
+        foreach (var known in await ForAsync(issuer, workspaceId, cancellation))
+        {
+            var outcome = known.Policy.Match(token);
+            if (outcome.TryGet(out var match, out var refusal))
+            {
+                IReadOnlyList<string> evidence = [.. match.Evidence.Select(e => $"policy {known.Record.Slug}: {e.Claim} is {e.Value}, wanted {e.Wanted}")];
+                hits.Add(new PolicyHit(known, $"policy:{match.Principal}", evidence));
+                trace?.Pass(Stage.Policy, $"policy {known.Record.Slug} matches: {string.Join("; ", evidence)}");
+            }
+            else
+            {
+                nearest = new Refusal(refusal.Reason, $"policy {known.Record.Slug}: {refusal.Detail}");
+                if (hits.Count == 0) trace?.Refuse(nearest);
+            }
+        }
+
+        if (hits.Count > 0) return (hits, null);
+        if (nearest is not null) return (hits, nearest);
+        var none = new Refusal(RefusalReason.NoMatchingPolicy, $"no trust policy is for {Name(issuer)}");
+        trace?.Refuse(none);
+        return (hits, none);
+    }
+
+    /// <summary>Those of the named versions that still stand.</summary>
+    public async ValueTask<IReadOnlyList<KnownPolicy>> StandingAsync(IReadOnlyList<string> versioned, CancellationToken cancellation)
+    {
+        var snapshot = await _policies.GetAsync(cancellation);
+        return [.. versioned.Select(v => snapshot.ByVersion.GetValueOrDefault(v)).OfType<KnownPolicy>()];
+    }
+
+    /// <summary>As they are in the database, compiled or not; for the resource's own endpoints.</summary>
+    public async ValueTask<IReadOnlyList<TrustPolicyRecord>> RecordsAsync(CancellationToken cancellation) => (await _policies.GetAsync(cancellation)).Records;
+
+    public void Forget() => _policies.Forget();
+
+    public void Dispose() => _policies.Dispose();
+
+    private async ValueTask<IEnumerable<KnownPolicy>> ForAsync(KnownIssuer issuer, string? workspaceId, CancellationToken cancellation)
+    {
+        var snapshot = await _policies.GetAsync(cancellation);
+        if (!snapshot.ByIssuer.TryGetValue(Name(issuer), out var policies)) return [];
+        // A workspace's record is for that workspace's policies only; the instance's may be used by every workspace.
+        return policies.Where(p => (issuer.Record.WorkspaceId is null || p.WorkspaceId == issuer.Record.WorkspaceId) && (workspaceId is null || p.WorkspaceId == workspaceId));
+    }
+
+    private static string Name(KnownIssuer issuer) => issuer.Record.Kind == TrustRecord.ClusterKind ? $"cluster/{issuer.Record.Slug}" : issuer.Record.Slug;
+
+    private async Task<Snapshot> LoadAsync(CancellationToken cancellation)
+    {
+        var records = await _store.ListAsync(cancellation);
+        return new Snapshot(records, [.. records.Select(TryCompile).OfType<KnownPolicy>()]);
+    }
+
+    private KnownPolicy? TryCompile(TrustPolicyRecord record)
+    {
+        var (policy, mistakes) = TrustPolicy.Parse(Encoding.UTF8.GetBytes(record.SpecJson));
+        if (policy is not null) return new KnownPolicy(record, policy);
+        // Written by a newer version, or by hand: such a policy matches nobody.
+        _log.PolicyUnusable(record.Id, string.Join("; ", mistakes.Select(m => $"{m.Path}: {m.Text}")));
+        return null;
+    }
+
+    private sealed class Snapshot(IReadOnlyList<TrustPolicyRecord> records, IReadOnlyList<KnownPolicy> all)
+    {
+        public IReadOnlyList<TrustPolicyRecord> Records { get; } = records;
+
+        public FrozenDictionary<string, IReadOnlyList<KnownPolicy>> ByIssuer { get; } =
+            all.GroupBy(p => p.Policy.Issuer, StringComparer.Ordinal).ToFrozenDictionary(g => g.Key, IReadOnlyList<KnownPolicy> (g) => [.. g], StringComparer.Ordinal);
+
+        public FrozenDictionary<string, KnownPolicy> ByVersion { get; } = all.ToFrozenDictionary(p => p.Versioned, StringComparer.Ordinal);
+    }
+}

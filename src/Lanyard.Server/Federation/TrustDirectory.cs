@@ -1,0 +1,76 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using Lanyard.Identity.Federation;
+using Lanyard.Protocol.Resources;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>A trust record, compiled.</summary>
+internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer)
+{
+    public string Versioned { get; } = $"{Record.Id}@{Record.Version}";
+}
+
+/// <summary>
+/// All trust records in memory, by exact issuer string, so that step 3 of the chain needs neither database nor network. Read anew when a
+/// write on any replica says so.
+/// </summary>
+internal sealed class TrustDirectory : IDisposable
+{
+    private readonly TrustRecordStore _store;
+    private readonly ILogger<TrustDirectory> _log;
+    private readonly Reloadable<Snapshot> _records;
+
+    public TrustDirectory(TrustRecordStore store, ILogger<TrustDirectory> log)
+    {
+        (_store, _log) = (store, log);
+        _records = new Reloadable<Snapshot>(LoadAsync);
+    }
+
+    /// <summary>The records that believe this issuer string.</summary>
+    /// <param name="workspaceId">Only that workspace's and the instance's; null: all.</param>
+    public async ValueTask<IReadOnlyList<KnownIssuer>> ByIssuerAsync(string issuer, string? workspaceId, CancellationToken cancellation)
+    {
+        var snapshot = await _records.GetAsync(cancellation);
+        if (!snapshot.ByIssuer.TryGetValue(issuer, out var records)) return [];
+        return workspaceId is null ? records : [.. records.Where(r => r.Record.WorkspaceId is null || r.Record.WorkspaceId == workspaceId)];
+    }
+
+    public async ValueTask<KnownIssuer?> ByIdAsync(string recordId, CancellationToken cancellation) =>
+        (await _records.GetAsync(cancellation)).ById.GetValueOrDefault(recordId);
+
+    /// <summary>Whether this very version of a record still stands.</summary>
+    public async ValueTask<bool> HasAsync(string versioned, CancellationToken cancellation)
+    {
+        var at = versioned.IndexOf('@', StringComparison.Ordinal);
+        return at > 0 && (await ByIdAsync(versioned[..at], cancellation))?.Versioned == versioned;
+    }
+
+    /// <summary>A record changed, here or on another replica.</summary>
+    public void Forget() => _records.Forget();
+
+    public void Dispose() => _records.Dispose();
+
+    private async Task<Snapshot> LoadAsync(CancellationToken cancellation) =>
+        new([.. (await _store.ListAsync(cancellation)).Select(TryCompile).OfType<KnownIssuer>()]);
+
+    private KnownIssuer? TryCompile(TrustRecord record)
+    {
+        var spec = JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!;
+        var mistakes = new List<Mistake>();
+        var issuer = TrustedIssuerSpecs.Compile(record.Id, spec, mistakes);
+        if (issuer is not null) return new KnownIssuer(record, issuer);
+        // Written by a newer version, or by hand: such a record believes nobody.
+        _log.RecordUnusable(record.Id, string.Join("; ", mistakes));
+        return null;
+    }
+
+    private sealed class Snapshot(IReadOnlyList<KnownIssuer> all)
+    {
+        public FrozenDictionary<string, IReadOnlyList<KnownIssuer>> ByIssuer { get; } =
+            all.GroupBy(k => k.Record.Issuer, StringComparer.Ordinal).ToFrozenDictionary(g => g.Key, IReadOnlyList<KnownIssuer> (g) => [.. g], StringComparer.Ordinal);
+
+        public FrozenDictionary<string, KnownIssuer> ById { get; } = all.ToFrozenDictionary(k => k.Record.Id, StringComparer.Ordinal);
+    }
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using Lanyard.Identity;
+using Lanyard.Identity.Trust;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>Looks up a collection of a workspace by slug and by id; handed in, because collections are another room's.</summary>
+internal sealed record CollectionLookup(Func<string, string, string?> IdOf, Func<string, string?> SlugOf);
+
+/// <summary>
+/// Trust policies as resources, of a workspace, of one collection in it (the envelope's <c>collection</c>), and of the instance. The spec is the document that
+/// <see cref="TrustPolicy"/> reads: endpoint and door use one parser, so that they can't disagree.
+/// </summary>
+internal static class TrustPolicyEndpoints
+{
+    public static async Task<IResult> ListAsync(HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, CollectionLookup collections)
+    {
+        if (!(await TrustScope.RequireAsync(context, workspaces, Right.Read)).TryGet(out var scope, out var refusal)
+            || !Paging.Read(context.Request).TryGet(out var paging, out refusal)) return new Refused(refusal);
+        var records = (await policies.RecordsAsync(context.RequestAborted)).Where(p => p.WorkspaceId == scope.WorkspaceId);
+        var page = records.Where(p => string.CompareOrdinal(p.Slug, paging.After) > 0).OrderBy(p => p.Slug, StringComparer.Ordinal).Take(paging.Limit + 1).ToList();
+        var (items, next) = paging.Cut(page, p => p.Slug);
+        return Results.Json(new ResourceList<JsonElement>([.. items.Select(p => View(p, scope, collections))], next), ResourceJson.Default.ResourceListJsonElement);
+    }
+
+    public static async Task<IResult> GetAsync(string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, CollectionLookup collections)
+    {
+        if (!(await TrustScope.RequireAsync(context, workspaces, Right.Read)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
+        return await FindAsync(policy, scope, policies, context) is { } record
+            ? ResourceAnswers.Answer(context, View(record, scope, collections), ResourceJson.Default.ResourceJsonElement)
+            : new Refused(Access.Missing($"no trust policy {policy}"));
+    }
+
+    public static async Task<IResult> PutAsync(
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustPolicyStore store, CollectionLookup collections, AuditLog audit, TimeProvider time)
+    {
+        if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteJsonElement)).TryGet(out var write, out var refused)) return refused;
+        var mistakes = ResourceAnswers.EnvelopeMistakes(write with { Collection = null }, FederationFeature.PolicyKind, policy, scope.Workspace);
+        var collectionId = CollectionOf(write.Collection, scope, collections, mistakes);
+        mistakes.AddRange(TrustPolicy.Parse(write.Spec).Mistakes.Select(m => new Mistake(m.Path.Length == 0 ? "spec" : $"spec.{m.Path}", m.Text)));
+        if (mistakes.Count > 0) return Refused.Malformed(mistakes);
+
+        var current = await FindAsync(policy, scope, policies, context);
+        if (precondition.Check(current is null ? null : Precondition.ETagOf(current.Id, current.Version)) is { } failed) return new Refused(failed);
+        var now = time.GetUtcNow();
+        var record = new TrustPolicyRecord(
+            current?.Id ?? Ids.New("pol", time), scope.WorkspaceId, collectionId, policy, write.Spec.GetRawText(), (current?.Version ?? 0) + 1, current?.CreatedAt ?? now, now);
+        var done = current is null ? await store.AddAsync(record, context.RequestAborted) : await store.ReplaceAsync(record, current.Version, context.RequestAborted);
+        if (!done) return new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
+        await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.put") with { WorkspaceId = scope.WorkspaceId, CollectionId = collectionId, Target = record.Id });
+        return ResourceAnswers.Answer(context, View(record, scope, collections), ResourceJson.Default.ResourceJsonElement, current is null);
+    }
+
+    public static async Task<IResult> DeleteAsync(
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustPolicyStore store, AuditLog audit)
+    {
+        if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
+        if (await FindAsync(policy, scope, policies, context) is not { } record) return new Refused(Access.Missing($"no trust policy {policy}"));
+        if (precondition.Check(Precondition.ETagOf(record.Id, record.Version)) is { } failed) return new Refused(failed);
+        if (!await store.DeleteAsync(record.Id, record.Version, context.RequestAborted))
+            return new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
+        await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.delete") with { WorkspaceId = scope.WorkspaceId, CollectionId = record.CollectionId, Target = record.Id });
+        return Results.NoContent();
+    }
+
+    private static async Task<TrustPolicyRecord?> FindAsync(string slug, TrustScope scope, PolicyDirectory policies, HttpContext context) =>
+        (await policies.RecordsAsync(context.RequestAborted)).FirstOrDefault(p => p.WorkspaceId == scope.WorkspaceId && p.Slug == slug);
+
+    private static string? CollectionOf(string? slug, TrustScope scope, CollectionLookup collections, List<Mistake> mistakes)
+    {
+        if (slug is null) return null;
+        var id = scope.WorkspaceId is null ? null : collections.IdOf(scope.WorkspaceId, slug);
+        if (id is null) mistakes.Add(new Mistake("collection", $"{slug}: no such collection"));
+        return id;
+    }
+
+    private static Resource<JsonElement> View(TrustPolicyRecord record, TrustScope scope, CollectionLookup collections)
+    {
+        using var spec = JsonDocument.Parse(record.SpecJson);
+        return new Resource<JsonElement>(
+            FederationFeature.PolicyKind,
+            record.Id,
+            record.Slug,
+            scope.Workspace,
+            record.CollectionId is null ? null : collections.SlugOf(record.CollectionId),
+            Precondition.ETagOf(record.Id, record.Version),
+            record.CreatedAt,
+            record.UpdatedAt,
+            spec.RootElement.Clone());
+    }
+}

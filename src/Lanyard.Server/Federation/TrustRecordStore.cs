@@ -1,0 +1,126 @@
+using System.Data.Common;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>A row of <c>trust_records</c>.</summary>
+/// <param name="Kind"><c>issuer</c> (a trusted issuer of a workspace or the instance) or <c>cluster</c>.</param>
+/// <param name="SpecJson">A <see cref="Protocol.Resources.TrustedIssuerSpec"/>.</param>
+internal sealed record TrustRecord(
+    string Id, string? WorkspaceId, string Kind, string Slug, string Issuer, string SpecJson, long Version, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)
+{
+    public const string IssuerKind = "issuer";
+    public const string ClusterKind = "cluster";
+}
+
+/// <summary>A row of <c>key_sets</c>: the keys that a record had last, so that a restart during an issuer's outage changes nothing.</summary>
+internal sealed record StoredKeySet(string RecordId, string Jwks, string? Pending, DateTimeOffset FetchedAt);
+
+/// <summary>The tables <c>trust_records</c> and <c>key_sets</c>.</summary>
+internal sealed class TrustRecordStore(Database database)
+{
+    /// <summary>Notification on which every replica reads trust anew.</summary>
+    public const string Channel = "trust";
+
+    public Task<List<TrustRecord>> ListAsync(CancellationToken cancellation) =>
+        database.QueryAsync(
+            $"select id, workspace, kind, slug, issuer, spec, version, created_at, updated_at from trust_records order by created_at, id", Read, cancellation);
+
+    public Task<TrustRecord?> FindAsync(string? workspaceId, string kind, string slug, CancellationToken cancellation) =>
+        database.QuerySingleOrNullAsync(
+            $"""
+            select id, workspace, kind, slug, issuer, spec, version, created_at, updated_at from trust_records
+            where coalesce(workspace, '') = {workspaceId ?? ""} and kind = {kind} and slug = {slug}
+            """,
+            Read,
+            cancellation);
+
+    /// <returns>False where the slug is taken.</returns>
+    public async Task<bool> AddAsync(TrustRecord record, string? jwks, CancellationToken cancellation)
+    {
+        try
+        {
+            await database.TransactionAsync(transaction => AddAsync(transaction, record, jwks, cancellation), cancellation);
+            return true;
+        }
+        catch (ConstraintViolationException e) when (e.Kind == ConstraintKind.Unique)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>As part of a larger change: a cluster and its trust record come together.</summary>
+    /// <exception cref="ConstraintViolationException">The slug is taken.</exception>
+    public async Task AddAsync(Transaction transaction, TrustRecord record, string? jwks, CancellationToken cancellation)
+    {
+        await transaction.ExecuteAsync(
+            $"""
+            insert into trust_records (id, workspace, kind, slug, issuer, spec, version, created_at, updated_at)
+            values ({record.Id}, {record.WorkspaceId}, {record.Kind}, {record.Slug}, {record.Issuer}, {record.SpecJson}, {record.Version}, {record.CreatedAt}, {record.UpdatedAt})
+            """,
+            cancellation);
+        if (jwks is not null) await PutKeysAsync(transaction, new StoredKeySet(record.Id, jwks, null, record.UpdatedAt), cancellation);
+        transaction.OnCommitted(Changed);
+    }
+
+    /// <returns>False where the version is no longer <paramref name="expected"/>.</returns>
+    public Task<bool> ReplaceAsync(TrustRecord record, long expected, string? jwks, CancellationToken cancellation) =>
+        database.TransactionAsync(
+            async transaction =>
+            {
+                var changed = await transaction.ExecuteAsync(
+                    $"""
+                    update trust_records set issuer = {record.Issuer}, spec = {record.SpecJson}, version = {record.Version}, updated_at = {record.UpdatedAt}
+                    where id = {record.Id} and version = {expected}
+                    """,
+                    cancellation);
+                if (changed == 0) return false;
+                // Keys of the old spec must not serve the new one.
+                await transaction.ExecuteAsync($"delete from key_sets where record = {record.Id}", cancellation);
+                if (jwks is not null) await PutKeysAsync(transaction, new StoredKeySet(record.Id, jwks, null, record.UpdatedAt), cancellation);
+                transaction.OnCommitted(Changed);
+                return true;
+            },
+            cancellation);
+
+    public Task<bool> DeleteAsync(string id, long expected, CancellationToken cancellation) =>
+        database.TransactionAsync(transaction => DeleteAsync(transaction, id, expected, cancellation), cancellation);
+
+    public async Task<bool> DeleteAsync(Transaction transaction, string id, long expected, CancellationToken cancellation)
+    {
+        await transaction.ExecuteAsync($"delete from key_sets where record = {id}", cancellation);
+        var gone = await transaction.ExecuteAsync($"delete from trust_records where id = {id} and version = {expected}", cancellation);
+        transaction.OnCommitted(Changed);
+        return gone == 1;
+    }
+
+    public Task<StoredKeySet?> FindKeysAsync(string recordId, CancellationToken cancellation) =>
+        database.QuerySingleOrNullAsync($"select record, jwks, pending, fetched_at from key_sets where record = {recordId}", ReadKeys, cancellation);
+
+    public Task PutKeysAsync(StoredKeySet keys, CancellationToken cancellation) => PutKeysAsync(database, keys, cancellation);
+
+    /// <summary>After a fetch. A record that was removed meanwhile keeps nothing; what is pending stays.</summary>
+    public Task KeepFetchedAsync(string recordId, string jwks, DateTimeOffset fetchedAt, CancellationToken cancellation) =>
+        database.ExecuteAsync(
+            $"""
+            insert into key_sets (record, jwks, pending, fetched_at)
+            select id, {jwks}, null, {fetchedAt} from trust_records where id = {recordId}
+            on conflict (record) do update set jwks = excluded.jwks, fetched_at = excluded.fetched_at
+            """,
+            cancellation);
+
+    public void Changed() => database.Notifications.Publish(Channel, "changed");
+
+    private static Task<int> PutKeysAsync(SqlExecutor executor, StoredKeySet keys, CancellationToken cancellation) =>
+        executor.ExecuteAsync(
+            $"""
+            insert into key_sets (record, jwks, pending, fetched_at) values ({keys.RecordId}, {keys.Jwks}, {keys.Pending}, {keys.FetchedAt})
+            on conflict (record) do update set jwks = excluded.jwks, pending = excluded.pending, fetched_at = excluded.fetched_at
+            """,
+            cancellation);
+
+    private static TrustRecord Read(DbDataReader row) => new(
+        row.GetString(0), row.GetStringOrNull(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetInt64(6), row.GetTime(7), row.GetTime(8));
+
+    private static StoredKeySet ReadKeys(DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetTime(3));
+}

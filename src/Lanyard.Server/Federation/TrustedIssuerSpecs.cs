@@ -1,0 +1,108 @@
+using System.Text.Json;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Trust;
+using Lanyard.Protocol.Resources;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>Checks a trusted issuer's spec and turns it into a record for the chain; every mistake is reported.</summary>
+internal static class TrustedIssuerSpecs
+{
+    private const int MaxAudiences = 32;
+    private const long MaxLifetime = 30 * 24 * 3600;
+
+    /// <returns>Null if there is any mistake.</returns>
+    public static TrustedIssuer? Compile(string id, TrustedIssuerSpec spec, List<Mistake> mistakes)
+    {
+        var before = mistakes.Count;
+        CheckIssuer(spec, mistakes);
+        var source = SourceOf(spec.Keys, mistakes);
+        var algorithms = Algorithms(spec.Algorithms, mistakes);
+        if (spec.Audiences is { } audiences && (audiences.Count is 0 or > MaxAudiences || audiences.Any(a => a.Length is 0 or > 512)))
+            mistakes.Add(new Mistake("spec.audiences", $"1 to {MaxAudiences} audiences of 1 to 512 characters, or none at all for the instance URL"));
+        if (spec.MaxLifetimeSeconds is { } life && life is < 60 or > MaxLifetime)
+            mistakes.Add(new Mistake("spec.maxLifetimeSeconds", $"60 to {MaxLifetime}"));
+        var conditions = Conditions(spec.RequiredClaims, mistakes);
+        if (mistakes.Count > before) return null;
+        return new TrustedIssuer
+        {
+            Id = id,
+            Issuer = spec.Issuer,
+            Keys = source,
+            DiscoveryUrl = spec.Keys.Discovery?.Url,
+            Algorithms = new AlgorithmRules { Allowed = algorithms },
+            Audiences = spec.Audiences ?? [],
+            MaxLifetime = spec.MaxLifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TrustedIssuer.DefaultMaxLifetime,
+            RequireIat = spec.RequireIat ?? true,
+            RequiredClaims = conditions,
+            JwksHosts = spec.Keys.Discovery?.JwksHosts ?? [],
+            AllowPrivateAddresses = spec.AllowPrivateAddresses ?? false,
+            CaBundlePem = spec.CaBundle,
+        };
+    }
+
+    /// <summary>The keys that a spec brings with it, as they are stored; null where they are to be discovered.</summary>
+    public static string? InitialKeys(TrustedIssuerSpec spec) => (spec.Keys.Jwks ?? spec.Keys.Pushed?.Jwks)?.GetRawText();
+
+    private static void CheckIssuer(TrustedIssuerSpec spec, List<Mistake> mistakes)
+    {
+        if (spec.Issuer.Length is 0 or > 512 || spec.Issuer.Any(c => char.IsControl(c) || char.IsWhiteSpace(c)))
+            mistakes.Add(new Mistake("spec.issuer", "1 to 512 characters without white space"));
+        else if (spec.Keys.Discovery is { Url: null } && !IsFetchable(spec.Issuer, spec))
+            mistakes.Add(new Mistake("spec.issuer", "keys can be discovered from an https URL only (http on loopback, with allowPrivateAddresses)"));
+        if (spec.Keys.Discovery?.Url is { } url && !IsFetchable(url, spec))
+            mistakes.Add(new Mistake("spec.keys.discovery.url", "an https URL is wanted (http on loopback, with allowPrivateAddresses)"));
+    }
+
+    private static bool IsFetchable(string text, TrustedIssuerSpec spec) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.UserInfo.Length == 0 && uri.Fragment.Length == 0
+        && (uri.Scheme == "https" || (uri.Scheme == "http" && uri.IsLoopback && spec.AllowPrivateAddresses == true));
+
+    private static KeySource SourceOf(IssuerKeys keys, List<Mistake> mistakes)
+    {
+        var given = (keys.Discovery is null ? 0 : 1) + (keys.Jwks is null ? 0 : 1) + (keys.Pushed is null ? 0 : 1);
+        if (given != 1)
+        {
+            mistakes.Add(new Mistake("spec.keys", "exactly one of discovery, jwks, pushed"));
+            return KeySource.Uploaded;
+        }
+
+        if (keys.Jwks is { } jwks) CheckJwks(jwks, "spec.keys.jwks", mistakes);
+        if (keys.Pushed is { } pushed)
+        {
+            CheckJwks(pushed.Jwks, "spec.keys.pushed.jwks", mistakes);
+            if (pushed.Subject.Length is 0 or > 255) mistakes.Add(new Mistake("spec.keys.pushed.subject", "1 to 255 characters"));
+        }
+
+        return keys.Discovery is not null ? KeySource.Discovery : keys.Jwks is not null ? KeySource.Uploaded : KeySource.Pushed;
+    }
+
+    private static void CheckJwks(JsonElement jwks, string path, List<Mistake> mistakes)
+    {
+        var parsed = KeySet.Parse(jwks.GetRawText());
+        if (parsed.IsRefused) mistakes.Add(new Mistake(path, parsed.Refusal.Detail));
+    }
+
+    private static List<SignatureAlgorithm> Algorithms(IReadOnlyList<string>? names, List<Mistake> mistakes)
+    {
+        var algorithms = new List<SignatureAlgorithm>();
+        foreach (var name in names ?? [])
+        {
+            if (SignatureAlgorithms.TryParse(name, out var algorithm)) algorithms.Add(algorithm);
+            else mistakes.Add(new Mistake("spec.algorithms", $"{name}: RS, PS or ES with 256, 384 or 512"));
+        }
+
+        if (names is { Count: 0 }) mistakes.Add(new Mistake("spec.algorithms", "at least one, or none at all for every one"));
+        return algorithms;
+    }
+
+    private static IReadOnlyList<ClaimCondition> Conditions(JsonElement? claims, List<Mistake> mistakes)
+    {
+        if (claims is not { } element) return [];
+        var found = new List<PolicyMistake>();
+        var conditions = ConditionReader.Read(element, "spec.requiredClaims", found);
+        mistakes.AddRange(found.Select(m => new Mistake(m.Path, m.Text)));
+        return conditions;
+    }
+}

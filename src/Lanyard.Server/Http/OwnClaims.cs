@@ -1,0 +1,25 @@
+namespace Lanyard.Server.Http;
+
+/// <summary>Claims of API and runtime tokens that only this instance writes and reads.</summary>
+internal static class OwnClaims
+{
+    /// <summary><c>admin</c>, <c>policy</c>, <c>runner</c>, <c>run</c> or <c>machine</c>.</summary>
+    public const string Kind = "lanyard_kind";
+
+    /// <summary>The runner's id or the admin key's client id.</summary>
+    public const string Id = "lanyard_id";
+
+    /// <summary>Policies that the token rests on, each as <c>id@version</c>.</summary>
+    public const string Policies = "lanyard_policies";
+
+    /// <summary>The trust record that it rests on, as <c>id@version</c>.</summary>
+    public const string TrustRecord = "lanyard_trust_record";
+}
+
+/// <summary>The audiences that a door takes tokens of our own for.</summary>
+[Flags]
+internal enum Doors
+{
+    Api = 1,
+    Runtime = 2,
+}

@@ -1,0 +1,70 @@
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Issuers;
+
+/// <summary>Signs our tokens: API and runtime tokens with the instance's key, identity tokens with the workspace's.</summary>
+internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
+{
+    /// <summary>A token for our own API (RFC 9068): short, and never beyond the subject token.</summary>
+    public async ValueTask<string> ApiTokenAsync(Principal principal, string tokenId, DateTimeOffset expires, CancellationToken cancellation)
+    {
+        var claims = new TokenClaims
+        {
+            Issuer = instance.Url,
+            Subject = principal.Name,
+            Audiences = [instance.Url],
+            IssuedAt = time.GetUtcNow(),
+            ExpiresAt = expires,
+            TokenId = tokenId,
+        };
+        claims.Set(OwnClaims.Kind, KindName(principal.Kind))
+            .SetIfPresent(OwnClaims.Id, principal.SubjectId)
+            .SetIfPresent(OwnClaims.TrustRecord, principal.TrustRecord);
+        if (principal.Policies.Count > 0) claims.Set(OwnClaims.Policies, principal.Policies);
+        var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
+        return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
+    }
+
+    /// <summary>A run's or machine's token for the runtime API and for exchange: dies with its subject.</summary>
+    /// <param name="kind"><see cref="PrincipalKind.Run"/> or <see cref="PrincipalKind.Machine"/>.</param>
+    public async ValueTask<string> RuntimeTokenAsync(
+        PrincipalKind kind, string subjectId, int? attempt, string workspaceId, DateTimeOffset expires, CancellationToken cancellation)
+    {
+        var claims = new TokenClaims
+        {
+            Issuer = instance.Url,
+            Subject = subjectId,
+            Audiences = [instance.RuntimeAudience],
+            IssuedAt = time.GetUtcNow(),
+            ExpiresAt = expires,
+            TokenId = NewTokenId(),
+        };
+        claims.Set(OwnClaims.Kind, KindName(kind)).Set(ClaimNames.WorkspaceId, workspaceId);
+        if (attempt is { } number) claims.Set(ClaimNames.Attempt, number);
+        var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
+        return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
+    }
+
+    /// <summary>An identity token for an outside audience, signed by the workspace's issuer.</summary>
+    /// <param name="algorithm">RS256 or ES256.</param>
+    public async ValueTask<string> IdentityTokenAsync(string workspaceId, SignatureAlgorithm algorithm, TokenClaims claims, CancellationToken cancellation)
+    {
+        var keys = await ring.GetAsync(workspaceId, cancellation);
+        return TokenMint.Mint(keys.Active(algorithm)!, TokenMint.JwtType, claims);
+    }
+
+    /// <summary>128 random bits: enough that two tokens never share one.</summary>
+    public static string NewTokenId() => Base64Url.Encode(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+
+    public static string KindName(PrincipalKind kind) => kind switch
+    {
+        PrincipalKind.Admin => "admin",
+        PrincipalKind.Policy => "policy",
+        PrincipalKind.Runner => "runner",
+        PrincipalKind.Run => "run",
+        PrincipalKind.Machine => "machine",
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
+    };
+}

@@ -1,0 +1,135 @@
+using System.Net;
+
+namespace Lanyard.Server;
+
+/// <summary>The command line of <c>lanyard server</c>, read once; every mistake is reported at once.</summary>
+public sealed record ServerOptions
+{
+    /// <summary>URL that callers use; issuer and audience. Default: where it listens.</summary>
+    public string? PublicUrl { get; init; }
+
+    /// <summary>Address and port, default <c>127.0.0.1:7700</c>; port 0 takes a free one.</summary>
+    public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 7700);
+
+    /// <summary>Folder for the database file, keys and logs, default <c>.lanyard</c>.</summary>
+    public string DataDirectory { get; init; } = ".lanyard";
+
+    /// <summary><c>postgres://…</c> without a password; null is SQLite in the data directory.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>The installation's slug, <c>{instance}</c> in subject templates.</summary>
+    public string InstanceSlug { get; init; } = "lanyard";
+
+    public string? TlsCertificateFile { get; init; }
+
+    public string? TlsPrivateKeyFile { get; init; }
+
+    /// <summary>Networks whose <c>Forwarded</c> and <c>X-Forwarded-*</c> headers are believed.</summary>
+    public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary>Allow plain HTTP on an address that is not loopback.</summary>
+    public bool AllowPlainHttp { get; init; }
+
+    private static readonly string[] Flags =
+    [
+        "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
+    ];
+
+    public static string Help { get; } =
+        """
+        lanyard server: the control plane
+
+          --listen ADDRESS:PORT        where it listens (default 127.0.0.1:7700; port 0 takes a free one)
+          --public-url URL             the URL that callers use: issuer and audience of tokens (default: where it listens)
+          --data-dir DIR               database file, keys, logs (default .lanyard, made 0700)
+          --database URL               postgres://USER@HOST:PORT/NAME without a password (PGPASSFILE, client certificate or socket); default SQLite
+          --instance SLUG              name of this installation in subject templates (default lanyard)
+          --tls-cert-file FILE         PEM certificate chain, read again when it changes
+          --tls-private-key-file FILE  its key
+          --trusted-proxy CIDR         believe forwarded headers from this network (may repeat)
+          --allow-plain-http           serve plain HTTP on an address that is not loopback
+        """;
+
+    /// <returns>The options, or every mistake.</returns>
+    public static (ServerOptions? Options, IReadOnlyList<string> Mistakes) Parse(IReadOnlyList<string> arguments)
+    {
+        var options = new ServerOptions();
+        var mistakes = new List<string>();
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            var (name, value) = Split(arguments[i]);
+            if (!Flags.Contains(name))
+            {
+                mistakes.Add($"{arguments[i]}: no such option");
+                continue;
+            }
+
+            if (name == "--allow-plain-http" && value is null)
+            {
+                options = options with { AllowPlainHttp = true };
+                continue;
+            }
+
+            value ??= i + 1 < arguments.Count ? arguments[++i] : null;
+            if (value is null) mistakes.Add($"{name}: needs a value");
+            else options = options.Set(name, value, mistakes);
+        }
+
+        options.Check(mistakes);
+        return mistakes.Count == 0 ? (options, mistakes) : (null, mistakes);
+    }
+
+    private static (string Name, string? Value) Split(string word)
+    {
+        var equals = word.IndexOf('=', StringComparison.Ordinal);
+        return equals < 0 ? (word, null) : (word[..equals], word[(equals + 1)..]);
+    }
+
+    private ServerOptions Set(string name, string value, List<string> mistakes)
+    {
+        switch (name)
+        {
+            case "--public-url": return this with { PublicUrl = value };
+            case "--data-dir": return this with { DataDirectory = value };
+            case "--database": return this with { Database = value };
+            case "--instance": return this with { InstanceSlug = value };
+            case "--tls-cert-file": return this with { TlsCertificateFile = value };
+            case "--tls-private-key-file": return this with { TlsPrivateKeyFile = value };
+            case "--listen":
+                if (IPEndPoint.TryParse(value, out var endpoint)) return this with { Listen = endpoint };
+                mistakes.Add($"--listen {value}: not ADDRESS:PORT");
+                return this;
+            case "--trusted-proxy":
+                if (IPNetwork.TryParse(value, out var network)) return this with { TrustedProxies = [.. TrustedProxies, network] };
+                mistakes.Add($"--trusted-proxy {value}: not a network such as 10.0.0.0/8");
+                return this;
+            default:
+                mistakes.Add($"{name}: takes no value");
+                return this;
+        }
+    }
+
+    private void Check(List<string> mistakes)
+    {
+        if (PublicUrl is { } url) CheckPublicUrl(url, AllowPlainHttp, mistakes);
+        if (TlsCertificateFile is null != TlsPrivateKeyFile is null) mistakes.Add("--tls-cert-file and --tls-private-key-file go together");
+        if (TlsCertificateFile is null && !AllowPlainHttp && !IPAddress.IsLoopback(Listen.Address))
+            mistakes.Add($"--listen {Listen}: without TLS only loopback is served; give --tls-cert-file, or --allow-plain-http behind a proxy that does TLS");
+        if (!IsSlug(InstanceSlug)) mistakes.Add($"--instance {InstanceSlug}: a slug has 1 to 63 of a-z, 0-9 and -, and no - at its ends");
+    }
+
+    private static void CheckPublicUrl(string url, bool plainHttp, List<string> mistakes)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var parsed) || parsed.Scheme is not ("https" or "http"))
+            mistakes.Add($"--public-url {url}: not an http or https URL");
+        else if (parsed.Query.Length > 0 || parsed.Fragment.Length > 0 || parsed.UserInfo.Length > 0)
+            mistakes.Add($"--public-url {url}: an issuer has no query, fragment or user");
+        else if (url.EndsWith('/'))
+            mistakes.Add($"--public-url {url}: without the trailing slash, because issuers are compared to the byte");
+        else if (parsed.Scheme == "http" && !parsed.IsLoopback && !plainHttp)
+            mistakes.Add($"--public-url {url}: plain http only on loopback (or with --allow-plain-http); clouds and clusters accept https issuers alone");
+    }
+
+    private static bool IsSlug(string text) =>
+        text.Length is >= 1 and <= 63 && text[0] != '-' && text[^1] != '-' && text.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-');
+}
