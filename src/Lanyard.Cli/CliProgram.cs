@@ -15,7 +15,10 @@ namespace Lanyard.Cli;
 /// </summary>
 public static class CliProgram
 {
-    public static Task<int> RunAsync(string[] args) => RunAsync(args, CliConsole.System(), CancellationToken.None);
+    /// <summary><c>runner</c> without one of its admin words is the runner itself.</summary>
+    public static Task<int> RunAsync(string[] args) => args is ["runner", .. var rest] && !rest.Any(word => word is "approve" or "requests")
+        ? Runner.RunnerCommand.RunAsync(rest, CancellationToken.None)
+        : RunAsync(args, CliConsole.System(), CancellationToken.None);
 
     internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
     {

@@ -72,10 +72,7 @@ internal sealed class RunnerFolders : IDisposable
         const UnixFileMode Readable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
         PrivateFiles.CreateFolder(Attempts, PrivateFiles.Passage);
         PrivateFiles.CreateFolder(Logs);
-        foreach (var left in Directory.EnumerateFiles(Logs))
-        {
-            File.Delete(left);
-        }
+        ClearAway();
 
         foreach (var (path, text) in ((string, string)[])[(PasswdStub, SandboxLayout.PasswdStub), (GroupStub, SandboxLayout.GroupStub)])
         {
@@ -84,6 +81,20 @@ internal sealed class RunnerFolders : IDisposable
         }
 
         InstallPrograms(credentialsProgram);
+    }
+
+    /// <summary>What a runner left that was killed. Its steps are dead: they die with it.</summary>
+    private void ClearAway()
+    {
+        foreach (var left in Directory.EnumerateFiles(Logs))
+        {
+            File.Delete(left);
+        }
+
+        foreach (var left in Directory.EnumerateDirectories(Attempts))
+        {
+            AttemptFolder.Remove(left);
+        }
     }
 
     /// <summary>

@@ -56,6 +56,18 @@ public sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>Audiences that the token endpoint refuses.</summary>
     public HashSet<string> RefusedAudiences { get; } = [];
 
+    /// <summary>Requests of hosts to become runners, with their bearers.</summary>
+    public ConcurrentQueue<(RunnerRegistration Registration, string Assertion)> Registrations { get; } = new();
+
+    /// <summary>How many registrations are answered with pending before one is approved.</summary>
+    public int PendingRegistrations { get; set; }
+
+    /// <summary>Forms that came to the instance's own token endpoint.</summary>
+    public ConcurrentQueue<Dictionary<string, string>> ClientAssertions { get; } = new();
+
+    /// <summary>Seconds that an API token of the instance's token endpoint lives; 0: it refuses.</summary>
+    public int ApiTokenSeconds { get; set; } = 600;
+
     /// <summary>Bearers of the calls under /v1.</summary>
     public ConcurrentQueue<string> Bearers { get; } = new();
 
@@ -121,6 +133,8 @@ public sealed class FakeControlPlane : IAsyncDisposable
         On("POST", "/v1/runner/attempts/{run}/{attempt}/log", "log", LogAsync);
         On("POST", "/v1/runner/attempts/{run}/{attempt}/end", "end", EndAsync);
         On("POST", "/oidc/{workspace}/token", "token", TokenAsync);
+        On("POST", "/token", "token", ApiTokenAsync);
+        On("POST", "/v1/runner/requests", "request", RegisterAsync);
     }
 
     private void On(string method, string path, string name, Func<HttpContext, Task> handle) =>
@@ -272,5 +286,25 @@ public sealed class FakeControlPlane : IAsyncDisposable
         var token = $"eyJhbGciOiJSUzI1NiJ9.{payload}.{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(64))}";
         Tokens.Enqueue(token);
         await AnswerAsync(context, new TokenResponse(token, OAuthNames.TokenTypeIdToken, "N_A", 600), OAuthJson.Default.TokenResponse);
+    }
+
+    private async Task ApiTokenAsync(HttpContext context)
+    {
+        ClientAssertions.Enqueue((await context.Request.ReadFormAsync()).ToDictionary(field => field.Key, field => field.Value.ToString()));
+        if (ApiTokenSeconds == 0)
+        {
+            await AnswerAsync(context, new OAuthErrorResponse("invalid_client", "no"), OAuthJson.Default.OAuthErrorResponse, 401);
+            return;
+        }
+
+        await AnswerAsync(context, new TokenResponse($"api-token-{ClientAssertions.Count}", null, "Bearer", ApiTokenSeconds), OAuthJson.Default.TokenResponse);
+    }
+
+    private async Task RegisterAsync(HttpContext context)
+    {
+        var registration = await ReadAsync(context, RunnerJson.Default.RunnerRegistration);
+        Registrations.Enqueue((registration, context.Request.Headers.Authorization.ToString()["Bearer ".Length..]));
+        var state = Registrations.Count > PendingRegistrations ? RegistrationStates.Approved : RegistrationStates.Pending;
+        await AnswerAsync(context, new RunnerRegistrationAnswer("thumbprint", state), RunnerJson.Default.RunnerRegistrationAnswer);
     }
 }

@@ -63,7 +63,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
     {
         var bearer = new EndpointBearer();
         log.TryHide(bearer.Text, payload.RuntimeToken, payload.RuntimeToken[(payload.RuntimeToken.LastIndexOf('.') + 1)..]);
-        var uploaded = new LogUploader(services.Plane, Key, log, maxLogChunkBytes, services.Time).RunAsync(_stop.Silenced);
+        var uploaded = UploadAsync(new LogUploader(services.Plane, Key, log, maxLogChunkBytes, services.Time));
         var reports = new StepReports(services.Plane, Key, _stop, services.Time);
         var reported = reports.RunAsync();
 
@@ -72,12 +72,17 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         reports.Complete();
         var total = log.Complete();
         await reported;
-        if (await uploaded is AnswerKind.Stale or AnswerKind.Over)
+        await uploaded;
+        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256));
+    }
+
+    /// <summary>The log is the call that is made most often: often the first to hear that the attempt is another's.</summary>
+    private async Task UploadAsync(LogUploader uploader)
+    {
+        if (await uploader.RunAsync(_stop.Silenced) is AnswerKind.Stale or AnswerKind.Over)
         {
             _stop.Stop(StopReason.Abandoned);
         }
-
-        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256));
     }
 
     private async Task<(string Outcome, string? Reason)> RunStepsAsync(AttemptFolder folder, AttemptLog log, StepReports reports, EndpointBearer bearer)

@@ -12,7 +12,7 @@ internal sealed class AttemptFolder : IDisposable
     {
         _path = Path.Combine(root, key.ToString());
         Owner = owner;
-        Delete(_path); // what a killed runner left behind
+        Remove(_path); // what an attempt that broke off left behind
         PrivateFiles.CreateFolder(_path, PrivateFiles.Passage);
         foreach (var folder in (string[])[Work, Temporary])
         {
@@ -41,10 +41,10 @@ internal sealed class AttemptFolder : IDisposable
         PrivateFiles.Write(path, content, Owner);
     }
 
-    public void Dispose() => Delete(_path);
+    public void Dispose() => Remove(_path);
 
     /// <summary>Best effort: a step may have left folders that even their owner may not enter.</summary>
-    private static void Delete(string path)
+    public static void Remove(string path)
     {
         if (!Directory.Exists(path))
         {

@@ -1,0 +1,64 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text;
+using Lanyard.Cli.Runner.Logs;
+using Lanyard.Protocol.Runs;
+using Lanyard.Testing;
+using Lanyard.Testing.Runs;
+using Xunit;
+
+namespace Lanyard.Cli.Tests.Runner.Logs;
+
+[Line("2.9")]
+public sealed class AttemptLogTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lanyard-log-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Over_the_limit_head_and_tail_are_kept_and_the_log_says_what_was_dropped()
+    {
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1000);
+        for (var line = 0; line < 1000; line++)
+        {
+            log.Append(Encoding.ASCII.GetBytes($"line {line:d4}\n"));
+        }
+
+        var total = log.Complete();
+        var text = await ReadAsync(log, total.Bytes);
+
+        Assert.StartsWith("line 0000\nline 0001\n", text, StringComparison.Ordinal);
+        Assert.Contains("[lanyard] 9000 bytes of output were dropped here: the log is limited to 1000 bytes\n", text, StringComparison.Ordinal);
+        Assert.EndsWith("line 0998\nline 0999\n", text, StringComparison.Ordinal);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(text))), total.Sha256);
+        Assert.True(total.Bytes is > 1000 and < 1200);
+    }
+
+    [Fact]
+    public async Task A_log_just_at_its_limit_loses_nothing()
+    {
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1000);
+        log.Append(Encoding.ASCII.GetBytes(new string('a', 400)));
+        log.Append(Encoding.ASCII.GetBytes(new string('b', 600)));
+
+        Assert.Equal(new string('a', 400) + new string('b', 600), await ReadAsync(log, log.Complete().Bytes));
+    }
+
+    [Fact]
+    public void Its_files_are_the_runners_alone()
+    {
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 10);
+        log.Append("more than ten bytes"u8);
+
+        Assert.Equal(2, Directory.EnumerateFiles(_folder).Count());
+        Assert.All(Directory.EnumerateFiles(_folder), file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+    }
+
+    private static async Task<string> ReadAsync(AttemptLog log, long length)
+    {
+        var bytes = new byte[length + 1];
+        var read = await log.ReadAsync(bytes, 0, TestContext.Current.CancellationToken);
+        return Encoding.ASCII.GetString(bytes, 0, read);
+    }
+}
