@@ -122,7 +122,7 @@ internal sealed class RunnerLoop(RunnerSettings settings, RunnerSessions session
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, again.Token);
         try
         {
-            var wait = (int)Math.Max(1, sessions.Present.PollSeconds * (0.8 + (0.2 * Jitter.Fraction())));
+            var wait = (int)(sessions.Present.PollSeconds * (0.8 + (0.2 * Jitter.Fraction())));
             return await services.Plane.PollAsync(new PollRequest(services.Plane.Session, free, wait, Holds()), either.Token);
         }
         catch (OperationCanceledException) when (again.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
@@ -131,7 +131,7 @@ internal sealed class RunnerLoop(RunnerSettings settings, RunnerSessions session
         }
     }
 
-    /// <summary>A canceling attempt makes the server answer at once until it has ended: such polls are a second apart.</summary>
+    /// <summary>A canceling attempt makes the server answer at once until it has ended; polls that bring nothing are a second apart.</summary>
     private async Task PaceAsync(long sent, PollResponse response, CancellationToken cancellationToken)
     {
         var left = ShortestPoll - _time.GetElapsedTime(sent);

@@ -39,7 +39,7 @@ internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane
 
     private Refusal? Take(SessionResponse session)
     {
-        if (session.LeaseSeconds is < 1 or > MostLeaseSeconds || session.PollSeconds is < 1 or > MostPollSeconds)
+        if (session.LeaseSeconds is < 1 or > MostLeaseSeconds || session.PollSeconds is < 0 or > MostPollSeconds)
         {
             return new Refusal(RefusalReason.RequestMalformed, "the server's times are out of range");
         }

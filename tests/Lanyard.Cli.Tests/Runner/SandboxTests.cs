@@ -97,8 +97,8 @@ public sealed class SandboxTests : IAsyncLifetime
             $"""
             cat {folder}/mine /work/mine /tmp/mine 2>/dev/null && echo FOUND-file
             ls /proc/1/root{folder} /proc/1/cwd/../mine 2>/dev/null && echo FOUND-by-proc
-            cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\0' '\n' | grep victims && echo FOUND-environment
-            for pid in $(seq 1 40000); do kill -0 $pid 2>/dev/null && grep -aq 'sleep.300' /proc/$pid/cmdline 2>/dev/null && echo FOUND-process; done
+            cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\0' '\n' | grep '[v]ictims' && echo FOUND-environment
+            for pid in $(seq 1 40000); do kill -0 $pid 2>/dev/null && grep -aq 'slee[p].300' /proc/$pid/cmdline 2>/dev/null && echo FOUND-process; done
             kill -9 {sleeper} 2>/dev/null && [ ! -d /proc/{sleeper} ] && echo FOUND-signal
             kill -9 -1 2>/dev/null
             true
@@ -167,7 +167,7 @@ public sealed class SandboxTests : IAsyncLifetime
     public async Task The_runner_has_no_abstract_socket_which_the_shared_network_would_show_to_steps()
     {
         var sockets = await File.ReadAllLinesAsync("/proc/net/unix");
-        var inodes = Directory.EnumerateFileSystemEntries("/proc/self/fd").Select(fd => File.ResolveLinkTarget(fd, false)?.Name ?? "").ToHashSet();
+        var inodes = Directory.EnumerateFileSystemEntries("/proc/self/fd").Select(TargetOf).ToHashSet();
 
         var own = sockets.Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             .Where(fields => fields.Length > 7 && fields[7].StartsWith('@') && inodes.Contains($"socket:[{fields[6]}]"));
@@ -238,6 +238,18 @@ public sealed class SandboxTests : IAsyncLifetime
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return "";
+        }
+    }
+
+    private static string TargetOf(string descriptor)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(descriptor, false)?.Name ?? "";
+        }
+        catch (IOException)
+        {
+            return ""; // closed in the meantime
         }
     }
 

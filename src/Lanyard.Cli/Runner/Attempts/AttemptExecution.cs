@@ -12,6 +12,7 @@ namespace Lanyard.Cli.Runner.Attempts;
 /// </summary>
 internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, uint? owner, int maxLogChunkBytes) : IDisposable
 {
+    private const int MaxReason = 500;
     private const string RunnerError = "runner_error";
     private readonly StopSwitch _stop = new();
     private volatile string _state = AttemptStates.Accepted;
@@ -73,7 +74,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var total = log.Complete();
         await reported;
         await uploaded;
-        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256));
+        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256));
     }
 
     /// <summary>The log is the call that is made most often: often the first to hear that the attempt is another's.</summary>
@@ -136,6 +137,10 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         StopReason.LeaseEnding => (RunnerError, "the lease could not be renewed"),
         _ => (RunnerError, "the attempt could not be started"),
     };
+
+    /// <summary>One line of bounded length: parts of it come from elsewhere.</summary>
+    private static string? Printable(string? reason) =>
+        reason is null ? null : string.Concat(reason.Take(MaxReason).Select(c => char.IsControl(c) ? ' ' : c));
 
     /// <summary>No step begins before the server knows that one may have: an effect without a trace would be repeated.</summary>
     private async Task<bool> StartAsync()
