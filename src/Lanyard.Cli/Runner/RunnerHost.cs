@@ -108,7 +108,7 @@ internal sealed class RunnerHost(
         }
 
         var services = new AttemptServices(plane, launcher, endpoint, http, folders, settings.LogLimit, time, log);
-        using var loop = new RunnerLoop(settings, sessions, services);
+        using var loop = new RunnerLoop(sessions, new AttemptPool(settings, sessions, services), services);
         using var signal = giveUp.Register(Signal);
         ListenFor(loop, early);
         try

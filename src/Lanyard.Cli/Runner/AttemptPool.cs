@@ -1,0 +1,181 @@
+using System.Collections.Concurrent;
+using Lanyard.Cli.Runner.Attempts;
+using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Server;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner;
+
+/// <summary>The attempts that a runner holds: takes offers into free slots, runs them, and does to each what the server answers.</summary>
+internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessions, AttemptServices services)
+{
+    private readonly ConcurrentDictionary<AttemptKey, AttemptExecution> _held = new();
+    private readonly ConcurrentDictionary<AttemptKey, Task> _tasks = new();
+    private readonly Slots _slots = new(settings.Concurrency);
+    private readonly TimeProvider _time = services.Time;
+    private string? _onlyCollection;
+    private volatile bool _closed;
+
+    /// <summary>Called when an attempt has left its slot.</summary>
+    public Action SlotFreed { get; set; } = static () => { };
+
+    public int Count => _held.Count;
+
+    /// <summary>How many further attempts are welcome.</summary>
+    public int Free => _closed ? 0 : _slots.Free;
+
+    /// <summary>Nothing is held, and nothing will be.</summary>
+    public bool IsDrained => _closed && _tasks.IsEmpty;
+
+    /// <summary>With <c>--once</c>, how the run went.</summary>
+    public int ExitCode { get; private set; } = RunnerExit.Done;
+
+    public List<Hold> Holds() => [.. _held.Values.Select(attempt => attempt.Hold)];
+
+    /// <summary>Takes nothing more.</summary>
+    public void Close() => _closed = true;
+
+    public Task EmptyAsync() => Task.WhenAll(_tasks.Values);
+
+    public void StopAll(StopReason reason)
+    {
+        foreach (var attempt in _held.Values)
+        {
+            attempt.Stop(reason);
+        }
+    }
+
+    public void Obey(IReadOnlyList<HoldAnswer> answers, long sent)
+    {
+        foreach (var answer in answers)
+        {
+            if (!_held.TryGetValue(new AttemptKey(answer.Run, answer.Attempt), out var attempt))
+            {
+                continue;
+            }
+
+            if (answer.LeaseSeconds > 0)
+            {
+                attempt.Lease.Renew(sent, TimeSpan.FromSeconds(answer.LeaseSeconds));
+            }
+
+            if (answer.Answer is HoldAnswers.Cancel)
+            {
+                attempt.Stop(StopReason.Canceled);
+            }
+            else if (answer.Answer is HoldAnswers.Abandon)
+            {
+                attempt.Stop(StopReason.Abandoned);
+            }
+        }
+    }
+
+    /// <param name="giveUp">Ends the acceptance of an offer; what is accepted goes on.</param>
+    public void Accept(IReadOnlyList<Offer> offers, CancellationToken giveUp)
+    {
+        foreach (var offer in offers)
+        {
+            var key = new AttemptKey(offer.Run, offer.Attempt);
+            if (_closed || !key.IsWellFormed || _tasks.ContainsKey(key) || !IsAllowed(offer) || !_slots.TryTake(out var slot))
+            {
+                continue; // not accepted: the offer lapses, or comes again
+            }
+
+            // Registered before it runs, so that it can take itself out at the end.
+            var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _tasks[key] = RunAttemptAsync(key, offer, slot, begin.Task, giveUp);
+            begin.SetResult();
+        }
+    }
+
+    /// <summary>Without a sandbox, the first collection is the only one.</summary>
+    private bool IsAllowed(Offer offer)
+    {
+        if (services.Launcher.Mode is SandboxMode.Bubblewrap)
+        {
+            return true;
+        }
+
+        var collection = $"{offer.Workspace}/{offer.Collection}";
+        _onlyCollection ??= collection;
+        return _onlyCollection == collection;
+    }
+
+    private async Task RunAttemptAsync(AttemptKey key, Offer offer, int slot, Task begin, CancellationToken giveUp)
+    {
+        await begin;
+        try
+        {
+            await AcceptAndRunAsync(key, offer, slot, giveUp);
+        }
+        catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
+        {
+            // The runner had to end before the offer was accepted: it lapses.
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // One attempt's trouble (a full disk, a bug) must not take the others with it: this one's lease ends, and the server knows.
+            services.Log.BrokeOff(key, exception);
+        }
+        finally
+        {
+            _held.TryRemove(key, out _);
+            _slots.Give(slot);
+            _tasks.TryRemove(key, out _);
+            SlotFreed();
+        }
+    }
+
+    private async Task AcceptAndRunAsync(AttemptKey key, Offer offer, int slot, CancellationToken giveUp)
+    {
+        if (await AcceptAsync(key, offer, giveUp) is not { } accepted)
+        {
+            return;
+        }
+
+        var owner = Environment.IsPrivilegedProcess ? settings.FirstUid + (uint)slot : (uint?)null;
+        using var attempt = new AttemptExecution(accepted.Payload, services, owner, sessions.Present.MaxLogChunkBytes);
+        attempt.Lease.Renew(accepted.Sent, TimeSpan.FromSeconds(accepted.Payload.LeaseSeconds));
+        _held[key] = attempt;
+        services.Log.Accepted(key, offer.Workspace, offer.Collection);
+        var outcome = await attempt.RunAsync();
+        if (outcome is null)
+        {
+            services.Log.Abandoned(key);
+        }
+        else
+        {
+            services.Log.Ended(key, outcome);
+        }
+
+        if (settings.Once)
+        {
+            ExitCode = outcome is RunStates.Succeeded ? RunnerExit.Done : RunnerExit.RunFailed;
+            Close();
+        }
+    }
+
+    /// <summary>Repeats a lost accept: it is idempotent, and the answer is the same again. Ends when the server has decided otherwise.</summary>
+    private async Task<(AttemptPayload Payload, long Sent)?> AcceptAsync(AttemptKey key, Offer offer, CancellationToken giveUp)
+    {
+        var backoff = new Backoff(_time, TimeSpan.FromSeconds(2));
+        var first = _time.GetTimestamp();
+        while (true)
+        {
+            var sent = _time.GetTimestamp();
+            var answer = await services.Plane.AcceptAsync(key, giveUp);
+            if (answer.Kind is AnswerKind.Ok && answer.Value is { } payload)
+            {
+                return (payload, sent);
+            }
+
+            if (answer.IsFinal || _time.GetElapsedTime(first) > TimeSpan.FromSeconds(sessions.Present.LeaseSeconds))
+            {
+                services.Log.NotAccepted(key, $"{offer.Workspace}/{offer.Collection}: {answer.Detail}");
+                return null;
+            }
+
+            await backoff.WaitAsync(answer.RetryAfter, giveUp);
+        }
+    }
+}
