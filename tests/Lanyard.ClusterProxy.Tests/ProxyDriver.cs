@@ -1,3 +1,4 @@
+using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Impersonation;
@@ -33,8 +34,11 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var credential = new OwnCredential();
         credential.Set("own-token");
         var target = new UpstreamTarget("api.test:6443", prefix, credential);
-        var forwarder = new RequestForwarder(new UpstreamClient(pool), target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
-        var handler = new ProxyHandler((token, _) => new(Judge(token, identity)), forwarder, NullLogger<ProxyHandler>.Instance);
+        var client = new UpstreamClient(pool);
+        var calls = new OwnCalls(client, target);
+        var review = new ImpersonationReview(new AccessReviews(calls, TimeProvider.System), new ClusterVersion(calls, TimeProvider.System), TimeProvider.System);
+        var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
+        var handler = new ProxyHandler((token, _) => new(Judge(token, identity)), review, forwarder, NullLogger<ProxyHandler>.Instance);
         var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) };
         var app = ProxyServer.Build(listen, handler.HandleAsync, _ => { });
         await app.StartAsync();

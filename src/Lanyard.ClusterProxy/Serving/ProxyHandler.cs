@@ -1,5 +1,6 @@
 using Lanyard.ClusterProxy.Answers;
 using Lanyard.ClusterProxy.Authentication;
+using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Impersonation;
@@ -16,7 +17,7 @@ internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string t
 /// The way of every request: 1 shape, 2 token, 3 user, 4 the client's own impersonation, 5 forward. There is no way round a step and no
 /// anonymous request.
 /// </summary>
-internal sealed class ProxyHandler(Authenticate authenticate, RequestForwarder forwarder, ILogger<ProxyHandler> log)
+internal sealed class ProxyHandler(Authenticate authenticate, ImpersonationReview review, RequestForwarder forwarder, ILogger<ProxyHandler> log)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -45,12 +46,30 @@ internal sealed class ProxyHandler(Authenticate authenticate, RequestForwarder f
         // 4
         if (shape.Impersonates)
         {
-            await RefuseAsync(context, new Refusal(RefusalReason.Forbidden, $"{identity.User.Name} wants to impersonate"));
-            return;
+            var outcome = await review.JudgeAsync(context.Request.Headers, identity, context.RequestAborted);
+            if (outcome.Target is null)
+            {
+                await DenyAsync(context, identity, outcome);
+                return;
+            }
+
+            identity = outcome.Target;
         }
 
         // 5
         await forwarder.ForwardAsync(context, shape, identity, bearer.Protocols);
+    }
+
+    private async Task DenyAsync(HttpContext context, ImpersonationHeaders identity, ImpersonationOutcome outcome)
+    {
+        if (outcome.Denied is null)
+        {
+            await RefuseAsync(context, outcome.Refusal!);
+            return;
+        }
+
+        log.ImpersonationDenied(identity.User.Name, outcome.Denied.Message);
+        await outcome.Denied.WriteAsync(context);
     }
 
     private async Task RefuseAsync(HttpContext context, Refusal refusal)
