@@ -26,4 +26,10 @@ namespace Lanyard.Protocol.Resources;
 [JsonSerializable(typeof(Resource<DefinitionSpec>))]
 [JsonSerializable(typeof(ResourceWrite<DefinitionSpec>))]
 [JsonSerializable(typeof(ResourceList<DefinitionSpec>))]
+[JsonSerializable(typeof(Resource<RunnerSpec>))]
+[JsonSerializable(typeof(ResourceWrite<RunnerSpec>))]
+[JsonSerializable(typeof(ResourceList<RunnerSpec>))]
+[JsonSerializable(typeof(RunnerStatus))]
+[JsonSerializable(typeof(RunnerRequestList))]
+[JsonSerializable(typeof(ApproveRunner))]
 public sealed partial class ResourceJson : JsonSerializerContext;

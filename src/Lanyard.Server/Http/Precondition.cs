@@ -17,6 +17,9 @@ internal readonly record struct Precondition
         MatchAny,
     }
 
+    /// <summary>As <c>If-None-Match: *</c>.</summary>
+    public static Precondition OnlyNew => new() { Wanted = Kind.Absent };
+
     private Kind Wanted { get; init; }
 
     private string? ETag { get; init; }

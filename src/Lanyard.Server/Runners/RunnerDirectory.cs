@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runners;
@@ -50,8 +49,9 @@ internal sealed class RunnerDirectory : IDisposable
             return null;
         var collections = await _runners.CollectionsAsync(id, cancellationToken);
         var present = await _sessions.FindAsync(id, cancellationToken);
-        var labels = LabelsOf(runner.Spec).Concat(present?.Labels ?? []).ToHashSet(StringComparer.Ordinal);
-        var active = new ActiveRunner(runner, collections, present, labels);
+        var spec = RunnerRules.SpecOf(runner);
+        var labels = (spec.Labels ?? []).Concat(present?.Labels ?? []).ToHashSet(StringComparer.Ordinal);
+        var active = new ActiveRunner(runner, collections, present, labels, spec.Concurrency);
         if (_active.Count >= Most)
             _active.Clear();
         _active[id] = (active, asked);
@@ -62,14 +62,6 @@ internal sealed class RunnerDirectory : IDisposable
     public void Changed(string id) => _notifications.Publish(Channel, id);
 
     public void Dispose() => _subscription.Dispose();
-
-    private static IEnumerable<string> LabelsOf(string spec)
-    {
-        using var document = JsonDocument.Parse(spec);
-        return document.RootElement.TryGetProperty("labels", out var labels) && labels.ValueKind == JsonValueKind.Array
-            ? [.. labels.EnumerateArray().Select(l => l.GetString()!)]
-            : [];
-    }
 
     private void Forget(string? id)
     {

@@ -37,7 +37,8 @@ internal sealed record RunnerSession(
 
 /// <summary>A runner with what it serves and its session: what the run protocol needs on every call. Old by a second at most.</summary>
 /// <param name="Labels">Of the resource and of the session together.</param>
-internal sealed record ActiveRunner(RunnerRecord Runner, IReadOnlyList<ConnectedCollection> Collections, RunnerSession? Session, IReadOnlySet<string> Labels)
+/// <param name="Concurrency">Attempts that it is given at most at once, whatever it says itself; null: what it says.</param>
+internal sealed record ActiveRunner(RunnerRecord Runner, IReadOnlyList<ConnectedCollection> Collections, RunnerSession? Session, IReadOnlySet<string> Labels, int? Concurrency)
 {
     /// <summary>What it is offered work of: without a sandbox one collection only.</summary>
     public IReadOnlyList<ConnectedCollection> Serves => Session is { Sandboxed: false } ? [.. Collections.Take(1)] : Collections;

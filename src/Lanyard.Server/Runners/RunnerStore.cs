@@ -65,10 +65,13 @@ internal sealed class RunnerStore(Database database)
         database.QueryAsync(
             $"select {Columns} from runners where workspace = {workspace ?? ""} and slug > {after ?? ""} order by slug limit {limit}", Read, cancellationToken);
 
-    /// <summary>What a runner serves, in the order of its spec.</summary>
+    /// <summary>What a runner serves, in the order of its spec; what was deleted meanwhile is left out.</summary>
     public Task<List<ConnectedCollection>> CollectionsAsync(string runner, CancellationToken cancellationToken) =>
         database.QueryAsync(
-            $"select collection, workspace, name, weight from runner_collections where runner = {runner} order by position",
+            $"""
+            select collection, runner_collections.workspace, name, weight from runner_collections
+            join collections on collections.id = runner_collections.collection where runner = {runner} order by position
+            """,
             static row => new ConnectedCollection(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt(3)),
             cancellationToken);
 

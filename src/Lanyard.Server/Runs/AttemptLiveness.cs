@@ -39,11 +39,16 @@ internal sealed class AttemptLiveness : IDisposable
     public async ValueTask<bool> IsAliveAsync(string run, int attempt, CancellationToken cancellationToken = default) =>
         await FindAsync(run, attempt, cancellationToken) is { State: AttemptStates.Accepted or AttemptStates.Running };
 
-    /// <summary>Whether a call is from the session that holds the attempt, as far as memory knows within the recheck time; false means: ask the store.</summary>
-    public bool IsHeld(string run, AttemptCall call) =>
+    /// <summary>The state of the caller's attempt, as far as memory knows within the recheck time; null means: ask the store.</summary>
+    public string? HeldState(string run, AttemptCall call) =>
         TryRemembered((run, call.Attempt), out var known)
         && known.State is AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling
-        && known.Runner == call.Runner && known.Session == call.Session;
+        && known.Runner == call.Runner && known.Session == call.Session
+            ? known.State
+            : null;
+
+    public void RememberHeld(HeldAttempt held, AttemptCall call) =>
+        Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, _time.GetTimestamp()));
 
     /// <summary>What the store has just said or taken.</summary>
     public void Remember(RunRecord run)

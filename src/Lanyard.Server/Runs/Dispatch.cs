@@ -4,6 +4,10 @@ using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
 
+/// <summary>What a poll brought.</summary>
+/// <param name="IsNudged">There is something to tell the runner about what it holds.</param>
+internal sealed record Polled(IReadOnlyList<OfferedRun> Offers, bool IsNudged);
+
 /// <summary>
 /// Brings waiting runs and waiting polls together. A run that enters a queue wakes one suitable poll of this replica right after the commit, and
 /// those of other replicas by notification; behind both stands the slow poll (<see cref="LookAsync"/>). Between the collections of a runner goes a
@@ -44,31 +48,27 @@ internal sealed class Dispatch : IDisposable
     public void Nudge(string runner) => _notifications.Publish(NudgeChannel, runner);
 
     /// <summary>
-    /// Offers up to <paramref name="free"/> runs, waiting for the first until <paramref name="wait"/> is over or the poll is nudged.
+    /// Puts a poll into the lines of what it may be offered. To be called before anything is read that a nudge may be about: a nudge from here on is
+    /// not lost. Disposing ends the poll.
     /// </summary>
-    public async Task<IReadOnlyList<OfferedRun>> PollAsync(ActiveRunner runner, int free, TimeSpan wait, CancellationToken cancellationToken)
+    /// <param name="free">How many runs it would take; with 0 it only waits for a nudge.</param>
+    public WaitingPoll Enter(ActiveRunner runner, int free)
     {
-        var session = runner.Session!.Session;
         string[] collections = free > 0 && !runner.Runner.Paused ? [.. runner.Serves.Select(c => c.Id)] : [];
-        var waiter = new Waiter(runner.Runner.Id, runner.Labels);
-        var nodes = _waiters.Enter(waiter, collections);
+        return new WaitingPoll(_waiters, runner, new Waiter(runner.Runner.Id, runner.Labels), collections, collections.Length == 0 ? 0 : free);
+    }
+
+    /// <summary>Offers as many runs as the poll would take, waiting for the first until <paramref name="wait"/> is over or the poll is nudged.</summary>
+    public async Task<Polled> PollAsync(WaitingPoll poll, TimeSpan wait, CancellationToken cancellationToken)
+    {
         var began = _time.GetTimestamp();
-        try
+        while (true)
         {
-            while (true)
-            {
-                waiter.TakeWord();
-                var offers = await ClaimAsync(runner, session, collections.Length == 0 ? 0 : free, cancellationToken);
-                var left = wait - _time.GetElapsedTime(began);
-                if (offers.Count > 0 || waiter.IsNudged || left <= TimeSpan.Zero || !await WordAsync(waiter, left, cancellationToken))
-                    return offers;
-            }
-        }
-        finally
-        {
-            _waiters.Leave(waiter, collections, nodes);
-            foreach (var queue in waiter.Leave())
-                _waiters.WakeOne(queue);
+            poll.Waiter.TakeWord();
+            var offers = await ClaimAsync(poll.Runner, poll.Runner.Session!.Session, poll.Free, cancellationToken);
+            var left = wait - _time.GetElapsedTime(began);
+            if (offers.Count > 0 || poll.Waiter.IsNudged || left <= TimeSpan.Zero || !await WordAsync(poll.Waiter, left, cancellationToken))
+                return new(offers, poll.Waiter.IsNudged);
         }
     }
 

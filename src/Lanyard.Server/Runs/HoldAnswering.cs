@@ -7,7 +7,7 @@ namespace Lanyard.Server.Runs;
 /// Compares what a runner says it holds with what the database says: keep, abandon or cancel for each, and the leases of those it keeps renewed in
 /// one statement. The first word of a new session is the whole truth about the runner: what it does not name is lost at once.
 /// </summary>
-internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunChanges changes, RunRules rules)
+internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunnerDirectory directory, RunChanges changes, RunRules rules)
 {
     public async Task<IReadOnlyList<HoldAnswer>> AnswerAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
     {
@@ -44,5 +44,6 @@ internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunCh
                 cancellationToken);
         }
         await sessions.ReconciledAsync(runner.Runner.Id, session.Session, cancellationToken);
+        directory.Changed(runner.Runner.Id);
     }
 }

@@ -4,6 +4,7 @@ using Lanyard.Server.Storage;
 namespace Lanyard.Server.Runs;
 
 /// <summary>A run with what its listing shows beside the hot row.</summary>
+/// <param name="Definition">Its slug.</param>
 internal sealed record ListedRun(RunRecord Run, string Definition, int Priority);
 
 internal sealed record StepRecord(int Attempt, int Step, string State, int? ExitCode, int? Signal, long StartedAt, long EndedAt);
@@ -11,7 +12,7 @@ internal sealed record StepRecord(int Attempt, int Step, string State, int? Exit
 /// <summary>What people read of runs.</summary>
 internal sealed class RunQueries(Database database)
 {
-    private static readonly SqlPart Columns = RunStore.Part($"{RunStore.Columns}, definition, priority");
+    private static readonly SqlPart Columns = RunStore.Part($"{RunStore.Columns}, definition_slug, priority");
 
     /// <summary>A run of one collection; null when it has none of that id, also when another collection has.</summary>
     public Task<ListedRun?> FindAsync(string collection, string run, CancellationToken cancellationToken) =>
@@ -34,6 +35,14 @@ internal sealed class RunQueries(Database database)
             static row => new CreatedBefore(row.GetString(0), row.GetStringOrNull(1)),
             cancellationToken);
 
+    /// <summary>Whether a runner has or had an attempt of the run, or an offer.</summary>
+    public async Task<bool> HadAttemptAsync(string run, string runner, CancellationToken cancellationToken) =>
+        await database.ScalarAsync(
+            $"""
+            select (select count(*) from runs where id = {run} and runner = {runner}) + (select count(*) from attempts where run = {run} and runner = {runner})
+            """,
+            cancellationToken) > 0;
+
     /// <summary>Attempts of a run that were not its last, by number.</summary>
     public Task<List<AttemptRecord>> AttemptsAsync(string run, CancellationToken cancellationToken) =>
         database.QueryAsync(
@@ -53,7 +62,7 @@ internal sealed class RunQueries(Database database)
                 row.GetInt(0), row.GetInt(1), row.GetString(2), row.GetIntOrNull(3), row.GetIntOrNull(4), row.GetInt64(5), row.GetInt64(6)),
             cancellationToken);
 
-    private static ListedRun Read(DbDataReader row) => new(RunStore.Read(row), row.GetString(27), row.GetInt(28));
+    private static ListedRun Read(DbDataReader row) => new(RunStore.Read(row), row.GetString(28), row.GetInt(29));
 }
 
 internal sealed record CreatedBefore(string Run, string? RequestHash);

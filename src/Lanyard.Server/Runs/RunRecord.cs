@@ -40,7 +40,8 @@ public sealed record RunRecord(
     long CancelRequestedAt,
     long CreatedAt,
     long FinishedAt,
-    long Version)
+    long Version,
+    int StepCount)
 {
     /// <summary>Some runner may hold the attempt.</summary>
     public bool IsLive => AttemptState is AttemptStates.Offered or AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling;

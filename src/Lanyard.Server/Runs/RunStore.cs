@@ -9,14 +9,16 @@ internal sealed class RunStore(Database database)
     internal static readonly SqlPart Columns = Part(
         $"""
         id, workspace, collection, queue, phase, timeout_seconds, state, attempt, attempt_state, accepts, runner, session, deadline, stop_by, offered_at,
-        accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete, cancel_requested_at, created_at, finished_at, version
+        accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete, cancel_requested_at, created_at, finished_at, version,
+        step_count
         """);
 
     /// <summary>Puts a new run into its queue.</summary>
+    /// <param name="definition">Its id and its slug: the slug is shown, the id stays right when the slug is given to another.</param>
     /// <param name="idempotency">Null, or a text that one run of the collection can have only.</param>
     /// <returns>False when the collection has a run with that idempotency text.</returns>
     public async Task<bool> InsertAsync(
-        RunRecord run, string definition, int priority, string document, string? idempotency, string? requestHash, CancellationToken cancellationToken = default)
+        RunRecord run, (string Id, string Slug) definition, int priority, string document, string? idempotency, string? requestHash, CancellationToken cancellationToken = default)
     {
         try
         {
@@ -27,9 +29,10 @@ internal sealed class RunStore(Database database)
                         $"""
                         insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
                             accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
-                            finished_at, idempotency, request_hash, version)
-                        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
-                            {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version})
+                            finished_at, idempotency, request_hash, version, definition_slug, step_count)
+                        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
+                            {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
+                            {run.StepCount})
                         """);
                     await transaction.ExecuteAsync($"insert into run_documents (run, document) values ({run.Id}, {document})");
                 },
@@ -106,31 +109,37 @@ internal sealed class RunStore(Database database)
         database.QueryAsync($"select {Columns} from runs where runner = {runner} and live", Read, cancellationToken);
 
     /// <summary>Puts everything that a runner has under its new session, so that every call of an older one is stale from here on.</summary>
-    public Task<int> MoveToSessionAsync(string runner, string session, CancellationToken cancellationToken = default) =>
-        database.ExecuteAsync(
-            $"update runs set session = {session}, version = version + 1 where runner = {runner} and live and session <> {session}", cancellationToken);
+    /// <returns>What was moved.</returns>
+    public Task<List<RunRecord>> MoveToSessionAsync(string runner, string session, CancellationToken cancellationToken = default) =>
+        database.QueryAsync(
+            $"""
+            update runs set session = {session}, version = version + 1 where runner = {runner} and live and session <> {session} returning {Columns}
+            """,
+            Read,
+            cancellationToken);
 
     /// <summary>A report on a step; the last one stands, but a step that is over stays over.</summary>
-    public Task<int> PutStepAsync(
+    /// <returns>Whether anything was written: not for a step that the run does not have.</returns>
+    public async Task<bool> PutStepAsync(
         string run, int attempt, int step, string state, int? exitCode, int? signal, long now, CancellationToken cancellationToken = default)
     {
         var ended = state == "running" ? 0 : now;
-        return database.ExecuteAsync(
+        return await database.ExecuteAsync(
             $"""
             insert into steps (run, attempt, step, state, exit_code, signal, started_at, ended_at)
-            values ({run}, {attempt}, {step}, {state}, {exitCode}, {signal}, {now}, {ended})
+            select id, {attempt}, {step}, {state}, {exitCode}, {signal}, {now}, {ended} from runs where id = {run} and step_count > {step}
             on conflict (run, attempt, step) do update
             set state = excluded.state, exit_code = excluded.exit_code, signal = excluded.signal, ended_at = excluded.ended_at
             where steps.state = 'running'
             """,
-            cancellationToken);
+            cancellationToken) == 1;
     }
 
     internal static RunRecord Read(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetInt(5), row.GetString(6), row.GetInt(7),
         row.GetString(8), row.GetInt(9), row.GetStringOrNull(10), row.GetStringOrNull(11), row.GetInt64(12), row.GetInt64(13), row.GetInt64(14),
         row.GetInt64(15), row.GetInt64(16), row.GetInt64(17), row.GetStringOrNull(18), row.GetStringOrNull(19), row.GetInt64(20), row.GetStringOrNull(21),
-        row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26));
+        row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26), row.GetInt(27));
 
     private static Sql Update(RunRecord next) =>
         $"""

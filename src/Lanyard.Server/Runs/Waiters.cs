@@ -1,3 +1,5 @@
+using Lanyard.Server.Runners;
+
 namespace Lanyard.Server.Runs;
 
 /// <summary>A runner's waiting poll.</summary>
@@ -169,5 +171,32 @@ internal sealed class WaiterLists
             foreach (var waiter in _byRunner.Values)
                 waiter.Nudge();
         }
+    }
+}
+
+/// <summary>A poll that stands in its lines until it is disposed of.</summary>
+internal sealed class WaitingPoll : IDisposable
+{
+    private readonly WaiterLists _lists;
+    private readonly IReadOnlyList<string> _collections;
+    private readonly LinkedListNode<Waiter>[] _nodes;
+
+    public WaitingPoll(WaiterLists lists, ActiveRunner runner, Waiter waiter, IReadOnlyList<string> collections, int free)
+    {
+        (_lists, Runner, Waiter, _collections, Free) = (lists, runner, waiter, collections, free);
+        _nodes = lists.Enter(waiter, collections);
+    }
+
+    public ActiveRunner Runner { get; }
+
+    public Waiter Waiter { get; }
+
+    public int Free { get; }
+
+    public void Dispose()
+    {
+        _lists.Leave(Waiter, _collections, _nodes);
+        foreach (var queue in Waiter.Leave())
+            _lists.WakeOne(queue);
     }
 }

@@ -93,7 +93,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
             await _runs.CreateRunAsync("col_1", priority: 100);
         for (var i = 0; i < 3; i++)
             await _runs.CreateRunAsync("col_2");
-        var offers = await _runs.Dispatch.PollAsync(runner, 6, TimeSpan.Zero, Cancel);
+        var offers = await _runs.PollAsync(runner, 6, TimeSpan.Zero, Cancel);
         Assert.Equal(3, offers.Count(o => o.Collection == "col_2"));
         Assert.Equal(6, offers.Count);
     }
@@ -135,7 +135,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_waiting_poll_is_woken_by_the_commit_of_a_run()
     {
         var runner = await _runs.RunnerAsync("rnr_1", "col_1");
-        var poll = _runs.Dispatch.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
+        var poll = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         Assert.False(poll.IsCompleted);
         var run = await _runs.CreateRunAsync();
         Assert.Equal(run.Id, Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Run);
@@ -145,7 +145,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_poll_that_waits_for_nothing_ends_with_its_time()
     {
         var runner = await _runs.RunnerAsync("rnr_1", "col_1");
-        var poll = _runs.Dispatch.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
+        var poll = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         _time.Advance(TimeSpan.FromSeconds(50));
         Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
         Assert.Equal(0, _runs.Dispatch.Waiting);
@@ -155,7 +155,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task Each_of_many_waiting_polls_gets_one_of_as_many_runs()
     {
         var runners = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => _runs.RunnerAsync($"rnr_{i}", "col_1")));
-        var polls = runners.Select(r => _runs.Dispatch.PollAsync(r, 1, TimeSpan.FromSeconds(50), Cancel)).ToArray();
+        var polls = runners.Select(r => _runs.PollAsync(r, 1, TimeSpan.FromSeconds(50), Cancel)).ToArray();
         var runs = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _runs.CreateRunAsync()));
         var offers = await Task.WhenAll(polls).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.Equal(runs.Select(r => r.Id).Order(), offers.Select(o => Assert.Single(o).Run).Order());
@@ -165,8 +165,8 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_newer_poll_of_a_runner_ends_the_older_and_an_offer_lost_with_it_is_made_again_at_once()
     {
         var runner = await _runs.RunnerAsync("rnr_1", "col_1");
-        var older = _runs.Dispatch.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
-        var newer = _runs.Dispatch.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
+        var older = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
+        var newer = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         Assert.Empty(await older.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
         var run = await _runs.CreateRunAsync();
         Assert.Equal(run.Id, Assert.Single(await newer.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Run);
@@ -178,7 +178,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_cancelled_run_of_a_waiting_runner_has_its_poll_answered()
     {
         var (runner, offer) = await AcceptedAsync();
-        var poll = _runs.Dispatch.PollAsync(runner, 3, TimeSpan.FromSeconds(50), Cancel);
+        var poll = _runs.PollAsync(runner, 3, TimeSpan.FromSeconds(50), Cancel);
         await _runs.CancelAsync(offer.Run);
         Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
         var answer = Assert.Single(await _runs.Holds.AnswerAsync(runner, [new(offer.Run, 1, "running")], Cancel));
@@ -239,7 +239,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var (_, offer) = await AcceptedAsync();
         var other = await _runs.RunnerAsync("rnr_2", "col_1");
         _time.Advance(TimeSpan.FromSeconds(40));
-        var poll = _runs.Dispatch.PollAsync(other, 1, TimeSpan.FromSeconds(50), Cancel);
+        var poll = _runs.PollAsync(other, 1, TimeSpan.FromSeconds(50), Cancel);
         _time.Advance(TimeSpan.FromSeconds(20));
         await _runs.Sweeper.SweepAsync(Cancel);
         Assert.Equal((offer.Run, 2), Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)) is var o ? (o.Run, o.Attempt) : default);
@@ -337,9 +337,9 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_second_run_with_the_same_idempotency_text_is_not_made()
     {
         var run = Samples.Queued(_time, "run_a");
-        Assert.True(await _runs.Store.InsertAsync(run, "def_1", 0, "{}", "key", "hash", Cancel));
-        Assert.False(await _runs.Store.InsertAsync(run with { Id = "run_b" }, "def_1", 0, "{}", "key", "hash", Cancel));
-        Assert.True(await _runs.Store.InsertAsync(run with { Id = "run_c", Collection = "col_2" }, "def_1", 0, "{}", "key", "hash", Cancel));
+        Assert.True(await _runs.Store.InsertAsync(run, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
+        Assert.False(await _runs.Store.InsertAsync(run with { Id = "run_b" }, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
+        Assert.True(await _runs.Store.InsertAsync(run with { Id = "run_c", Collection = "col_2" }, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
         Assert.Equal("run_a", (await _runs.Queries.FindByIdempotencyAsync("col_1", "key", Cancel))!.Run);
         Assert.Null(await _runs.Store.FindAsync("run_b", Cancel));
     }

@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Storage;
@@ -25,8 +26,10 @@ internal sealed class RunsHarness : IAsyncDisposable
         Liveness = new(Store, Rules, database, time);
         Dispatch = new(Claims, Rules, database, time);
         Changes = new(Store, Liveness, Dispatch);
-        Sweeper = new(Store, Changes, Rules, Dispatch, time, NullLogger<RunSweeper>.Instance);
-        Holds = new(Store, Sessions, Changes, Rules);
+        Audit = new(database, new AuditOptions(), time, NullLogger<AuditLog>.Instance);
+        Sweeper = new(Store, Changes, Rules, Dispatch, new RunAudit(Audit), time, NullLogger<RunSweeper>.Instance);
+        Directory = new(Runners, Sessions, database, time);
+        Holds = new(Store, Sessions, Directory, Changes, Rules);
     }
 
     public Database Database { get; }
@@ -53,6 +56,10 @@ internal sealed class RunsHarness : IAsyncDisposable
 
     public RunSweeper Sweeper { get; }
 
+    public RunnerDirectory Directory { get; }
+
+    public AuditLog Audit { get; }
+
     public HoldAnswering Holds { get; }
 
     public static RunsHarness On(Database database, TimeProvider time, RunsOptions? options = null) => new(database, time, options ?? new RunsOptions());
@@ -64,7 +71,7 @@ internal sealed class RunsHarness : IAsyncDisposable
             Phase = phase,
             Queue = QueueKey.Format(collection, runner, labels ?? []),
         };
-        if (!await Store.InsertAsync(run, "def_1", priority, "{}", null, null))
+        if (!await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null))
             throw new InvalidOperationException("not inserted");
         Dispatch.Queued(run.Queue);
         return run;
@@ -77,10 +84,10 @@ internal sealed class RunsHarness : IAsyncDisposable
     public async Task<ActiveRunner> CreateRunnerAsync(string id, params string[] collections)
     {
         var connected = collections.Select(c => new ConnectedCollection(c, "ws_1", "demo/" + c, 1)).ToArray();
-        var record = new RunnerRecord(id, "ws_1", id.Replace('_', '-'), "{}", "clu_1", id, null, null, false, 1, 0, 0);
+        var record = new RunnerRecord(id, "ws_1", id.Replace('_', '-'), """{"collections":[],"identity":{}}""", "clu_1", id, null, null, false, 1, 0, 0);
         if (!await Runners.PutAsync(record, connected, 0, default))
             throw new InvalidOperationException("not put");
-        return new(record, connected, null, new HashSet<string>());
+        return new(record, connected, null, new HashSet<string>(), null);
     }
 
     /// <summary>A new session; with the same nonce the same one.</summary>
@@ -89,11 +96,18 @@ internal sealed class RunsHarness : IAsyncDisposable
         var wanted = new RunnerSession(
             runner.Runner.Id, $"ses_{Interlocked.Increment(ref _names)}", nonce, "1", 4, labels ?? [], ["process"], sandboxed, Rules.Now, Rules.Now, false);
         var session = await Sessions.OpenAsync(wanted, default);
-        await Store.MoveToSessionAsync(runner.Runner.Id, session.Session);
+        foreach (var moved in await Store.MoveToSessionAsync(runner.Runner.Id, session.Session))
+            Liveness.Changed(moved);
         return runner with { Session = session, Labels = (labels ?? []).ToHashSet() };
     }
 
-    public async Task<OfferedRun?> OfferAsync(ActiveRunner runner) => (await Dispatch.PollAsync(runner, 1, TimeSpan.Zero, default)).SingleOrDefault();
+    public async Task<IReadOnlyList<OfferedRun>> PollAsync(ActiveRunner runner, int free, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using var poll = Dispatch.Enter(runner, free);
+        return (await Dispatch.PollAsync(poll, wait, cancellationToken)).Offers;
+    }
+
+    public async Task<OfferedRun?> OfferAsync(ActiveRunner runner) => (await PollAsync(runner, 1, TimeSpan.Zero, default)).SingleOrDefault();
 
     public Task<Lanyard.Identity.Outcome<RunChange>> AcceptAsync(ActiveRunner runner, OfferedRun offer) =>
         Changes.ApplyAsync(offer.Run, row => Rules.Accept(row, Call(runner, offer.Attempt)), default);
@@ -110,11 +124,12 @@ internal sealed class RunsHarness : IAsyncDisposable
 
     public static AttemptCall Call(ActiveRunner runner, int attempt) => new(runner.Runner.Id, runner.Session!.Session, attempt);
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         Liveness.Dispose();
         Dispatch.Dispose();
         Sweeper.Dispose();
-        return ValueTask.CompletedTask;
+        Directory.Dispose();
+        await Audit.DisposeAsync();
     }
 }

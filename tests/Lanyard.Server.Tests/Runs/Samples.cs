@@ -7,7 +7,7 @@ internal static class Samples
 {
     public static RunRecord Queued(TimeProvider time, string id = "run_1", string collection = "col_1") => new(
         id, "ws_1", collection, collection, "run", 600, RunStates.Queued, 0, "", 0, null, null, 0, 0, 0, 0, 0, 0, null, null, 0, null, false, 0,
-        time.GetUtcNow().ToUnixTimeMilliseconds(), 0, 1);
+        time.GetUtcNow().ToUnixTimeMilliseconds(), 0, 1, 3);
 
     public static RunRecord Offered(RunRecord run, string runner, string session, int attempt, long deadline) => run with
     {

@@ -1,0 +1,68 @@
+namespace Lanyard.Protocol.Runs;
+
+/// <summary>
+/// <c>POST /v1/workspaces/{workspace}/collections/{collection}/runs</c>. With the header <c>Idempotency-Key</c> the same call again answers the same
+/// run; the same key with another body is a conflict.
+/// </summary>
+/// <param name="Definition">Slug of a definition of the collection.</param>
+/// <param name="Variables">Inputs, as environment variables of every step.</param>
+/// <param name="Priority">-100 to 100; a higher one is offered first inside its collection. Absent: 0.</param>
+/// <param name="Runner">Slug of the one runner that may take it; absent: any that serves the collection.</param>
+/// <param name="Labels">What the runner must have, beside the definition's labels.</param>
+/// <param name="Phase">Such as <c>plan</c> or <c>apply</c>; absent: <c>run</c>. An attempt that began <c>apply</c> is never tried again.</param>
+public sealed record CreateRun(
+    string Definition,
+    IReadOnlyDictionary<string, string>? Variables = null,
+    int? Priority = null,
+    string? Runner = null,
+    IReadOnlyList<string>? Labels = null,
+    string? Phase = null,
+    string? Repository = null,
+    string? Ref = null,
+    string? Environment = null,
+    string? Actor = null);
+
+/// <summary>A run as the API shows it.</summary>
+/// <param name="Attempts">By number; absent in lists.</param>
+/// <param name="Reason">Why it ended, where that was not its steps' doing.</param>
+public sealed record RunView(
+    string Id,
+    string Workspace,
+    string Collection,
+    string Definition,
+    string Phase,
+    int Priority,
+    string State,
+    int Attempt,
+    string? Reason,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? CancelRequestedAt,
+    DateTimeOffset? FinishedAt,
+    RunContext? Context = null,
+    IReadOnlyDictionary<string, string>? Variables = null,
+    IReadOnlyList<AttemptView>? Attempts = null);
+
+/// <summary>What the run was made for and by whom; part of its identity tokens' claims.</summary>
+public sealed record RunContext(string? Repository, string? Ref, string? Environment, string? Actor, string CreatedBy);
+
+/// <param name="Attempt">Its number. Offers that lapsed have one too.</param>
+/// <param name="LogComplete">Whether the server has the whole log, by length and hash; absent while the attempt goes on.</param>
+public sealed record AttemptView(
+    int Attempt,
+    string State,
+    string? Runner,
+    string? RunnerId,
+    DateTimeOffset? OfferedAt,
+    DateTimeOffset? AcceptedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? EndedAt,
+    string? Outcome,
+    string? Reason,
+    long LogBytes,
+    bool? LogComplete,
+    IReadOnlyList<StepView> Steps);
+
+public sealed record StepView(int Index, string Name, string State, int? ExitCode, int? Signal, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt);
+
+/// <summary>The newest first.</summary>
+public sealed record RunList(IReadOnlyList<RunView> Items, string? Next = null);

@@ -1,0 +1,60 @@
+using System.Text.Json;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Runners;
+
+/// <summary>What a runner's spec must be like beyond its shape. Every mistake is found at once.</summary>
+internal static class RunnerRules
+{
+    public const string Active = "active";
+    public const string Paused = "paused";
+
+    private const int MaxCollections = 500;
+    private const int MaxLabels = 20;
+
+    public static RunnerSpec SpecOf(RunnerRecord runner) =>
+        JsonSerializer.Deserialize(runner.Spec, ResourceJson.Default.RunnerSpec) ?? throw new JsonException("a stored spec is null");
+
+    public static void Check(RunnerSpec spec, List<Mistake> mistakes)
+    {
+        if (spec.Collections.Count is < 1 or > MaxCollections)
+            mistakes.Add(new("spec.collections", $"must be 1 to {MaxCollections}"));
+        else if (spec.Collections.Distinct(StringComparer.Ordinal).Count() != spec.Collections.Count)
+            mistakes.Add(new("spec.collections", "has one twice"));
+        if (spec.Concurrency is < 1 or > 500)
+            mistakes.Add(new("spec.concurrency", "must be 1 to 500"));
+        if (spec.State is not (null or Active or Paused))
+            mistakes.Add(new("spec.state", "must be active or paused"));
+        if (spec.DisplayName is { Length: > 200 })
+            mistakes.Add(new("spec.displayName", "must be at most 200 characters"));
+        if (spec.Labels is { Count: > MaxLabels } || spec.Labels?.Any(l => !IsLabel(l)) == true)
+            mistakes.Add(new("spec.labels", $"must be at most {MaxLabels} of 1 to 63 letters, digits and - _ . / ="));
+        foreach (var (name, weight) in spec.Weights ?? new Dictionary<string, int>())
+        {
+            if (!spec.Collections.Contains(name))
+                mistakes.Add(new($"spec.weights.{name}", "is none of the runner's collections"));
+            if (weight is < 1 or > 100)
+                mistakes.Add(new($"spec.weights.{name}", "must be 1 to 100"));
+        }
+        CheckIdentity(spec.Identity, mistakes);
+    }
+
+    private static bool IsLabel(string label) =>
+        label.Length is > 0 and <= 63 && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/' or '=');
+
+    private static void CheckIdentity(RunnerIdentity identity, List<Mistake> mistakes)
+    {
+        var byKey = identity.KeyThumbprint is not null;
+        if (byKey ? identity.Cluster is not null || identity.Subject is not null : identity.Cluster is null || identity.Subject is null)
+            mistakes.Add(new("spec.identity", "must be either cluster and subject, or keyThumbprint"));
+        if (identity.Subject is { } subject && (subject.Length is 0 or > 255 || subject.Any(c => c is <= ' ' or > '~')))
+            mistakes.Add(new("spec.identity.subject", "must be 1 to 255 printable ASCII characters without blanks"));
+        if (identity.Cluster is { } cluster && !cluster.Split('/').All(Slug.IsValid))
+            mistakes.Add(new("spec.identity.cluster", Slug.Rule));
+        if (identity.KeyThumbprint is { } thumbprint && !IsThumbprint(thumbprint))
+            mistakes.Add(new("spec.identity.keyThumbprint", "must be 43 characters of base64url"));
+    }
+
+    public static bool IsThumbprint(string text) => text.Length == 43 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
+}

@@ -1,0 +1,116 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Collections;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>Makes the runtime token of an attempt; handed in where the server is put together, because issuers are another room.</summary>
+/// <param name="expires">The attempt's last moment, at most 24 hours away.</param>
+internal delegate ValueTask<string> MintRuntimeToken(string run, int attempt, string workspaceId, DateTimeOffset expires, CancellationToken cancellationToken);
+
+/// <summary>
+/// What a runner does with an attempt: accept, start, steps, log, end. Each call is fenced by run, attempt and session, and what a runner has never
+/// held does not exist for it.
+/// </summary>
+internal sealed class AttemptCalls(
+    RunStore store, RunQueries queries, RunChanges changes, RunRules rules, RunLogs logs, LogSignals signals, AttemptLiveness liveness, Instance instance,
+    MintRuntimeToken mint)
+{
+    private static readonly TimeSpan LongestToken = TimeSpan.FromHours(24);
+
+    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, CancellationToken cancellationToken) =>
+        await ToldAsync(await changes.ApplyAsync(run, row => rules.Accept(row, call), cancellationToken), run, call, cancellationToken);
+
+    public async Task<Outcome<RunChange>> StartAsync(string run, AttemptCall call, CancellationToken cancellationToken) =>
+        await ToldAsync(await changes.ApplyAsync(run, row => rules.Start(row, call), cancellationToken), run, call, cancellationToken);
+
+    /// <summary>Everything that the runner needs; the same again for a repeated accept, but for the token, which is fresh.</summary>
+    public async Task<AttemptPayload> PayloadAsync(RunRecord run, CancellationToken cancellationToken)
+    {
+        var document = RunDocument.Parse((await store.FindDocumentAsync(run.Id, cancellationToken))!);
+        var now = rules.Now;
+        var expires = Math.Min(run.StopBy, now + (long)LongestToken.TotalMilliseconds);
+        var token = await mint(run.Id, run.Attempt, run.Workspace, DateTimeOffset.FromUnixTimeMilliseconds(expires), cancellationToken);
+        return new(
+            run.Id,
+            run.Attempt,
+            document.Workspace,
+            document.Collection,
+            document.Definition,
+            document.DefinitionUuid,
+            run.Phase,
+            instance.WorkspaceIssuer(document.Workspace),
+            document.DefaultAudience,
+            token,
+            (int)Math.Max(0, (run.Deadline - now) / 1000),
+            run.TimeoutSeconds,
+            (int)rules.Options.Grace.TotalSeconds,
+            [.. document.Spec.Steps.Select(s => new StepPayload(
+                s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds, DefinitionRules.OidcAudiencesOf(s)))],
+            document.Variables);
+    }
+
+    /// <returns>The attempt's state; RequestMalformed for a step that the run does not have.</returns>
+    public async Task<Outcome<string>> StepAsync(string run, AttemptCall call, int step, StepReport report, CancellationToken cancellationToken)
+    {
+        if (!(await HoldAsync(run, call, cancellationToken)).TryGet(out var state, out var refusal))
+            return refusal;
+        if (await store.PutStepAsync(run, call.Attempt, step, report.State, report.ExitCode, report.Signal, rules.Now, cancellationToken))
+            return state;
+        return await store.FindAsync(run, cancellationToken) is { } row && step < row.StepCount
+            ? state
+            : new Refusal(RefusalReason.RequestMalformed, $"{run} has no step {step}");
+    }
+
+    public async Task<Outcome<LogAppend>> LogAsync(string run, AttemptCall call, long offset, ReadOnlyMemory<byte> chunk, CancellationToken cancellationToken)
+    {
+        if ((await HoldAsync(run, call, cancellationToken)).TryGet(out _, out var refusal) is false)
+            return refusal;
+        var appended = await logs.AppendAsync(run, call.Attempt, offset, chunk, cancellationToken);
+        if (appended is { IsRefused: false, Value.IsGap: false })
+            signals.Appended(run, call.Attempt);
+        return appended;
+    }
+
+    public async Task<Outcome<RunChange>> EndAsync(string run, AttemptCall call, EndRequest end, CancellationToken cancellationToken)
+    {
+        if (await store.FindAsync(run, cancellationToken) is { } row && !RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
+            return await ToldAsync(refusal, run, call, cancellationToken);
+        var complete = await logs.FinishAsync(run, call.Attempt, end.LogBytes, end.LogSha256, cancellationToken);
+        var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete);
+        var outcome = await changes.ApplyAsync(run, current => rules.End(current, call, ended), cancellationToken);
+        signals.Appended(run, call.Attempt);
+        return await ToldAsync(outcome, run, call, cancellationToken);
+    }
+
+    /// <summary>
+    /// Whether the attempt is the caller's, and its lease renewed: any sign of life of an attempt renews. What memory has known for less than the
+    /// recheck time is not written again.
+    /// </summary>
+    private async Task<Outcome<string>> HoldAsync(string run, AttemptCall call, CancellationToken cancellationToken)
+    {
+        if (liveness.HeldState(run, call) is { } known)
+            return known;
+        var held = await store.RenewAsync(call.Runner, call.Session, [(run, call.Attempt)], rules.Now, rules.LeaseEnd, cancellationToken);
+        if (held is [{ State: not AttemptStates.Offered } mine])
+        {
+            liveness.RememberHeld(mine, call);
+            return mine.State;
+        }
+        if (await store.FindAsync(run, cancellationToken) is not { } row)
+            return new Refusal(RefusalReason.NotFound, $"there is no run {run}");
+        var refusal = RunRules.Hold(row, call) ?? new Refusal(RefusalReason.AttemptOver, $"the lease of attempt {call.Attempt} of {run} has ended");
+        return (await ToldAsync(refusal, run, call, cancellationToken)).Refusal;
+    }
+
+    /// <summary>A stale attempt is told so only to a runner that had one of the run's: to every other the run does not exist.</summary>
+    private async Task<Outcome<RunChange>> ToldAsync(Outcome<RunChange> outcome, string run, AttemptCall call, CancellationToken cancellationToken)
+    {
+        if (!outcome.IsRefused || outcome.Refusal.Reason is not (RefusalReason.StaleAttempt or RefusalReason.AttemptOver))
+            return outcome;
+        return await queries.HadAttemptAsync(run, call.Runner, cancellationToken)
+            ? outcome
+            : new Refusal(RefusalReason.NotFound, $"{run} was never {call.Runner}'s: {outcome.Refusal.Detail}");
+    }
+}

@@ -1,0 +1,130 @@
+using System.Buffers;
+using System.Globalization;
+using Lanyard.Identity;
+using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>The run protocol's calls about one attempt. A stale one is 409, one that is over 410; what was never the runner's is 404.</summary>
+internal static class AttemptEndpoints
+{
+    public static async Task<IResult> AcceptAsync(
+        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.AcceptRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
+            return new Refused(refusal);
+        if (!(await calls.AcceptAsync(run, call, context.RequestAborted)).TryGet(out var change, out refusal))
+            return await RefusedAsync(context, audit, logger, "attempt.accept", run, call, refusal);
+        if (!change.IsNone)
+        {
+            logger.Accepted(run, call.Attempt, call.Runner);
+            await audit.ChangedAsync(context, "attempt.accept", change.After);
+        }
+        return Results.Json(await calls.PayloadAsync(change.After, context.RequestAborted), RunnerJson.Default.AttemptPayload);
+    }
+
+    public static async Task<IResult> StartAsync(
+        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StartRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
+            return new Refused(refusal);
+        if (!(await calls.StartAsync(run, call, context.RequestAborted)).TryGet(out var change, out refusal))
+            return await RefusedAsync(context, audit, logger, "attempt.start", run, call, refusal);
+        return Answer(change.After.AttemptState);
+    }
+
+    public static async Task<IResult> StepAsync(
+        string run, string attempt, string step, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StepReport)).TryGet(out var report, out var refused))
+            return refused;
+        if (!RunnerCalls.IsStepState(report.State))
+            return Refused.Malformed([new Mistake("state", "must be running, succeeded, failed, canceled, timed_out or skipped")]);
+        if (!RunnerCalls.CallOf(context, run, attempt, report.Session).TryGet(out var call, out refusal))
+            return new Refused(refusal);
+        if (!int.TryParse(step, NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+            return new Refused(new Refusal(RefusalReason.RequestMalformed, "the step is no number"));
+        return (await calls.StepAsync(run, call, index, report, context.RequestAborted)).TryGet(out var state, out refusal)
+            ? Answer(state)
+            : await RefusedAsync(context, audit, logger, "attempt.step", run, call, refusal);
+    }
+
+    public static async Task<IResult> LogAsync(
+        string run, string attempt, HttpContext context, AttemptCalls calls, RunsOptions options, RunAudit audit, ILogger<AttemptCalls> logger)
+    {
+        if (!RunnerCalls.CallOf(context, run, attempt, context.Request.Headers[RunnerCalls.SessionHeader].ToString()).TryGet(out var call, out var refusal))
+            return new Refused(refusal);
+        if (!long.TryParse(context.Request.Query["offset"], NumberStyles.None, CultureInfo.InvariantCulture, out var offset) || offset > options.MaxLogBytes)
+            return new Refused(new Refusal(RefusalReason.RequestMalformed, "offset is no number, or behind the longest log"));
+        if (context.Request.ContentLength > options.MaxLogChunkBytes || await ReadAsync(context, options.MaxLogChunkBytes) is not { } chunk)
+            return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a chunk has at most {options.MaxLogChunkBytes} bytes"));
+        if (!(await calls.LogAsync(run, call, offset, chunk.WrittenMemory, context.RequestAborted)).TryGet(out var appended, out refusal))
+            return await RefusedAsync(context, audit, logger, "attempt.log", run, call, refusal);
+        return Results.Json(new LogAppended(appended.NextOffset), RunnerJson.Default.LogAppended, statusCode: appended.IsGap ? 416 : 200);
+    }
+
+    public static async Task<IResult> EndAsync(
+        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.EndRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
+            return Refused.Malformed(mistakes);
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
+            return new Refused(refusal);
+        if (!(await calls.EndAsync(run, call, request, context.RequestAborted)).TryGet(out var change, out refusal))
+            return await RefusedAsync(context, audit, logger, "attempt.end", run, call, refusal);
+        if (!change.IsNone)
+        {
+            logger.Ended(run, call.Attempt, request.Outcome, change.After.LogComplete);
+            await audit.ChangedAsync(context, "attempt.end", change.After);
+        }
+        return Answer(change.After.AttemptState);
+    }
+
+    private static IResult Answer(string state) => Results.Json(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
+
+    /// <summary>Refusals of authorisation are recorded by the edge already.</summary>
+    private static async Task<IResult> RefusedAsync(
+        HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal)
+    {
+        logger.CallRefused(call.Runner, run, call.Attempt, refusal.Detail);
+        if (refusal.Reason is RefusalReason.StaleAttempt or RefusalReason.AttemptOver)
+            await audit.RefusedAsync(context, action, run, call.Attempt, refusal);
+        return new Refused(refusal);
+    }
+
+    /// <summary>Null when the body is longer.</summary>
+    private static async Task<ArrayBufferWriter<byte>?> ReadAsync(HttpContext context, int most)
+    {
+        var body = new ArrayBufferWriter<byte>((int)Math.Clamp(context.Request.ContentLength ?? 4096, 256, most));
+        var reader = context.Request.BodyReader;
+        while (true)
+        {
+            var part = await reader.ReadAsync(context.RequestAborted);
+            foreach (var segment in part.Buffer)
+                body.Write(segment.Span);
+            reader.AdvanceTo(part.Buffer.End);
+            if (body.WrittenCount > most)
+                return null;
+            if (part.IsCompleted)
+                return body;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using System.Globalization;
+using Lanyard.Identity;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Runners;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>The audit events of runs: one for each decision and change, recorded before the answer leaves.</summary>
+internal sealed class RunAudit(AuditLog log)
+{
+    public Task CreatedAsync(HttpContext context, string workspaceId, string collectionId, string run) =>
+        log.RecordAsync(AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Target = run });
+
+    /// <summary>What a caller did to a run: <c>run.cancel</c>, <c>attempt.accept</c>, <c>attempt.end</c>.</summary>
+    public Task ChangedAsync(HttpContext context, string action, RunRecord run) => log.RecordAsync(Of(AuditEvent.Of(context, action), run));
+
+    /// <summary>What time did: the event has no principal.</summary>
+    public Task ExpiredAsync(RunChange change) =>
+        log.RecordAsync(Of(new AuditEvent(change.Before.IsLive ? "attempt.lost" : "run.expire"), change.After));
+
+    public Task SessionAsync(HttpContext context, ActiveRunner runner) => log.RecordAsync(AuditEvent.Of(context, "runner.session") with
+    {
+        WorkspaceId = runner.Runner.Workspace,
+        Target = runner.Runner.Id,
+        Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = runner.Session!.Session, ["version"] = runner.Session.Version },
+    });
+
+    public Task RefusedAsync(HttpContext context, string action, string run, int attempt, Refusal refusal) =>
+        log.RecordAsync(AuditEvent.Of(context, action) with { Refusal = refusal, Target = $"{run}/{attempt.ToString(CultureInfo.InvariantCulture)}" });
+
+    private static AuditEvent Of(AuditEvent about, RunRecord run) => about with
+    {
+        WorkspaceId = run.Workspace,
+        CollectionId = run.Collection,
+        Target = run.Attempt == 0 ? run.Id : $"{run.Id}/{run.Attempt.ToString(CultureInfo.InvariantCulture)}",
+        Details = DetailsOf(run),
+    };
+
+    private static Dictionary<string, string> DetailsOf(RunRecord run)
+    {
+        var details = new Dictionary<string, string>(StringComparer.Ordinal) { ["state"] = run.State, ["attemptState"] = run.AttemptState };
+        if (run.Runner is not null)
+            details["runner"] = run.Runner;
+        if (run.Outcome is not null)
+            details["outcome"] = run.Outcome;
+        if (run.Reason is not null)
+            details["reason"] = run.Reason;
+        return details;
+    }
+}

@@ -1,0 +1,103 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Lanyard.Identity;
+using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Collections;
+using Lanyard.Server.Http;
+using Lanyard.Server.Runners;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>A run that was made, or was there already under the same idempotency key.</summary>
+internal sealed record CreatedRun(string Id, bool IsNew);
+
+/// <summary>Makes runs: the definition as it is now goes into the run, and the run into its queue.</summary>
+internal sealed class RunCreation(
+    RunStore store, RunQueries queries, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
+{
+    /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
+    /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
+    public async Task<Outcome<CreatedRun>> CreateAsync(
+        CollectionEntry collection, CreateRun request, string createdBy, string? idempotencyKey, List<Mistake> mistakes, CancellationToken cancellationToken)
+    {
+        var definition = await definitions.FindAsync(collection.Id, request.Definition);
+        if (definition is null)
+            mistakes.Add(new("definition", "the collection has no such definition"));
+        var runner = request.Runner is null ? null : await FindRunnerAsync(collection, request.Runner, cancellationToken);
+        if (request.Runner is not null && runner is null)
+            mistakes.Add(new("runner", "no such runner serves the collection"));
+        if (mistakes.Count > 0)
+            return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
+
+        var document = DocumentOf(collection, request, definition!, createdBy);
+        var run = RecordOf(collection, request, document, runner);
+        var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(createdBy + "\n" + idempotencyKey), HashOf(request));
+        if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), request.Priority ?? 0, document.ToJson(), key, hash, cancellationToken))
+        {
+            dispatch.Queued(run.Queue);
+            return new CreatedRun(run.Id, true);
+        }
+        return await queries.FindByIdempotencyAsync(collection.Id, key!, cancellationToken) is { } before && before.RequestHash == hash
+            ? new CreatedRun(before.Run, false)
+            : new Refusal(RefusalReason.Conflict, "the idempotency key was used with another body");
+    }
+
+    private async Task<RunnerRecord?> FindRunnerAsync(CollectionEntry collection, string slug, CancellationToken cancellationToken)
+    {
+        foreach (var workspace in (string?[])[collection.Workspace.Id, null])
+        {
+            if (await runners.FindBySlugAsync(workspace, slug, cancellationToken) is { } runner
+                && (await runners.CollectionsAsync(runner.Id, cancellationToken)).Exists(c => c.Id == collection.Id))
+                return runner;
+        }
+        return null;
+    }
+
+    private RunDocument DocumentOf(CollectionEntry collection, CreateRun request, ResourceRow<DefinitionSpec> definition, string createdBy)
+    {
+        var workspace = collection.Workspace;
+        var labels = (definition.Spec.Labels ?? []).Concat(request.Labels ?? []).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
+        return new(
+            workspace.Id,
+            workspace.Slug,
+            collection.Id,
+            collection.Slug,
+            definition.Id,
+            definition.Slug,
+            Ids.ToUuid(definition.Id),
+            definition.Spec.DefaultAudience ?? workspace.DefaultAudience ?? instance.WorkspaceIssuer(workspace.Slug),
+            definition.Spec,
+            request.Variables ?? new Dictionary<string, string>(),
+            new(request.Repository, request.Ref, request.Environment, request.Actor, createdBy),
+            request.Runner,
+            [.. labels]);
+    }
+
+    private RunRecord RecordOf(CollectionEntry collection, CreateRun request, RunDocument document, RunnerRecord? runner) => new(
+        Ids.New("run", time),
+        collection.Workspace.Id,
+        collection.Id,
+        QueueKey.Format(collection.Id, runner?.Id, [.. document.Labels]),
+        request.Phase ?? CreateRunRules.DefaultPhase,
+        document.Spec.TimeoutSeconds ?? DefinitionRules.DefaultTimeoutSeconds,
+        RunStates.Queued,
+        0, "", 0, null, null, 0, 0, 0, 0, 0, 0, null, null, 0, null, false, 0,
+        rules.Now,
+        0,
+        1,
+        document.Spec.Steps.Count);
+
+    /// <summary>Of what was understood, so that blanks and the order of members make no difference; variables are sorted.</summary>
+    private static string HashOf(CreateRun request)
+    {
+        var sorted = request with
+        {
+            Variables = request.Variables is null ? null : new SortedDictionary<string, string>(request.Variables.ToDictionary(), StringComparer.Ordinal),
+        };
+        return Hash(JsonSerializer.Serialize(sorted, RunDocumentJson.Default.CreateRun));
+    }
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+}

@@ -1,0 +1,36 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>What a run keeps of the moment in which it was created: a later change of the definition, or of a name, does not touch it.</summary>
+/// <param name="DefaultAudience">The definition's, else the workspace's, else the workspace's issuer.</param>
+/// <param name="Labels">The definition's and the run's.</param>
+internal sealed record RunDocument(
+    string WorkspaceId,
+    string Workspace,
+    string CollectionId,
+    string Collection,
+    string DefinitionId,
+    string Definition,
+    string DefinitionUuid,
+    string DefaultAudience,
+    DefinitionSpec Spec,
+    IReadOnlyDictionary<string, string> Variables,
+    RunContext Context,
+    string? Runner,
+    IReadOnlyList<string> Labels)
+{
+    public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
+
+    /// <exception cref="JsonException">Only this class writes it: it is a bug.</exception>
+    public static RunDocument Parse(string json) =>
+        JsonSerializer.Deserialize(json, RunDocumentJson.Default.RunDocument) ?? throw new JsonException("a run's document is null");
+}
+
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(RunDocument))]
+[JsonSerializable(typeof(CreateRun))]
+internal sealed partial class RunDocumentJson : JsonSerializerContext;

@@ -1,0 +1,82 @@
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
+using Lanyard.Server.Runners;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>What an identity token of an attempt for one audience is made of; the issuer signs it.</summary>
+/// <param name="Algorithm"><c>RS256</c> or <c>ES256</c>.</param>
+/// <param name="Lifetime">As the definition says; null: the issuer's default.</param>
+/// <param name="Claims">Besides the registered ones: texts, numbers (<see cref="long"/>) and flags (<see cref="bool"/>).</param>
+internal sealed record RunIdentityGrant(
+    string WorkspaceId, string Workspace, string Subject, string Algorithm, TimeSpan? Lifetime, IReadOnlyDictionary<string, object> Claims);
+
+/// <summary>
+/// Who a run is to the world outside: which audiences its definition allows, the subject by the definition's template, and the whole path as claims.
+/// Asked by the exchange through a function that is handed in; no token is made in <c>canceling</c> or after the end.
+/// </summary>
+internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, RunnerDirectory runners, Instance instance)
+{
+    /// <param name="template">Name of another of the audience's templates; null: its own.</param>
+    /// <param name="step">Name of the step that asks, where known.</param>
+    /// <returns>Or SubjectEnded, AudienceNotAllowed, ScopeNotAllowed (the subject can't be made).</returns>
+    public async Task<Outcome<RunIdentityGrant>> GrantAsync(
+        string run, int attempt, string audience, string? template = null, string? step = null, CancellationToken cancellationToken = default)
+    {
+        if (!await liveness.IsAliveAsync(run, attempt, cancellationToken)
+            || await store.FindAsync(run, cancellationToken) is not { } record || record.Attempt != attempt
+            || await store.FindDocumentAsync(run, cancellationToken) is not { } json)
+            return new Refusal(RefusalReason.SubjectEnded, $"attempt {attempt} of {run} does not live");
+        var document = RunDocument.Parse(json);
+        if (AudienceOf(document, audience) is not { } allowed)
+            return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.Definition} does not allow {audience}");
+        if (template is not null && template != allowed.Subject)
+            return new Refusal(RefusalReason.ScopeNotAllowed, $"definition {document.Definition} has no template {template} for {audience}");
+
+        var runner = await runners.FindActiveAsync(record.Runner!, null, cancellationToken);
+        var values = ValuesOf(record, document, runner, step);
+        if (!SubjectTemplate.Parse(allowed.Subject).TryGet(out var parsed, out var refusal) || !parsed.Render(values).TryGet(out var subject, out refusal))
+            return refusal;
+        if (subject.Length > SubjectTemplate.MaxLengthForGoogle && audience.Contains("iam.googleapis.com", StringComparison.Ordinal))
+            return new Refusal(RefusalReason.ScopeNotAllowed, $"the subject has {subject.Length} bytes, Google takes {SubjectTemplate.MaxLengthForGoogle}");
+        var lifetime = allowed.LifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
+        return new RunIdentityGrant(
+            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, ClaimsOf(values, attempt, runner?.IsShared ?? false));
+    }
+
+    /// <summary>The default audience is always allowed: <c>oidc: true</c> needs no list.</summary>
+    private static AudienceSpec? AudienceOf(RunDocument document, string audience) =>
+        document.Spec.Audiences?.FirstOrDefault(a => a.Audience == audience) ?? (audience == document.DefaultAudience ? new AudienceSpec(audience) : null);
+
+    private Dictionary<string, string?> ValuesOf(RunRecord record, RunDocument document, ActiveRunner? runner, string? step) => new(StringComparer.Ordinal)
+    {
+        ["instance"] = instance.Slug,
+        ["workspace"] = document.Workspace,
+        ["workspace_id"] = document.WorkspaceId,
+        ["collection"] = document.Collection,
+        ["collection_id"] = document.CollectionId,
+        ["definition"] = document.Definition,
+        ["definition_id"] = document.DefinitionId,
+        ["definition_uuid"] = document.DefinitionUuid,
+        ["runner"] = runner?.Runner.Slug,
+        ["runner_id"] = record.Runner,
+        ["run"] = record.Id,
+        ["attempt"] = record.Attempt.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        ["step"] = step,
+        ["phase"] = record.Phase,
+        ["environment"] = document.Context.Environment,
+        ["repository"] = document.Context.Repository,
+        ["ref"] = document.Context.Ref,
+        ["actor"] = document.Context.Actor,
+    };
+
+    private static Dictionary<string, object> ClaimsOf(Dictionary<string, string?> values, int attempt, bool isShared)
+    {
+        var claims = values.Where(v => !string.IsNullOrEmpty(v.Value)).ToDictionary(v => v.Key, object (v) => v.Value!, StringComparer.Ordinal);
+        claims["attempt"] = (long)attempt;
+        claims["runner_shared"] = isShared;
+        return claims;
+    }
+}

@@ -1,0 +1,63 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
+using Lanyard.Server.Runners;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>The run protocol's session, poll and heartbeat: what a runner says about itself as a whole.</summary>
+internal static class RunnerEndpoints
+{
+    private const int MaxHolds = 500;
+
+    public static async Task<IResult> SessionAsync(HttpContext context, RunnerDirectory directory, RunnerSessions sessions, RunsOptions options, RunAudit audit)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out var id, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.SessionRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
+            return Refused.Malformed(mistakes);
+        if (!(await sessions.OpenAsync(id, request, context.RequestAborted)).TryGet(out var opened, out refusal))
+            return new Refused(refusal);
+        var (runner, isNew) = opened;
+        if (isNew)
+            await audit.SessionAsync(context, runner);
+        return Results.Json(
+            new SessionResponse(
+                runner.Session!.Session, id, runner.Runner.Slug, (int)options.Lease.TotalSeconds, (int)options.LongPoll.TotalSeconds, options.MaxLogChunkBytes,
+                [.. runner.Serves.Select(c => c.Name)]),
+            RunnerJson.Default.SessionResponse);
+    }
+
+    public static async Task<IResult> PollAsync(
+        HttpContext context, RunnerDirectory directory, RunnerSessions sessions, RunnerPolls polls, RunsOptions options)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.PollRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (request.Holds.Count > MaxHolds || request.Free is < 0 or > 500 || request.WaitSeconds < 0 || request.WaitSeconds > options.LongPoll.TotalSeconds)
+            return new Refused(new Refusal(RefusalReason.RequestMalformed, "a poll has at most 500 holds, 0 to 500 free slots, and waits no longer than the session says"));
+        if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
+            return new Refused(refusal);
+        await sessions.SeenAsync(runner, context.RequestAborted);
+        return Results.Json(await polls.PollAsync(runner, request, context.RequestAborted), RunnerJson.Default.PollResponse);
+    }
+
+    public static async Task<IResult> HeartbeatAsync(HttpContext context, RunnerDirectory directory, RunnerSessions sessions, HoldAnswering holds)
+    {
+        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+            return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.HeartbeatRequest)).TryGet(out var request, out var refused))
+            return refused;
+        if (request.Holds.Count > MaxHolds)
+            return new Refused(new Refusal(RefusalReason.RequestMalformed, "more than 500 holds"));
+        if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
+            return new Refused(refusal);
+        await sessions.SeenAsync(runner, context.RequestAborted);
+        return Results.Json(
+            new HeartbeatResponse(await holds.AnswerAsync(runner, request.Holds, context.RequestAborted)), RunnerJson.Default.HeartbeatResponse);
+    }
+}

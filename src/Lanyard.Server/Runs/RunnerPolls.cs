@@ -1,0 +1,47 @@
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Runners;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// A long poll: ① answers what is held; at once when any answer is not <c>keep</c> ② makes offers again whose answer may have been lost ③ waits for
+/// work or a word ④ answers what is held once more when that took long, so that no lease ends behind a waiting poll.
+/// </summary>
+internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispatch dispatch, RunRules rules, TimeProvider time)
+{
+    public async Task<PollResponse> PollAsync(ActiveRunner runner, PollRequest request, CancellationToken cancellationToken)
+    {
+        // ① It stands in line already: a cancel between this answer and the waiting is not missed.
+        var limit = runner.Concurrency is { } most ? Math.Max(0, most - request.Holds.Count) : int.MaxValue;
+        var free = Math.Min(request.Free, limit);
+        using var poll = dispatch.Enter(runner, free);
+        var answers = await holds.AnswerAsync(runner, request.Holds, cancellationToken);
+
+        // ②
+        var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, rules.Now, cancellationToken);
+        standing.RemoveAll(o => request.Holds.Any(h => h.Run == o.Run && h.Attempt == o.Attempt));
+        if (answers.Any(a => a.Answer != HoldAnswers.Keep) || (standing.Count > 0 && free > 0))
+            return new(OffersOf(runner, standing.Take(free)), answers);
+
+        // ③
+        var began = time.GetTimestamp();
+        var polled = await dispatch.PollAsync(poll, Jittered(request.WaitSeconds), cancellationToken);
+
+        // ④
+        if (request.Holds.Count > 0 && (polled.IsNudged || time.GetElapsedTime(began) > TimeSpan.FromSeconds(1)))
+            answers = await holds.AnswerAsync(runner, request.Holds, cancellationToken);
+        return new(OffersOf(runner, polled.Offers), answers);
+    }
+
+    private static Offer[] OffersOf(ActiveRunner runner, IEnumerable<OfferedRun> offers) =>
+        [.. offers.Select(o => OfferOf(o, runner.Collections.FirstOrDefault(c => c.Id == o.Collection)?.Name ?? "/"))];
+
+    private static Offer OfferOf(OfferedRun offered, string path)
+    {
+        var at = path.IndexOf('/', StringComparison.Ordinal);
+        return new(offered.Run, offered.Attempt, path[..at], path[(at + 1)..], DateTimeOffset.FromUnixTimeMilliseconds(offered.Deadline));
+    }
+
+    /// <summary>All polls that began together, after a restart, must not end together.</summary>
+    private static TimeSpan Jittered(int seconds) => TimeSpan.FromSeconds(seconds * (0.9 + (0.1 * Random.Shared.NextDouble())));
+}

@@ -1,0 +1,52 @@
+using System.Collections.Concurrent;
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
+using Lanyard.Server.Runners;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>Opens sessions of runners, and notes when one was seen.</summary>
+internal sealed class RunnerSessions(
+    RunnerDirectory directory, SessionStore store, RunStore runs, AttemptLiveness liveness, Dispatch dispatch, RunRules rules,
+    TimeProvider time)
+{
+    private const int Most = 100_000;
+    private static readonly TimeSpan NoteEvery = TimeSpan.FromMinutes(1);
+    private readonly ConcurrentDictionary<string, long> _noted = new(StringComparer.Ordinal);
+
+    /// <summary>A new session fences the older one at once: what it had is the new one's, and a poll of its that waits is answered.</summary>
+    /// <returns>The runner with its session, and whether that is new; NotFound when the runner is gone.</returns>
+    public async Task<Outcome<(ActiveRunner Runner, bool IsNew)>> OpenAsync(string runner, SessionRequest request, CancellationToken cancellationToken)
+    {
+        if (await directory.FindActiveAsync(runner, null, cancellationToken) is null)
+            return Access.Missing($"runner {runner} is gone");
+        var now = rules.Now;
+        var wanted = new RunnerSession(
+            runner, Ids.New("ses", time), request.Nonce, request.Version, request.Concurrency, request.Labels, request.Executors, request.Sandboxed, now, now, false);
+        var present = await store.OpenAsync(wanted, cancellationToken);
+        var isNew = present.Session == wanted.Session;
+        if (isNew)
+        {
+            foreach (var moved in await runs.MoveToSessionAsync(runner, present.Session, cancellationToken))
+                liveness.Changed(moved);
+            directory.Changed(runner);
+            dispatch.Nudge(runner);
+        }
+        return await directory.FindActiveAsync(runner, present.Session, cancellationToken) is { Session: not null } active
+            ? (active, isNew)
+            : Access.Missing($"runner {runner} is gone");
+    }
+
+    /// <summary>Written once a minute at most.</summary>
+    public async ValueTask SeenAsync(ActiveRunner runner, CancellationToken cancellationToken)
+    {
+        var now = time.GetTimestamp();
+        if (_noted.TryGetValue(runner.Session!.Session, out var before) && time.GetElapsedTime(before, now) < NoteEvery)
+            return;
+        if (_noted.Count >= Most)
+            _noted.Clear();
+        _noted[runner.Session.Session] = now;
+        await store.SeenAsync(runner.Runner.Id, runner.Session.Session, rules.Now, cancellationToken);
+    }
+}

@@ -1,0 +1,62 @@
+using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>
+/// Owns runs, their attempts, steps and logs: <c>/v1/workspaces/{workspace}/collections/{collection}/runs</c> for people, and the run protocol under
+/// <c>/v1/runner</c> for runners (<see cref="RunnerEndpoints"/>, <see cref="AttemptEndpoints"/>). The rules are <see cref="RunRules"/>, offers
+/// <see cref="Dispatch"/>. What it tells others, through functions handed in where the server is put together: <see cref="AttemptLiveness"/> and
+/// <see cref="RunIdentity"/>. It does not know issuers or the exchange: the runtime token is made by <see cref="MintRuntimeToken"/>.
+/// </summary>
+internal static class RunsFeature
+{
+    /// <exception cref="ArgumentException">The options are wrong; the message names every mistake.</exception>
+    public static IServiceCollection AddRuns(this IServiceCollection services, RunsOptions options, Func<IServiceProvider, MintRuntimeToken> mint)
+    {
+        if (options.Validate() is { Count: > 0 } mistakes)
+            throw new ArgumentException(string.Join("; ", mistakes), nameof(options));
+        services.AddSingleton(options).AddSingleton(mint).AddSingleton<RunRules>();
+        services.AddSingleton<RunStore>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
+        services.AddSingleton<AttemptLiveness>().AddSingleton<Dispatch>().AddSingleton<RunChanges>().AddSingleton<RunAudit>();
+        services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
+        services.AddSingleton<LogSignals>().AddSingleton<LogReading>();
+        services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
+        services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
+        services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
+        return services;
+    }
+
+    public static void MapRuns(this IEndpointRouteBuilder routes)
+    {
+        var runs = routes.MapGroup("/v1/workspaces/{workspace}/collections/{collection}/runs").WithTags("Runs");
+        runs.MapPost("", RunsEndpoints.CreateAsync).WithName("createRun").Accepts<CreateRun>("application/json")
+            .Produces<RunView>(StatusCodes.Status201Created).Produces<RunView>();
+        runs.MapGet("", RunsEndpoints.ListAsync).WithName("listRuns").Produces<RunList>();
+        runs.MapGet("/{run}", RunsEndpoints.GetAsync).WithName("getRun").Produces<RunView>();
+        runs.MapPost("/{run}/cancel", RunsEndpoints.CancelAsync).WithName("cancelRun").Produces<RunView>();
+        runs.MapGet("/{run}/logs", RunsEndpoints.LogsAsync).WithName("getRunLogs")
+            .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);
+        MapRunner(routes.MapGroup("/v1/runner").WithTags("Runner"));
+    }
+
+    private static void MapRunner(RouteGroupBuilder runner)
+    {
+        runner.MapPost("/session", RunnerEndpoints.SessionAsync).WithName("openSession").Accepts<SessionRequest>("application/json").Produces<SessionResponse>();
+        runner.MapPost("/poll", RunnerEndpoints.PollAsync).WithName("poll").Accepts<PollRequest>("application/json").Produces<PollResponse>();
+        runner.MapPost("/heartbeat", RunnerEndpoints.HeartbeatAsync).WithName("heartbeat").Accepts<HeartbeatRequest>("application/json").Produces<HeartbeatResponse>();
+
+        var attempts = runner.MapGroup("/attempts/{run}/{attempt}");
+        attempts.MapPost("/accept", AttemptEndpoints.AcceptAsync).WithName("acceptAttempt").Accepts<AcceptRequest>("application/json").Produces<AttemptPayload>();
+        attempts.MapPost("/start", AttemptEndpoints.StartAsync).WithName("startAttempt").Accepts<StartRequest>("application/json").Produces<AttemptAnswer>();
+        attempts.MapPut("/steps/{step}", AttemptEndpoints.StepAsync).WithName("reportStep").Accepts<StepReport>("application/json").Produces<AttemptAnswer>();
+        attempts.MapPost("/log", AttemptEndpoints.LogAsync).WithName("appendLog").Accepts<byte[]>("application/octet-stream")
+            .Produces<LogAppended>().Produces<LogAppended>(StatusCodes.Status416RangeNotSatisfiable);
+        attempts.MapPost("/end", AttemptEndpoints.EndAsync).WithName("endAttempt").Accepts<EndRequest>("application/json").Produces<AttemptAnswer>();
+    }
+}
