@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
@@ -10,7 +11,7 @@ namespace Lanyard.Server.Federation;
 /// Judges <c>private_key_jwt</c> client assertions (RFC 7523 §2.2, §3) of those who own a key: administrators and runners on hosts. Same chain as
 /// every token; <c>iss</c> and <c>sub</c> are both the client id, and each assertion is good once.
 /// </summary>
-internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, DoorQuestions questions, TokenVerifier verifier)
+internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, DoorQuestions questions, TokenVerifier verifier, Instance instance)
 {
     /// <summary>From <c>iat</c> to <c>exp</c>.</summary>
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromMinutes(5);
@@ -46,6 +47,22 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
             return Refuse(trace, RefusalReason.Replayed, "the assertion was used before");
         trace?.Pass(Stage.Policy, runner is null ? "an admin key" : $"the key of {runner.Id}");
         return PrincipalOf(clientId, runner, token);
+    }
+
+    /// <summary>For a key that nobody knows yet: the assertion that came with it was signed by it, for this instance, just now.</summary>
+    /// <returns>The key's RFC 7638 thumbprint.</returns>
+    public async ValueTask<Outcome<string>> JudgeStrangerAsync(string publicJwk, string assertion, CancellationToken cancellation)
+    {
+        using var document = JsonDocument.Parse(publicJwk);
+        if (!VerificationKey.FromJwk(document.RootElement).TryGet(out var key, out var refusal)) return refusal;
+        if (!UnverifiedToken.Parse(assertion).TryGet(out var parsed, out refusal)) return refusal;
+        var clientId = AdminKeys.ClientId(key);
+        var record = new TrustedIssuer { Id = clientId, Issuer = clientId, Keys = KeySource.Uploaded, Audiences = [instance.Url, instance.Url + "/token"], MaxLifetime = MaxLifetime };
+        var options = new VerifyOptions { DefaultAudience = instance.Url, RequireTokenId = true };
+        if (!verifier.Verify(parsed, record, KeySet.Of(key), options).TryGet(out var token, out refusal)) return refusal;
+        return await memory.TryUseAsync($"{clientId} {token.TokenId}", token.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation)
+            ? key.Thumbprint
+            : new Refusal(RefusalReason.Replayed, "the assertion was used before");
     }
 
     private async ValueTask<(VerificationKey Key, KnownRunner? Runner)?> FindAsync(string clientId, CancellationToken cancellation)

@@ -94,6 +94,21 @@ internal sealed class TrustRecordStore(Database database)
         return gone == 1;
     }
 
+    /// <summary>Adds or replaces a record by id, as part of a larger change.</summary>
+    public async Task PutAsync(Transaction transaction, TrustRecord record, string? jwks, CancellationToken cancellation)
+    {
+        await transaction.ExecuteAsync($"delete from key_sets where record = {record.Id}", cancellation);
+        await transaction.ExecuteAsync($"delete from trust_records where id = {record.Id}", cancellation);
+        await AddAsync(transaction, record, jwks, cancellation);
+    }
+
+    public async Task RemoveAsync(Transaction transaction, string id, CancellationToken cancellation)
+    {
+        await transaction.ExecuteAsync($"delete from key_sets where record = {id}", cancellation);
+        await transaction.ExecuteAsync($"delete from trust_records where id = {id}", cancellation);
+        transaction.OnCommitted(Changed);
+    }
+
     public Task<StoredKeySet?> FindKeysAsync(string recordId, CancellationToken cancellation) =>
         database.QuerySingleOrNullAsync($"select record, jwks, pending, fetched_at from key_sets where record = {recordId}", ReadKeys, cancellation);
 

@@ -1,5 +1,6 @@
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -43,7 +44,7 @@ internal static class RunnersFeature
         shared.MapDelete("/{runner}", RunnerResourceEndpoints.DeleteSharedAsync).WithName("deleteSharedRunner").Produces(StatusCodes.Status204NoContent);
 
         var requests = routes.MapGroup("/v1").WithTags("Runners");
-        requests.MapPost("/runner/requests", RunnerRequestEndpoints.RequestAsync).WithName("requestRunner")
+        requests.MapPost("/runner/requests", RunnerRequestEndpoints.RequestAsync).WithName("requestRunner").WithMetadata(OwnBearer.Instance)
             .Accepts<RunnerRegistration>("application/json").Produces<RunnerRegistrationAnswer>();
         requests.MapGet("/runner-requests", RunnerRequestEndpoints.ListAsync).WithName("listRunnerRequests").Produces<RunnerRequestList>();
         requests.MapPost("/runner-requests/{fingerprint}/approve", RunnerRequestEndpoints.ApproveAsync).WithName("approveRunner")

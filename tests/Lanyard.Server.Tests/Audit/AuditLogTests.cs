@@ -63,8 +63,8 @@ public abstract class AuditLogContract(DatabaseKind kind) : IAsyncLifetime
         {
             Kind = PrincipalKind.Policy,
             Name = "policy:demo/ci",
-            PolicyId = "pol_1",
-            TrustRecordId = "ti_1",
+            Policies = ["pol_1"],
+            TrustRecord = "ti_1",
             Evidence = ["sub = repo:acme/app"],
             TokenSha256 = "ab",
             ExpiresAt = DateTimeOffset.MaxValue,

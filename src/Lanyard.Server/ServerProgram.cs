@@ -1,0 +1,200 @@
+using System.Net;
+using System.Net.Sockets;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Clusters;
+using Lanyard.Server.Collections;
+using Lanyard.Server.Exchange;
+using Lanyard.Server.Federation;
+using Lanyard.Server.Http;
+using Lanyard.Server.Issuers;
+using Lanyard.Server.Runners;
+using Lanyard.Server.Runs;
+using Lanyard.Server.Storage;
+using Lanyard.Server.Workspaces;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server;
+
+/// <summary><c>lanyard server</c>: the table of contents of the control plane, one AddX and one MapX a feature.</summary>
+public static class ServerProgram
+{
+    private const int Usage = 2;
+    private const int Failed = 1;
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        if (args is ["--help" or "-h" or "help", ..])
+        {
+            Console.Out.WriteLine(ServerOptions.Help);
+            return 0;
+        }
+
+        var (options, mistakes) = ServerOptions.Parse(args);
+        if (options is null)
+        {
+            foreach (var mistake in mistakes) await Console.Error.WriteLineAsync($"lanyard server: {mistake}");
+            return Usage;
+        }
+
+        try
+        {
+            await using var server = await StartAsync(options, CancellationToken.None);
+            await Console.Error.WriteLineAsync($"lanyard server: ready at {server.Instance.Url}");
+            await server.WaitForShutdownAsync();
+            return 0;
+        }
+        catch (Exception e) when (e is StorageException or InvalidOperationException or IOException or SocketException or UnauthorizedAccessException)
+        {
+            await Console.Error.WriteLineAsync($"lanyard server: {e.Message}");
+            return Failed;
+        }
+    }
+
+    /// <summary>Opens the database, brings it up to date, and starts to listen.</summary>
+    internal static async Task<RunningServer> StartAsync(ServerOptions options, CancellationToken cancellation, TimeProvider? clock = null)
+    {
+        var time = clock ?? TimeProvider.System;
+        var data = Directory.CreateDirectory(options.DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        var listen = options.Listen.Port == 0 ? new IPEndPoint(options.Listen.Address, FreePort(options.Listen.Address)) : options.Listen;
+        var scheme = options.TlsCertificateFile is null ? "http" : "https";
+        var instance = new Instance(options.InstanceSlug, options.PublicUrl ?? $"{scheme}://{listen}", data);
+
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = data });
+        builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information);
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        using var loggers = LoggerFactory.Create(logging => logging.AddSimpleConsole());
+        var certificate = Listen(builder, options, listen, time, loggers);
+        var database = Database.Open(options.Database ?? Path.Combine(data, "lanyard.db"), time, loggers);
+        try
+        {
+            await database.MigrateAsync(time, cancellation);
+            AddRooms(builder.Services, instance, database, time);
+            var app = builder.Build();
+            Map(app, options);
+            await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
+            await app.Services.GetRequiredService<CollectionDirectory>().LoadAsync();
+            await app.Services.GetRequiredService<AdminKeys>().EnsureAsync(data, cancellation);
+            await app.Services.GetRequiredService<KeyRing>().GetAsync(KeyRing.InstanceOwner, cancellation);
+            await File.WriteAllTextAsync(Path.Combine(data, "server-url"), instance.Url + "\n", cancellation);
+            await app.StartAsync(cancellation);
+            return new RunningServer(app, database, instance, certificate);
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            certificate?.Dispose();
+            throw;
+        }
+    }
+
+    private static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time)
+    {
+        services.AddSingleton(time).AddSingleton(instance).AddSingleton(database);
+        services.AddRoutingCore();
+        services.AddOpenApiDocument();
+        services.AddAudit(new AuditOptions());
+        services.AddWorkspaces();
+        services.AddCollections();
+        services.AddIssuers(KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key")), KeySchedule.Default);
+        services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup);
+        services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange();
+        services.AddClusters(ServerParts.ClusterTrust);
+        services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);
+        services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
+    }
+
+    private static void Map(WebApplication app, ServerOptions options)
+    {
+        if (options.TrustedProxies.Count > 0)
+        {
+            var forwarded = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto, ForwardLimit = 4 };
+            forwarded.KnownProxies.Clear();
+            forwarded.KnownIPNetworks.Clear();
+            foreach (var network in options.TrustedProxies) forwarded.KnownIPNetworks.Add(network);
+            app.UseForwardedHeaders(forwarded);
+        }
+
+        app.UseEdge(app.Services.GetRequiredService<TimeProvider>(), app.Services.GetRequiredService<ILoggerFactory>());
+        app.UseMiddleware<BearerMiddleware>();
+        MapRooms(app);
+    }
+
+    /// <summary>Every route of the control plane; the OpenAPI document and its tests see the same.</summary>
+    internal static void MapRooms(WebApplication app)
+    {
+        var workspaces = app.Services.GetRequiredService<WorkspaceDirectory>();
+        app.MapOpenApiDocument();
+        app.MapAudit(async (principal, slug, right) =>
+            (await workspaces.RequireAsync(principal, slug, right)).TryGet(out var entry, out var refusal) ? entry.Id : refusal);
+        app.MapWorkspaces();
+        app.MapCollections();
+        app.MapIssuers();
+        app.MapFederation();
+        app.MapExchange();
+        app.MapClusters();
+        app.MapRunners();
+        app.MapRuns();
+    }
+
+    private static ServerCertificate? Listen(WebApplicationBuilder builder, ServerOptions options, IPEndPoint listen, TimeProvider time, ILoggerFactory loggers)
+    {
+        var log = loggers.CreateLogger("Lanyard.Server");
+        var certificate = options is { TlsCertificateFile: { } file, TlsPrivateKeyFile: { } key }
+            ? new ServerCertificate(file, key, time, log.CertificateUnusable)
+            : null;
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 4 * 1024 * 1024;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 48 * 1024;
+            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
+            kestrel.Listen(listen, endpoint =>
+            {
+                if (certificate is null) return;
+                endpoint.Protocols = HttpProtocols.Http1AndHttp2;
+                endpoint.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate.Current);
+            });
+        });
+        return certificate;
+    }
+
+    /// <summary>Port 0: the URL is needed before the listening starts, because it is in every token.</summary>
+    private static int FreePort(IPAddress address)
+    {
+        using var probe = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(address, 0));
+        return ((IPEndPoint)probe.LocalEndPoint!).Port;
+    }
+}
+
+/// <summary>A server that listens, until it is disposed.</summary>
+internal sealed class RunningServer(WebApplication app, Database database, Instance instance, ServerCertificate? certificate) : IAsyncDisposable
+{
+    public Instance Instance { get; } = instance;
+
+    public IServiceProvider Services => app.Services;
+
+    public Task WaitForShutdownAsync() => app.WaitForShutdownAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await app.StopAsync();
+        await app.DisposeAsync();
+        await database.DisposeAsync();
+        certificate?.Dispose();
+    }
+}
+
+internal static partial class ServerLog
+{
+    [LoggerMessage(LogLevel.Error, "The certificate files can't be used; the old certificate stays in service")]
+    public static partial void CertificateUnusable(this ILogger logger, Exception exception);
+}
