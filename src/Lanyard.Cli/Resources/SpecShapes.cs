@@ -11,6 +11,8 @@ internal static class SpecShapes
         "Workspace" => ResourceJson.Default.WorkspaceSpec,
         "Collection" => ResourceJson.Default.CollectionSpec,
         "Definition" => ResourceJson.Default.DefinitionSpec,
+        "TrustedIssuer" => TrustJson.Default.TrustedIssuerSpec,
+        "Runner" => ResourceJson.Default.RunnerSpec,
         "Cluster" => ClusterJson.Default.ClusterSpec,
         _ => null,
     };

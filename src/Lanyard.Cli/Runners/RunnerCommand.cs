@@ -38,7 +38,8 @@ internal static class RunnerCommand
         var name = new Option<string?>("--name") { Description = "slug of the runner; default: what the host asked for" };
         var collections = new Option<string[]>("--collection") { Description = "workspace/collection that it serves; may be repeated", Required = true };
         var labels = new Option<string[]>("--label") { Description = "a label; may be repeated" };
-        var command = new Command("approve", "Make a waiting host a runner.") { fingerprint, name, collections, labels };
+        var shared = new Option<bool>("--shared") { Description = "of the instance, even though all collections are of one workspace" };
+        var command = new Command("approve", "Make a waiting host a runner.") { fingerprint, name, collections, labels, shared };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var body = new JsonObject { ["collections"] = new JsonArray([.. arguments.GetValue(collections)!.Select(Collection)]) };
@@ -50,6 +51,11 @@ internal static class RunnerCommand
             if (arguments.GetValue(labels) is { Length: > 0 } given)
             {
                 body["labels"] = new JsonArray([.. given.Select(label => JsonValue.Create(label))]);
+            }
+
+            if (arguments.GetValue(shared))
+            {
+                body["shared"] = true;
             }
 
             using var api = context.Connect(arguments);

@@ -12,6 +12,18 @@ internal sealed class LogCopy(TextWriter writer)
     /// <summary>Where the next byte stands in the log.</summary>
     public long Offset { get; private set; }
 
+    /// <summary>Whose log it is; 0 until the server has said.</summary>
+    public int Attempt { get; set; }
+
+    /// <summary>The server says that nothing more will come.</summary>
+    public bool IsOver { get; set; }
+
+    public void GoTo(int attempt)
+    {
+        Flush();
+        (Attempt, Offset, IsOver) = (attempt, 0, false);
+    }
+
     public async Task FromAsync(Stream body, CancellationToken cancellationToken)
     {
         while (await body.ReadAsync(_bytes, cancellationToken) is > 0 and var read)

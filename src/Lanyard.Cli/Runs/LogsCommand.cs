@@ -1,5 +1,6 @@
 using System.CommandLine;
-using System.Net;
+using System.Globalization;
+using System.Text.Json.Nodes;
 using Lanyard.Cli.Connection;
 using Lanyard.Cli.Resources;
 using Lanyard.Protocol.Runs;
@@ -18,32 +19,35 @@ internal static class LogsCommand
     {
         var id = new Argument<string>("run") { Description = "run_…" };
         var follow = new Option<bool>("--follow", "-f") { Description = "go on until the run has ended; exit code 1 unless it succeeded" };
+        var attempt = new Option<int>("--attempt") { Description = "of this attempt (default: the last that has a log)" };
         var scope = new ScopeOptions();
-        var command = new Command("logs", "Show the log of a run.") { id, follow };
+        var command = new Command("logs", "Show the log of a run.") { id, follow, attempt };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var path = $"{scope.RunsPath(arguments, context.Console)}/{RunView.CheckedId(arguments.GetValue(id)!)}";
             using var api = context.Connect(arguments);
-            await CopyAsync(api, path, arguments.GetValue(follow), context.Console, cancellationToken);
+            await CopyAsync(api, path, arguments.GetValue(follow), context.Console, cancellationToken, arguments.GetValue(attempt));
             return arguments.GetValue(follow) ? await RunEnd.ReportAsync(api, path, context, cancellationToken) : ExitCode.Done;
         });
         return command;
     }
 
-    /// <summary>Copies the log to standard output; when following, long poll by long poll until the run is over and nothing is left.</summary>
-    public static async Task CopyAsync(ApiClient api, string run, bool follow, CliConsole console, CancellationToken cancellationToken)
+    /// <summary>
+    /// Copies the log to standard output; when following, long poll by long poll and attempt by attempt, until the run is over and nothing is left.
+    /// </summary>
+    public static async Task CopyAsync(ApiClient api, string run, bool follow, CliConsole console, CancellationToken cancellationToken, int attempt = 0)
     {
-        var copy = new LogCopy(console.Out);
+        var copy = new LogCopy(console.Out) { Attempt = attempt };
         for (var cuts = 0; ;)
         {
             var before = copy.Offset;
-            bool over;
+            (bool Final, int Attempt) state;
             try
             {
                 // Asked before the log is read: what an ended run has written is all there then.
-                over = !follow || RunStates.IsFinal(RunView.State(await api.GetAsync(run, cancellationToken)) ?? "");
-                await CopyOnceAsync(api, run, copy, follow && !over, cancellationToken);
+                state = follow ? await StateAsync(api, run, cancellationToken) : (true, 0);
+                await CopyOnceAsync(api, run, copy, follow && !state.Final, cancellationToken);
             }
             catch (Exception exception) when (IsCut(exception) && ++cuts < MaxCuts)
             {
@@ -52,12 +56,27 @@ internal static class LogsCommand
             }
 
             cuts = copy.Offset > before ? 0 : cuts;
-            if (over && copy.Offset == before)
+            if (copy.Offset > before || (!copy.IsOver && !state.Final))
+            {
+                continue;
+            }
+
+            if (copy.Attempt >= state.Attempt && state.Final)
             {
                 copy.Flush();
                 return;
             }
+
+            copy.GoTo(copy.Attempt + 1);
+            console.Error.WriteLine($"--- attempt {copy.Attempt}");
         }
+    }
+
+    private static async Task<(bool Final, int Attempt)> StateAsync(ApiClient api, string run, CancellationToken cancellationToken)
+    {
+        var view = await api.GetAsync(run, cancellationToken);
+        var attempt = view["attempt"] is JsonValue value && value.TryGetValue<int>(out var number) ? number : 0;
+        return (RunStates.IsFinal(RunView.State(view) ?? ""), attempt);
     }
 
     private static bool IsCut(Exception exception) =>
@@ -65,19 +84,20 @@ internal static class LogsCommand
 
     private static async Task CopyOnceAsync(ApiClient api, string run, LogCopy copy, bool wait, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"{api.Server}{run}/logs?offset={copy.Offset}{(wait ? "&follow=true" : "")}");
+        var query = $"offset={copy.Offset}{(copy.Attempt > 0 ? $"&attempt={copy.Attempt}" : "")}{(wait ? "&follow=true" : "")}";
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"{api.Server}{run}/logs?{query}");
         using var response = await api.SendAsync(request, cancellationToken);
-        if (response.StatusCode is HttpStatusCode.RequestedRangeNotSatisfiable or HttpStatusCode.NoContent)
-        {
-            return;
-        }
-
         if (!response.IsSuccessStatusCode)
         {
             throw ApiClient.Stopped(new ApiAnswer(response.StatusCode, await HttpCall.ReadTextAsync(response, cancellationToken), null), run);
         }
 
+        // Every attempt has a log of its own: offsets mean nothing without its number.
+        copy.Attempt = Header(response, "Lanyard-Log-Attempt") is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var attempt) ? attempt : copy.Attempt;
+        copy.IsOver = Header(response, "Lanyard-Log-Over") == "true";
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         await copy.FromAsync(body, cancellationToken);
     }
+
+    private static string? Header(HttpResponseMessage response, string name) => response.Headers.TryGetValues(name, out var values) ? values.FirstOrDefault() : null;
 }

@@ -65,6 +65,38 @@ public sealed class RunCommandsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_run_that_was_tried_twice_shows_both_logs_whole_and_says_which()
+    {
+        string[] logs = ["first try, lost in the middle", "second\n"];
+        var state = 0;
+        _api.OnRequest = async http =>
+        {
+            if (http.Request.Path == Run)
+            {
+                await http.Response.WriteAsync(state++ < 3 ? """{"id":"run_01k","state":"running","attempt":1}""" : """{"id":"run_01k","state":"succeeded","attempt":2}""");
+                return true;
+            }
+
+            var attempt = http.Request.Query.TryGetValue("attempt", out var asked) ? int.Parse(asked.ToString(), System.Globalization.CultureInfo.InvariantCulture) : 1;
+            var offset = int.Parse(http.Request.Query["offset"].ToString(), System.Globalization.CultureInfo.InvariantCulture);
+            http.Response.Headers["Lanyard-Log-Attempt"] = $"{attempt}";
+            http.Response.Headers["Lanyard-Log-Over"] = state > 2 ? "true" : "false";
+            if (offset == logs[attempt - 1].Length)
+            {
+                http.Response.StatusCode = 204;
+                return true;
+            }
+
+            await http.Response.WriteAsync(logs[attempt - 1][offset..]);
+            return true;
+        };
+
+        Assert.Equal(0, await _cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal(string.Concat(logs), _cli.Out.ToString());
+        Assert.Equal("--- attempt 2\nrun_01k succeeded\n", _cli.Error.ToString());
+    }
+
+    [Fact]
     public async Task A_run_is_created_with_its_variables_and_named_on_standard_output()
     {
         string? body = null;
