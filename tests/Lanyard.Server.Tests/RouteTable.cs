@@ -33,9 +33,11 @@ internal static class RouteTable
         ["{collection}"] = ("infra", "nothing-c"),
         ["{definition}"] = ("plan", "nothing-d"),
         ["{event}"] = ("EVENT", "evt_nothing"),
+        ["{machine}"] = ("MACHINE", "machine_nothing"),
     };
 
     private static string _event = "";
+    private static string _machine = "";
 
     public static IReadOnlyList<RouteRow> Rows =>
     [
@@ -55,12 +57,18 @@ internal static class RouteTable
         Row("GET /v1/workspaces/{workspace}/collections/{collection}/definitions/{definition}"),
         Row("PUT /v1/workspaces/{workspace}/collections/{collection}/definitions/{definition}", Definition),
         Row("DELETE /v1/workspaces/{workspace}/collections/{collection}/definitions/{definition}"),
+        Row("GET /v1/workspaces/{workspace}/machines"),
+        Row("POST /v1/workspaces/{workspace}/machines", "{}"),
+        Row("GET /v1/workspaces/{workspace}/machines/{machine}"),
+        Row("DELETE /v1/workspaces/{workspace}/machines/{machine}"),
     ];
 
     /// <summary>Makes what the rows' paths name, in workspace acme and collection infra.</summary>
     public static async Task FillAsync(TestServer server)
     {
         (await server.PutAsync("/v1/workspaces/acme/collections/infra/definitions/plan", Definition)).Made();
+        var machine = await server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
+        _machine = machine.Json.GetProperty("machine").GetProperty("id").GetString()!;
         _event = (await server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single();
     }
 
@@ -70,7 +78,7 @@ internal static class RouteTable
         var (existing, missing) = (template, template);
         foreach (var (hole, names) in Names)
         {
-            existing = existing.Replace(hole, names.Existing == "EVENT" ? _event : names.Existing, StringComparison.Ordinal);
+            existing = existing.Replace(hole, names.Existing switch { "EVENT" => _event, "MACHINE" => _machine, var name => name }, StringComparison.Ordinal);
             missing = missing.Replace(hole, names.Missing, StringComparison.Ordinal);
         }
 

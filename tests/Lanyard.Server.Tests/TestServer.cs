@@ -5,6 +5,8 @@ using System.Text.Json;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
+using Lanyard.Server.Issuers;
+using Lanyard.Server.Machines;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Tests.Storage;
 using Lanyard.Server.Workspaces;
@@ -25,12 +27,14 @@ namespace Lanyard.Server.Tests;
 /// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
+    private readonly DirectoryInfo _folder;
     private readonly TestDatabase _database;
     private readonly WebApplication _app;
     private readonly Dictionary<string, Principal> _principals = new(StringComparer.Ordinal);
 
-    private TestServer(TestDatabase database, WebApplication app, HttpClient client)
+    private TestServer(TestDatabase database, WebApplication app, HttpClient client, DirectoryInfo folder)
     {
+        _folder = folder;
         _database = database;
         _app = app;
         Client = client;
@@ -58,6 +62,8 @@ internal sealed class TestServer : IAsyncDisposable
         builder.Services.AddSingleton(new Instance("test", SomeUrl, Path.GetTempPath()));
         builder.Services.AddSingleton(database.Database);
         builder.Services.AddAudit(new AuditOptions()).AddWorkspaces().AddCollections().AddOpenApiDocument();
+        var folder = Directory.CreateTempSubdirectory("lanyard-server-");
+        builder.Services.AddIssuers(KeyEncryption.FromFile(Path.Combine(folder.FullName, "key")), KeySchedule.Default).AddMachines();
         services?.Invoke(builder.Services);
         var app = builder.Build();
         TestServer? server = null;
@@ -69,7 +75,7 @@ internal sealed class TestServer : IAsyncDisposable
         await app.Services.GetRequiredService<CollectionDirectory>().LoadAsync();
 
         // The host owns the singletons it made, not the database, which the test may reopen.
-        server = new TestServer(database, app, new HttpClient());
+        server = new TestServer(database, app, new HttpClient(), folder);
         await app.StartAsync();
         server.Client.BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         return server;
@@ -132,6 +138,7 @@ internal sealed class TestServer : IAsyncDisposable
         Client.Dispose();
         await _app.DisposeAsync();
         await _database.DisposeAsync();
+        _folder.Delete(recursive: true);
     }
 
     private static void MapAll(WebApplication app)
@@ -142,6 +149,7 @@ internal sealed class TestServer : IAsyncDisposable
             (await workspaces.RequireAsync(principal, slug, right)).TryGet(out var entry, out var refusal) ? entry.Id : refusal);
         app.MapWorkspaces();
         app.MapCollections();
+        app.MapMachines();
     }
 
     private Task PutPrincipalIn(HttpContext context, RequestDelegate next)

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 namespace Lanyard.Server.Federation;
 
 /// <summary>
-/// Puts the caller's principal on every request under <c>/v1</c> and <c>/runtime</c> that shows a bearer. A bearer that is shown and not
+/// Puts the caller's principal on every request under <c>/v1</c>, <c>/runtime</c> and <c>/twirp</c> that shows a bearer. A bearer that is shown and not
 /// good is refused here, whatever the path, so that the answer says nothing about what exists. A request without one goes on: endpoints that need a
 /// principal refuse it themselves.
 /// </summary>
@@ -49,6 +49,6 @@ internal sealed class BearerMiddleware(RequestDelegate next)
 
     private static Doors? DoorsOf(PathString path) =>
         path.StartsWithSegments("/v1", StringComparison.Ordinal) ? Doors.Api
-        : path.StartsWithSegments("/runtime", StringComparison.Ordinal) ? Doors.Runtime
+        : path.StartsWithSegments("/runtime", StringComparison.Ordinal) || path.StartsWithSegments("/twirp", StringComparison.Ordinal) ? Doors.Runtime
         : null;
 }

@@ -1,3 +1,6 @@
+using Lanyard.Identity;
+using Microsoft.AspNetCore.Http;
+
 namespace Lanyard.Server.Http;
 
 /// <summary>
@@ -14,3 +17,13 @@ internal enum ErrorDialect
     /// <summary><c>metav1.Status</c>.</summary>
     Kubernetes,
 }
+
+/// <summary>
+/// Metadata of endpoints that speak a protocol of somebody else's: the feature that serves them brings the writer of errors, for refusals as for
+/// what fails unforeseen.
+/// </summary>
+internal sealed record OwnDialect(Func<HttpContext, ErrorAnswer, Task> WriteAsync);
+
+/// <param name="Reason">Null: something failed here.</param>
+/// <param name="Text">Fixed and public.</param>
+internal readonly record struct ErrorAnswer(int Status, RefusalReason? Reason, string Text);

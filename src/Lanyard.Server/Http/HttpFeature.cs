@@ -102,6 +102,11 @@ internal static class HttpFeature
     private static Task WriteAsync(HttpContext context, int status, string name, string text)
     {
         context.Response.StatusCode = status;
+        if (context.GetEndpoint()?.Metadata.GetMetadata<OwnDialect>() is { } own)
+        {
+            return own.WriteAsync(context, new ErrorAnswer(status, null, text));
+        }
+
         var dialect = context.GetEndpoint()?.Metadata.GetMetadata<DialectMetadata>()?.Dialect;
         if (dialect == ErrorDialect.OAuth)
         {

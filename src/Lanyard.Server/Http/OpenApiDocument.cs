@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Lanyard.Protocol.Audit;
 using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runtime;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.Routing;
@@ -23,6 +24,7 @@ internal static class OpenApiDocument
             options.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             options.SerializerOptions.TypeInfoResolverChain.Add(ResourceJson.Default);
             options.SerializerOptions.TypeInfoResolverChain.Add(AuditJson.Default);
+            options.SerializerOptions.TypeInfoResolverChain.Add(RuntimeJson.Default);
         });
         return services.AddOpenApi("v1", static options =>
         {

@@ -30,6 +30,14 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
             await hook(httpContext, refusal);
         }
 
+        if (httpContext.GetEndpoint()?.Metadata.GetMetadata<OwnDialect>() is { } own)
+        {
+            var status = RefusalText.StatusOf(refusal.Reason);
+            Start(httpContext, status);
+            await own.WriteAsync(httpContext, new ErrorAnswer(status, refusal.Reason, RefusalText.Of(refusal.Reason)));
+            return;
+        }
+
         await ((httpContext.GetEndpoint()?.Metadata.GetMetadata<DialectMetadata>()?.Dialect ?? ErrorDialect.Problem) switch
         {
             ErrorDialect.OAuth => WriteOAuthAsync(httpContext),

@@ -29,8 +29,10 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
 
     /// <summary>A run's or machine's token for the runtime API and for exchange: dies with its subject.</summary>
     /// <param name="kind"><see cref="PrincipalKind.Run"/> or <see cref="PrincipalKind.Machine"/>.</param>
+    /// <param name="clientClaims">Further claims that the holder's programs want to read; our doors do not look at them.</param>
     public async ValueTask<string> RuntimeTokenAsync(
-        PrincipalKind kind, string subjectId, int? attempt, string workspaceId, DateTimeOffset expires, CancellationToken cancellation)
+        PrincipalKind kind, string subjectId, int? attempt, string workspaceId, DateTimeOffset expires, CancellationToken cancellation,
+        IReadOnlyDictionary<string, string>? clientClaims = null)
     {
         var claims = new TokenClaims
         {
@@ -43,6 +45,7 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
         };
         claims.Set(OwnClaims.Kind, KindName(kind)).Set(ClaimNames.WorkspaceId, workspaceId);
         if (attempt is { } number) claims.Set(ClaimNames.Attempt, number);
+        foreach (var (name, value) in clientClaims ?? new Dictionary<string, string>()) claims.Set(name, value);
         var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
         return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
     }

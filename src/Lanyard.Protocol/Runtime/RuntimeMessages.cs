@@ -1,0 +1,85 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Lanyard.Protocol.Runtime;
+
+/// <summary>Answer of <c>GET /runtime/whoami</c>.</summary>
+/// <param name="Kind"><c>run</c> or <c>machine</c>.</param>
+/// <param name="Workspace">Its id.</param>
+/// <param name="ExpiresAt">Of the token that was shown.</param>
+public sealed record RuntimeIdentity(
+    string Kind, string Id, int? Attempt, string Workspace, string? Repository, string? Ref, IReadOnlyList<CacheScope> Scopes, DateTimeOffset ExpiresAt);
+
+/// <summary>A scope of the cache, by GitHub's custom a full ref, and what may be done with it.</summary>
+/// <param name="Permission">One of <see cref="Permissions"/>.</param>
+public sealed record CacheScope(string Scope, string Permission)
+{
+    /// <summary>Each name stands at the place of its bits: 1 read, 2 write.</summary>
+    public static IReadOnlyList<string> Permissions { get; } = ["none", "read", "write-only", "write"];
+
+    /// <param name="bits">1 read, 2 write.</param>
+    public static string NameOf(int bits) => Permissions[bits & 3];
+
+    /// <returns>The bits, or -1 for another word.</returns>
+    public static int BitsOf(string name)
+    {
+        for (var bits = 0; bits < Permissions.Count; bits++)
+        {
+            if (Permissions[bits] == name) return bits;
+        }
+
+        return -1;
+    }
+}
+
+/// <summary>Body of <c>POST /v1/workspaces/{workspace}/machines</c>.</summary>
+/// <param name="LifetimeSeconds">60 to 86,400; 21,600 (6 hours) when absent.</param>
+/// <param name="Runner">Slug of the runner on it, if known.</param>
+/// <param name="Repository"><c>owner/name</c>: whose cache it may use. Without one it may use none.</param>
+/// <param name="Ref">Full ref, such as <c>refs/heads/main</c> or <c>refs/pull/7/merge</c>: the scope that it may read and write.</param>
+/// <param name="BaseRef">Of a pull request: read only.</param>
+/// <param name="DefaultRef">Of the repository: read only, unless it is <paramref name="Ref"/>.</param>
+/// <param name="CacheMode"><c>none</c>, <c>read</c>, <c>write-only</c> or <c>write</c>: takes away from every scope, never adds.</param>
+/// <param name="Scopes">Instead of what follows from the refs, in the order in which they are searched.</param>
+public sealed record MachineRequest(
+    long? LifetimeSeconds = null,
+    string? Runner = null,
+    string? Repository = null,
+    string? Ref = null,
+    string? BaseRef = null,
+    string? DefaultRef = null,
+    string? CacheMode = null,
+    IReadOnlyList<CacheScope>? Scopes = null);
+
+/// <summary>A machine, as it is shown; its token is given once, by <see cref="MachineCreated"/>.</summary>
+public sealed record MachineView(
+    string Id,
+    string? Runner,
+    string? Repository,
+    string? Ref,
+    IReadOnlyList<CacheScope> Scopes,
+    string CreatedBy,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset ExpiresAt,
+    DateTimeOffset? EndedAt);
+
+/// <param name="Token">The runtime token: shown once, kept nowhere.</param>
+public sealed record MachineCreated(MachineView Machine, string Token);
+
+public sealed record MachineList(IReadOnlyList<MachineView> Items, string? Next = null);
+
+/// <summary>The dialect of machines and of the runtime API: as strict as that of resources.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    PropertyNameCaseInsensitive = false,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    RespectRequiredConstructorParameters = true,
+    RespectNullableAnnotations = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(RuntimeIdentity))]
+[JsonSerializable(typeof(MachineRequest))]
+[JsonSerializable(typeof(MachineCreated))]
+[JsonSerializable(typeof(MachineView))]
+[JsonSerializable(typeof(MachineList))]
+public sealed partial class RuntimeJson : JsonSerializerContext;

@@ -1,0 +1,46 @@
+using Lanyard.Identity;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Lanyard.Server.Cache.Blobs;
+
+/// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
+internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheOptions options)
+{
+    /// <param name="block">Under which name it is staged; <see cref="SegmentStore.Whole"/> is the whole blob at once.</param>
+    /// <param name="length">What the body must have, in bytes.</param>
+    /// <returns>Its bytes; or RequestTooLarge, RequestMalformed (another length), Conflict (not pending any more).</returns>
+    /// <exception cref="BlobStoreException">The store failed or is full.</exception>
+    public async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length)
+    {
+        if (entry.State != CacheStates.Pending) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State}");
+        if (length > options.MaxEntryBytes)
+            return TooLarge(entry);
+
+        // The server's general limit is for requests that are read into memory.
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = options.MaxEntryBytes;
+        if (await files.WriteAsync(entry.Blob, context.Request.Body, length, context.RequestAborted) is not { } stored)
+            return new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
+
+        var done = false;
+        try
+        {
+            // What is on disk is entered even if the caller has gone: it may ask for the commit on another connection.
+            var outcome = await segments.StageAsync(entry.Blob, block, stored, options.MaxEntryBytes, CancellationToken.None);
+            if (!outcome.TryGet(out var replaced, out var refusal)) return refusal;
+            done = true;
+            files.Delete(entry.Blob, replaced);
+            return stored;
+        }
+        catch (TooMuchException)
+        {
+            return TooLarge(entry);
+        }
+        finally
+        {
+            if (!done) files.Delete(entry.Blob, [stored.Segment]);
+        }
+    }
+
+    private static Refusal TooLarge(CacheEntry entry) => new(RefusalReason.RequestTooLarge, $"entry {entry.Id} would be too large");
+}

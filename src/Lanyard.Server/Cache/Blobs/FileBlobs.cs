@@ -1,0 +1,138 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Security.Cryptography;
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Cache.Blobs;
+
+/// <summary>
+/// The files driver: every uploaded body is one file, <c>root/ab/blob/segment</c>, written once and never copied; a blob is a list of them. Leaves are
+/// hashed while they are written, beside the next read, and checked while they are sent. Nothing is synced to disk: what a power cut takes shows as a
+/// digest that does not match, and a cache may forget.
+/// </summary>
+internal sealed class FileBlobs(string root, TimeProvider time)
+{
+    private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>Stores a body of known length as a new segment.</summary>
+    /// <returns>Null when the body was shorter or longer.</returns>
+    /// <exception cref="BlobStoreException">The disk failed or is full. Whatever goes wrong, no file is left.</exception>
+    public async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
+    {
+        var segment = Ids.New("seg", time);
+        var path = PathOf(blob, segment);
+        var done = false;
+        try
+        {
+            await using var writer = SegmentWriter.Create(path, length);
+            var complete = await writer.CopyAsync(body, length, cancellationToken);
+            done = complete;
+            return complete ? new StoredSegment(segment, length, writer.Digests) : null;
+        }
+        finally
+        {
+            if (!done) File.Delete(path);
+        }
+    }
+
+    /// <summary>Whether every segment is there in its length; a look at the directory, not at the bytes.</summary>
+    public bool Has(string blob, IEnumerable<(string Segment, long Length)> segments) =>
+        segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length);
+
+    /// <summary>Sends a range of a blob; every leaf is checked before its first byte leaves.</summary>
+    /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>
+    public async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken)
+    {
+        var scratch = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
+        try
+        {
+            foreach (var extent in extents)
+            {
+                using var file = Open(blob, extent.Segment);
+                var first = Math.Max(0, range.First - extent.Position);
+                var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
+                for (var leaf = first / Leaf.Bytes; leaf * Leaf.Bytes < end; leaf++)
+                {
+                    SendLeaf(file, extent, (int)leaf, first, end, scratch, to);
+                    if ((await to.FlushAsync(cancellationToken)).IsCompleted) return;
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(scratch);
+        }
+    }
+
+    public void Delete(string blob, IEnumerable<string> segments)
+    {
+        foreach (var segment in segments) File.Delete(PathOf(blob, segment));
+    }
+
+    public void Delete(string blob)
+    {
+        var folder = FolderOf(blob);
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+    }
+
+    private static void SendLeaf(
+        Microsoft.Win32.SafeHandles.SafeFileHandle file, Extent extent, int leaf, long first, long end, byte[] scratch, PipeWriter to)
+    {
+        var at = (long)leaf * Leaf.Bytes;
+        var length = (int)Math.Min(Leaf.Bytes, extent.Length - at);
+        var whole = first <= at && end >= at + length;
+
+        // A whole leaf is read right into the response's own buffer.
+        var bytes = whole ? to.GetSpan(length)[..length] : scratch.AsSpan(0, length);
+        ReadExactly(file, bytes, at);
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(bytes, digest);
+        if (!digest.SequenceEqual(Leaf.DigestOf(extent.Digests, leaf))) throw new BlobDamagedException($"leaf {leaf} of {extent.Segment} is not what was written");
+        if (whole)
+        {
+            to.Advance(length);
+            return;
+        }
+
+        var from = (int)(Math.Max(first, at) - at);
+        to.Write(bytes[from..(int)(Math.Min(end, at + length) - at)]);
+    }
+
+    private static void ReadExactly(Microsoft.Win32.SafeHandles.SafeFileHandle file, Span<byte> bytes, long at)
+    {
+        while (bytes.Length > 0)
+        {
+            var read = RandomAccess.Read(file, bytes, at);
+            if (read == 0) throw new BlobDamagedException("a segment is shorter than what was written");
+            bytes = bytes[read..];
+            at += read;
+        }
+    }
+
+    private Microsoft.Win32.SafeHandles.SafeFileHandle Open(string blob, string segment)
+    {
+        try
+        {
+            return File.OpenHandle(PathOf(blob, segment));
+        }
+        catch (IOException exception)
+        {
+            throw new BlobDamagedException($"segment {segment} can't be opened: {exception.Message}");
+        }
+    }
+
+    private string FolderOf(string blob) => Path.Combine(root, blob[..2], blob);
+
+    private string PathOf(string blob, string segment)
+    {
+        var folder = FolderOf(blob);
+        if (!Directory.Exists(folder)) Directory.CreateDirectory(folder, OwnFolder);
+        return Path.Combine(folder, segment);
+    }
+}
+
+/// <summary>The disk failed or is full.</summary>
+internal sealed class BlobStoreException(Exception inner) : Exception(inner.Message, inner);
+
+/// <summary>What is stored is not what was written.</summary>
+internal sealed class BlobDamagedException(string message) : Exception(message);

@@ -1,0 +1,165 @@
+using Lanyard.Identity;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Cache.Blobs;
+
+/// <summary>The SQL of what was uploaded: segments, their order, and the step that makes an entry ready.</summary>
+internal sealed class SegmentStore(Database database, TimeProvider time)
+{
+    /// <summary>The block name of a body that is the whole blob.</summary>
+    public const string Whole = "";
+
+    private const int RowsAStatement = 200;
+
+    /// <summary>Enters a stored segment, in place of what came under the same block name before.</summary>
+    /// <param name="block"><see cref="Whole"/> commits at once.</param>
+    /// <returns>Segments whose files are to be deleted; or Conflict (not pending any more), RequestTooLarge.</returns>
+    public Task<Outcome<List<string>>> StageAsync(string blob, string block, StoredSegment stored, long maxBytes, CancellationToken cancellationToken) =>
+        database.TransactionAsync<Outcome<List<string>>>(
+            async transaction =>
+            {
+                var now = time.GetUtcNow();
+                var whole = block == Whole;
+                var entry = await transaction.QuerySingleOrNullAsync(
+                    $"""
+                    update cache_entries set staged_bytes = staged_bytes + {stored.Length}, staged_count = staged_count + 1, committed = committed or {whole}
+                    where blob = {blob} and state = {CacheStates.Pending} and pending_until > {now}
+                    returning staged_bytes, staged_count
+                    """,
+                    static row => new Staged(row.GetInt64(0), row.GetInt64(1)));
+                if (entry is null) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
+
+                var replaced = await ReplacedAsync(transaction, blob, whole ? null : block);
+                var freed = replaced.Sum(static row => row.Length);
+                if (entry.Bytes - freed > maxBytes || entry.Count - replaced.Count > BlockList.MaxBlocks) throw new TooMuchException();
+                if (replaced.Count > 0)
+                {
+                    await transaction.ExecuteAsync(
+                        $"update cache_entries set staged_bytes = staged_bytes - {freed}, staged_count = staged_count - {replaced.Count} where blob = {blob}");
+                }
+
+                await transaction.ExecuteAsync(
+                    $"""
+                    insert into cache_segments (blob, segment, block, length, digests)
+                    values ({blob}, {stored.Segment}, {block}, {stored.Length}, {stored.Digests})
+                    """);
+                if (whole) await WriteLayoutAsync(transaction, blob, [(stored.Segment, stored.Length)]);
+                return replaced.ConvertAll(static row => row.Segment);
+            },
+            cancellationToken);
+
+    /// <summary>Makes the blob of blocks, in the order listed.</summary>
+    /// <param name="order">Names of the blocks, from all that are staged.</param>
+    /// <returns>Its length; or Conflict (not pending any more), RequestMalformed (an unknown block).</returns>
+    public Task<Outcome<long>> CommitAsync(string blob, Func<IReadOnlyList<StagedBlock>, Outcome<IReadOnlyList<StagedBlock>>> order, CancellationToken cancellationToken) =>
+        database.TransactionAsync<Outcome<long>>(
+            async transaction =>
+            {
+                var taken = await transaction.ExecuteAsync(
+                    $"update cache_entries set committed = true where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()}");
+                if (taken == 0) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
+                var staged = await transaction.QueryAsync(
+                    $"select block, segment, length from cache_segments where blob = {blob} order by segment",
+                    static row => new StagedBlock(row.GetString(0), row.GetString(1), row.GetInt64(2)));
+                if (!order(staged).TryGet(out var ordered, out var refusal))
+                {
+                    var had = await transaction.ScalarAsync($"select count(*) from cache_layout where blob = {blob}");
+                    await transaction.ExecuteAsync($"update cache_entries set committed = {had > 0} where blob = {blob}");
+                    return refusal;
+                }
+
+                await WriteLayoutAsync(transaction, blob, [.. ordered.Select(static part => (part.Segment, part.Length))]);
+                return ordered.Sum(static part => part.Length);
+            },
+            cancellationToken);
+
+    /// <summary>Makes a pending entry ready: from here on it is visible and immutable.</summary>
+    /// <returns>Segments that no list has named, to be deleted; or Conflict: not pending, nothing committed, or another size.</returns>
+    public Task<Outcome<List<string>>> FinalizeAsync(CacheEntry entry, long size, CancellationToken cancellationToken) =>
+        database.TransactionAsync<Outcome<List<string>>>(
+            async transaction =>
+            {
+                var now = time.GetUtcNow();
+                var current = await transaction.QuerySingleOrNullAsync(
+                    $"""
+                    select {CacheEntryStore.Columns} from cache_entries
+                    where id = {entry.Id} and state = {CacheStates.Pending} and subject = {entry.Subject} {database.ForUpdate}
+                    """,
+                    CacheEntryStore.Read);
+                if (current is null || !current.Committed) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or nothing was uploaded");
+                var parts = await transaction.QueryAsync(
+                    $"""
+                    select s.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
+                    where l.blob = {entry.Blob} order by l.position
+                    """,
+                    static row => (Length: row.GetInt64(0), Digests: row.GetBytes(1)));
+                var uploaded = parts.Sum(static part => part.Length);
+                if (uploaded != size) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} has {uploaded} bytes, not {size}");
+
+                var unused = await transaction.QueryAsync(
+                    $"""
+                    delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})
+                    returning segment
+                    """,
+                    static row => row.GetString(0));
+                await transaction.ExecuteAsync(
+                    $"""
+                    update cache_entries set state = {CacheStates.Ready}, size = {size}, digest = {Leaf.DigestOf(parts.Select(static part => part.Digests))},
+                        ready_at = {now}, used_at = {now}
+                    where id = {entry.Id}
+                    """);
+                return unused;
+            },
+            cancellationToken);
+
+    /// <summary>The parts of a blob that overlap a range, in order.</summary>
+    public Task<List<Extent>> ExtentsAsync(string blob, ByteRange range, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"""
+            select l.position, l.segment, l.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
+            where l.blob = {blob} and l.position <= {range.Last} and l.position + l.length > {range.First} order by l.position
+            """,
+            static row => new Extent(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetBytes(3)),
+            cancellationToken);
+
+    public Task<List<(string Segment, long Length)>> SegmentsAsync(string blob, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"select segment, length from cache_segments where blob = {blob}", static row => (row.GetString(0), row.GetInt64(1)), cancellationToken);
+
+    /// <summary>A whole blob replaces everything; a block, an earlier one of its name that no list has named yet.</summary>
+    private static async Task<List<(string Segment, long Length)>> ReplacedAsync(Transaction transaction, string blob, string? block)
+    {
+        if (block is null) await transaction.ExecuteAsync($"delete from cache_layout where blob = {blob}");
+        var only = block is null
+            ? Sql.Empty
+            : ((Sql)$"and block = {block} and segment not in (select segment from cache_layout where blob = {blob})").Part;
+        return await transaction.QueryAsync(
+            $"delete from cache_segments where blob = {blob} {only} returning segment, length", static row => (row.GetString(0), row.GetInt64(1)));
+    }
+
+    private static async Task WriteLayoutAsync(Transaction transaction, string blob, IReadOnlyList<(string Segment, long Length)> parts)
+    {
+        await transaction.ExecuteAsync($"delete from cache_layout where blob = {blob}");
+        var position = 0L;
+        foreach (var rows in parts.Where(static part => part.Length > 0).Chunk(RowsAStatement))
+        {
+            Sql sql = $"insert into cache_layout (blob, position, segment, length) values ({blob}, {position}, {rows[0].Segment}, {rows[0].Length})";
+            position += rows[0].Length;
+            foreach (var (segment, length) in rows.Skip(1))
+            {
+                sql.AppendFormatted(((Sql)$", ({blob}, {position}, {segment}, {length})").Part);
+                position += length;
+            }
+
+            await transaction.ExecuteAsync(sql);
+        }
+    }
+
+    private sealed record Staged(long Bytes, long Count);
+}
+
+/// <summary>What was uploaded under a block's name.</summary>
+internal sealed record StagedBlock(string Block, string Segment, long Length);
+
+/// <summary>More was uploaded than an entry may have; undoes what was begun.</summary>
+internal sealed class TooMuchException : Exception;

@@ -1,0 +1,87 @@
+using System.Buffers;
+using System.Security.Cryptography;
+
+namespace Lanyard.Server.Cache.Blobs;
+
+/// <summary>Writes one segment: while a leaf is hashed and written, the next one is read.</summary>
+internal sealed class SegmentWriter : IAsyncDisposable
+{
+    /// <summary>Below this another thread costs more than it saves.</summary>
+    private const int Small = 128 * 1024;
+
+    private readonly FileStream _file;
+    private readonly byte[][] _buffers;
+    private readonly int _bufferBytes;
+    private Task _writing = Task.CompletedTask;
+
+    private SegmentWriter(FileStream file, long length)
+    {
+        _file = file;
+        _bufferBytes = (int)Math.Clamp(length, 1, Leaf.Bytes);
+        _buffers = length > Leaf.Bytes ? [Rent(), Rent()] : [Rent()];
+        Digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
+    }
+
+    public byte[] Digests { get; }
+
+    public static SegmentWriter Create(string path, long length)
+    {
+        try
+        {
+            var options = new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                BufferSize = 0,
+            };
+
+            return new SegmentWriter(new FileStream(path, options), length);
+        }
+        catch (IOException exception)
+        {
+            throw new BlobStoreException(exception);
+        }
+    }
+
+    /// <returns>False when the body was shorter or longer than it should be.</returns>
+    public async Task<bool> CopyAsync(Stream body, long length, CancellationToken cancellationToken)
+    {
+        for (var at = 0L; at < length; at += Leaf.Bytes)
+        {
+            var leaf = (int)(at / Leaf.Bytes);
+            var wanted = (int)Math.Min(Leaf.Bytes, length - at);
+            var buffer = _buffers[leaf % _buffers.Length];
+            if (await body.ReadAtLeastAsync(buffer.AsMemory(0, wanted), wanted, throwOnEndOfStream: false, cancellationToken) < wanted) return false;
+            await _writing;
+            if (wanted <= Small) Store(buffer.AsSpan(0, wanted), leaf);
+            else _writing = Task.Run(() => Store(buffer.AsSpan(0, wanted), leaf), CancellationToken.None);
+        }
+
+        await _writing;
+        return await body.ReadAsync(_buffers[0].AsMemory(0, 1), cancellationToken) == 0;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // A write under way still reads from its buffer.
+        await _writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _file.DisposeAsync();
+        foreach (var buffer in _buffers) ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    private void Store(ReadOnlySpan<byte> bytes, int leaf)
+    {
+        SHA256.HashData(bytes, Leaf.DigestOf(Digests, leaf));
+        try
+        {
+            RandomAccess.Write(_file.SafeFileHandle, bytes, (long)leaf * Leaf.Bytes);
+        }
+        catch (IOException exception)
+        {
+            throw new BlobStoreException(exception);
+        }
+    }
+
+    private byte[] Rent() => ArrayPool<byte>.Shared.Rent(_bufferBytes);
+}

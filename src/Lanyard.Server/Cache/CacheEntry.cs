@@ -1,0 +1,51 @@
+using Lanyard.Server.Runtime;
+
+namespace Lanyard.Server.Cache;
+
+/// <summary>The words of <see cref="CacheEntry.State"/>.</summary>
+internal static class CacheStates
+{
+    /// <summary>Reserved: its subject may upload; nobody sees it.</summary>
+    public const string Pending = "pending";
+
+    /// <summary>Finalised: it never changes again.</summary>
+    public const string Ready = "ready";
+
+    /// <summary>Its bytes are missing or not what was written: out of service, and its key is free.</summary>
+    public const string Damaged = "damaged";
+}
+
+/// <param name="Id">Positive, below 2^53, random.</param>
+/// <param name="Blob">Its unguessable name in URLs and in the store.</param>
+/// <param name="Size">Bytes; 0 until it is ready.</param>
+/// <param name="Committed">A whole blob or a block list has come.</param>
+/// <param name="Subject">Whose it is while pending: <see cref="RuntimeSubject.Key"/>.</param>
+internal sealed record CacheEntry(
+    long Id,
+    string WorkspaceId,
+    string Repository,
+    string Scope,
+    string Version,
+    string Key,
+    string State,
+    string Blob,
+    long StagedBytes,
+    bool Committed,
+    long Size,
+    string Subject,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset PendingUntil,
+    DateTimeOffset UsedAt);
+
+/// <summary>What makes an entry unique: immutable once it is ready.</summary>
+internal sealed record CacheName(string WorkspaceId, string Repository, string Scope, string Version, string Key)
+{
+    public string Folded { get; } = CacheKeys.Fold(Key);
+}
+
+/// <summary>Who wrote an entry; kept with it.</summary>
+internal sealed record CacheProvenance(string Subject, string Repository, string? Ref, string? Actor, string TokenSha256)
+{
+    public static CacheProvenance Of(RuntimeSubject subject) =>
+        new(subject.Key, subject.Repository ?? "", subject.Ref, subject.Actor, subject.TokenSha256);
+}

@@ -1,0 +1,125 @@
+using System.Data.Common;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Cache;
+
+/// <summary>The SQL of entries, but for what makes one ready (<see cref="Blobs.SegmentStore"/>).</summary>
+internal sealed class CacheEntryStore(Database database, TimeProvider time)
+{
+    /// <summary>Ids stay below 2^53, which every client's number type holds exactly.</summary>
+    private const int LowBits = 22;
+
+    internal static readonly SqlPart Columns = ((Sql)
+        $"""
+        id, workspace, repository, scope, version, key, state, blob, staged_bytes, committed, size, subject, created, pending_until, used_at
+        """).Part;
+
+    /// <summary>The one that holds the name: pending or ready.</summary>
+    public Task<CacheEntry?> FindAsync(CacheName name, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync($"select {Columns} from cache_entries where {Is(name)}", Read, cancellationToken);
+
+    public Task<CacheEntry?> FindByIdAsync(long id, string workspaceId, string repository, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync(
+            $"select {Columns} from cache_entries where id = {id} and live and workspace = {workspaceId} and repository = {repository}", Read, cancellationToken);
+
+    public Task<CacheEntry?> FindByBlobAsync(string workspaceId, string blob, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync($"select {Columns} from cache_entries where blob = {blob} and live and workspace = {workspaceId}", Read, cancellationToken);
+
+    /// <summary>Takes the name for a subject, if nobody holds it.</summary>
+    /// <returns>Null when somebody does.</returns>
+    public Task<CacheEntry?> InsertAsync(
+        CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, CancellationToken cancellationToken)
+    {
+        var json = JsonSerializer.Serialize(provenance, CacheJson.Default.CacheProvenance);
+        var now = time.GetUtcNow();
+        return database.QuerySingleOrNullAsync(
+            $"""
+            insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
+                subject, provenance, created, pending_until, ready_at, used_at)
+            values ({NewId()}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
+                {NewBlob()}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now})
+            on conflict do nothing
+            returning {Columns}
+            """,
+            Read,
+            cancellationToken);
+    }
+
+    /// <summary>The same subject asks for its pending entry again.</summary>
+    /// <returns>False when it is not pending any more.</returns>
+    public async Task<bool> RenewAsync(long id, string subject, DateTimeOffset pendingUntil, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync(
+            $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = {CacheStates.Pending} and subject = {subject}",
+            cancellationToken) == 1;
+
+    /// <summary>Removes a pending entry that was abandoned, with all that was uploaded for it. The caller deletes its bytes.</summary>
+    /// <returns>False when it was renewed or finalised meanwhile.</returns>
+    public Task<bool> RemoveAbandonedAsync(CacheEntry entry, CancellationToken cancellationToken) =>
+        database.TransactionAsync(
+            async transaction =>
+            {
+                var now = time.GetUtcNow();
+                var removed = await transaction.ExecuteAsync(
+                    $"delete from cache_entries where id = {entry.Id} and state = {CacheStates.Pending} and pending_until <= {now}");
+                if (removed == 0) return false;
+                await transaction.ExecuteAsync($"delete from cache_layout where blob = {entry.Blob}");
+                await transaction.ExecuteAsync($"delete from cache_segments where blob = {entry.Blob}");
+                return true;
+            },
+            cancellationToken);
+
+    public Task<List<CacheEntry>> AbandonedAsync(int limit, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"select {Columns} from cache_entries where state = 'pending' and pending_until <= {time.GetUtcNow()} limit {limit}", Read, cancellationToken);
+
+    /// <summary>Takes a ready entry whose bytes are not what was written out of service; its key is free again.</summary>
+    public Task<int> MarkDamagedAsync(long id, CancellationToken cancellationToken) =>
+        database.ExecuteAsync(
+            $"update cache_entries set state = {CacheStates.Damaged}, live = false where id = {id} and state = {CacheStates.Ready}", cancellationToken);
+
+    public Task<int> MarkUsedAsync(long id, CancellationToken cancellationToken) =>
+        database.ExecuteAsync($"update cache_entries set used_at = {time.GetUtcNow()} where id = {id}", cancellationToken);
+
+    /// <summary>Asks all probes in one statement.</summary>
+    /// <returns>What the first probe with an answer has found: of a prefix, the newest.</returns>
+    public async Task<CacheEntry?> MatchAsync(
+        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, CancellationToken cancellationToken)
+    {
+        if (probes.Count == 0) return null;
+        Sql all = $"select {Columns} from (";
+        for (var i = 0; i < probes.Count; i++)
+        {
+            var probe = probes[i];
+            var key = probe.IsPrefix
+                ? ((Sql)$"folded >= {probe.Folded} and folded < {probe.Folded + CacheKeys.Highest}").Part
+                : ((Sql)$"folded = {probe.Folded}").Part;
+            if (i > 0) all.AppendLiteral(" union all ");
+            all.AppendFormatted(((Sql)
+                $"""
+                select * from (select {i} as probe, {Columns} from cache_entries
+                where live and workspace = {workspaceId} and repository = {repository} and scope = {probe.Scope} and version = {version} and {key}
+                    and state = {CacheStates.Ready} order by created desc, id desc limit 1) as p
+                """).Part);
+        }
+
+        all.AppendLiteral(") as found order by probe limit 1");
+        return await database.QuerySingleOrNullAsync(all, Read, cancellationToken);
+    }
+
+    internal static CacheEntry Read(DbDataReader row) => new(
+        row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),
+        row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14));
+
+    private static SqlPart Is(CacheName name) => ((Sql)
+        $"""
+        live and workspace = {name.WorkspaceId} and repository = {name.Repository} and scope = {name.Scope} and version = {name.Version}
+            and folded = {name.Folded}
+        """).Part;
+
+    private static long NewId() => ((long)RandomNumberGenerator.GetInt32(int.MaxValue) << LowBits) + RandomNumberGenerator.GetInt32(1 << LowBits) + 1;
+
+    /// <summary>128 random bits.</summary>
+    private static string NewBlob() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+}

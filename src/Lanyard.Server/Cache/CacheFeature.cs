@@ -1,0 +1,52 @@
+using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Protocol;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Server.Cache;
+
+/// <summary>
+/// Owns the GitHub Actions cache: protocol v2 at <c>/twirp/github.actions.results.api.v1.CacheService/</c> (clients drop any prefix), v1 at
+/// <c>/runtime/cache/_apis/artifactcache/</c>, the blob plane at <c>/cache/{workspace}/{blob}</c>, and the entries. An integration of the runtime API:
+/// callers are <see cref="Runtime.RuntimeSubject"/>s, and it does not know what runs or machines are. Entries are immutable once ready, found by
+/// GitHub's documented order (<see cref="CacheMatching"/>), and their bytes are checked on every read.
+/// </summary>
+internal static class CacheFeature
+{
+    /// <param name="secret">Of this installation, the same on every replica: the keys of pre-signed URLs come from it.</param>
+    public static IServiceCollection AddCache(this IServiceCollection services, CacheOptions options, byte[] secret)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton(provider => new BlobUrls(secret, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new FileBlobs(options.Folder, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SegmentStore>();
+        services.AddSingleton<CacheEntryStore>();
+        services.AddSingleton<BlobUpload>();
+        services.AddSingleton<CacheService>();
+        services.AddHostedService<CacheSweeper>();
+        return services;
+    }
+
+    public static void MapCache(this IEndpointRouteBuilder routes)
+    {
+        var twirp = routes.MapGroup("/twirp").ExcludeFromDescription().WithMetadata(new OwnDialect(TwirpAnswers.WriteAsync));
+        twirp.MapPost("/github.actions.results.api.v1.CacheService/CreateCacheEntry", TwirpEndpoints.CreateAsync);
+        twirp.MapPost("/github.actions.results.api.v1.CacheService/FinalizeCacheEntryUpload", TwirpEndpoints.FinalizeAsync);
+        twirp.MapPost("/github.actions.results.api.v1.CacheService/GetCacheEntryDownloadURL", TwirpEndpoints.DownloadAsync);
+        twirp.Map("/{**rest}", TwirpEndpoints.Unknown);
+
+        var first = routes.MapGroup("/runtime/cache/_apis/artifactcache").ExcludeFromDescription().WithMetadata(new OwnDialect(ArtifactCacheError.WriteAsync));
+        first.MapGet("/cache", ArtifactCacheEndpoints.FindAsync);
+        first.MapPost("/caches", ArtifactCacheEndpoints.ReserveAsync);
+        first.MapPatch("/caches/{id}", ArtifactCacheEndpoints.UploadAsync);
+        first.MapPost("/caches/{id}", ArtifactCacheEndpoints.CommitAsync);
+        first.Map("/{**rest}", ArtifactCacheEndpoints.Unknown);
+
+        var blobs = routes.MapGroup("").ExcludeFromDescription().WithMetadata(new OwnDialect(AzureAnswers.WriteAsync));
+        blobs.MapPut(BlobUrls.Route, BlobEndpoints.PutAsync);
+        blobs.MapMethods(BlobUrls.Route, [HttpMethods.Get, HttpMethods.Head], BlobEndpoints.GetAsync);
+    }
+}

@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Cache;
+
+internal static partial class CacheLog
+{
+    [LoggerMessage(LogLevel.Error, "The bytes of cache entry {Entry} (blob {Blob}) are missing; the entry is out of service")]
+    public static partial void BytesMissing(this ILogger logger, long entry, string blob);
+
+    [LoggerMessage(LogLevel.Error, "The bytes of cache entry {Entry} (blob {Blob}) are not what was written; the entry is out of service: {What}")]
+    public static partial void BytesDamaged(this ILogger logger, long entry, string blob, string what);
+
+    [LoggerMessage(LogLevel.Error, "The cache's store failed")]
+    public static partial void StoreFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Information, "{Count} abandoned cache reservations were cleared away")]
+    public static partial void Swept(this ILogger logger, int count);
+
+    [LoggerMessage(LogLevel.Error, "Clearing away abandoned cache reservations failed; it is tried again")]
+    public static partial void SweepFailed(this ILogger logger, Exception exception);
+}

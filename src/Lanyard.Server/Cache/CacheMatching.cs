@@ -1,0 +1,35 @@
+using Lanyard.Server.Runtime;
+
+namespace Lanyard.Server.Cache;
+
+/// <param name="Folded">The key, or the prefix, in the form in which keys are compared.</param>
+internal sealed record CacheProbe(string Scope, string Folded, bool IsPrefix);
+
+/// <summary>
+/// GitHub's documented order: in a scope, each key in turn, exactly and then as a prefix (newest first); all of that in the own ref, then again in the
+/// next scope. Scopes come from the token alone.
+/// </summary>
+internal static class CacheMatching
+{
+    private const int MaxScopes = 8;
+
+    /// <summary>What to ask, best first; the first that finds something is the answer.</summary>
+    public static IReadOnlyList<CacheProbe> Probes(IEnumerable<ScopeGrant> scopes, IReadOnlyList<string> keys)
+    {
+        var probes = new List<CacheProbe>();
+        foreach (var scope in scopes.Where(static grant => grant.Permission.HasFlag(ScopePermission.Read)).Select(static grant => grant.Scope).Distinct().Take(MaxScopes))
+        {
+            foreach (var key in keys.Select(CacheKeys.Fold).Distinct())
+            {
+                probes.Add(new CacheProbe(scope, key, IsPrefix: false));
+                probes.Add(new CacheProbe(scope, key, IsPrefix: true));
+            }
+        }
+
+        return probes;
+    }
+
+    /// <summary>The one scope that a caller writes to: the first that it may; null for one that may write nowhere.</summary>
+    public static string? WriteScope(IEnumerable<ScopeGrant> scopes) =>
+        scopes.FirstOrDefault(static grant => grant.Permission.HasFlag(ScopePermission.Write))?.Scope;
+}

@@ -1,0 +1,37 @@
+namespace Lanyard.Server.Cache;
+
+/// <summary>Limits of the cache. All are checked when the server starts; every mistake is reported at once.</summary>
+internal sealed record CacheOptions
+{
+    /// <summary>Folder of the files driver.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>Bytes that an entry may have, and that may be uploaded for one.</summary>
+    public long MaxEntryBytes { get; init; } = 10L << 30;
+
+    /// <summary>How long a reservation stands without being finalised; asking for it again renews it.</summary>
+    public TimeSpan PendingLife { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How often abandoned reservations are cleared away.</summary>
+    public TimeSpan Sweep { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Scheme and authority of the URLs of blobs; null: those of the request that asks for one, so that a machine stays on the network on which it
+    /// reached the server.
+    /// </summary>
+    public string? BlobOrigin { get; init; }
+
+    /// <summary>Every mistake, as <c>path: text</c>; empty when all is well.</summary>
+    public IReadOnlyList<string> Validate()
+    {
+        var mistakes = new List<string>();
+        if (Folder.Length == 0) mistakes.Add("cache.folder: is missing");
+        if (MaxEntryBytes is < 1 << 20 or > 1L << 40) mistakes.Add("cache.maxEntryBytes: must be 1 MiB to 1 TiB");
+        if (PendingLife < TimeSpan.FromMinutes(1) || PendingLife > TimeSpan.FromDays(1)) mistakes.Add("cache.pendingLife: must be 1 minute to 1 day");
+        if (Sweep < TimeSpan.FromSeconds(1) || Sweep > TimeSpan.FromHours(1)) mistakes.Add("cache.sweep: must be 1 second to 1 hour");
+        if (BlobOrigin is { } origin
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out var url) && url.Scheme is "https" or "http" && url.PathAndQuery == "/" && !origin.EndsWith('/')))
+            mistakes.Add("cache.blobOrigin: must be a scheme and an authority, such as https://cache.example.com");
+        return mistakes;
+    }
+}

@@ -1,0 +1,58 @@
+using System.Data.Common;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Http;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Machines;
+
+/// <summary>The table of machines. Whoever ends one tells <see cref="MachineDirectory"/> before answering.</summary>
+internal sealed class MachineStore(Database database)
+{
+    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended").Part;
+
+    public Task<int> InsertAsync(MachineRecord machine, CancellationToken cancellationToken)
+    {
+        var scopes = JsonSerializer.Serialize([.. machine.Scopes], MachineJson.Default.CacheScopeArray);
+        return database.ExecuteAsync(
+            $"""
+            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires)
+            values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
+                {machine.CreatedAt}, {machine.ExpiresAt})
+            """,
+            cancellationToken);
+    }
+
+    public Task<MachineRecord?> FindAsync(string id, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync($"select {Columns} from machines where id = {id}", Read, cancellationToken);
+
+    /// <summary>Those that live.</summary>
+    public Task<List<MachineRecord>> ListAsync(string workspaceId, Paging paging, DateTimeOffset now) =>
+        database.QueryAsync(
+            $"""
+            select {Columns} from machines where workspace = {workspaceId} and id > {paging.After} and ended is null and expires > {now}
+            order by id limit {paging.Limit + 1}
+            """,
+            Read);
+
+    /// <returns>False when the workspace has no such machine that has not been ended.</returns>
+    public async Task<bool> EndAsync(string workspaceId, string id, DateTimeOffset now, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync(
+            $"update machines set ended = {now} where id = {id} and workspace = {workspaceId} and ended is null", cancellationToken) == 1;
+
+    private static MachineRecord Read(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetStringOrNull(3), row.GetStringOrNull(4),
+        JsonSerializer.Deserialize(row.GetString(5), MachineJson.Default.CacheScopeArray) ?? [], row.GetString(6), row.GetTime(7), row.GetTime(8),
+        row.GetTimeOrNull(9));
+}
+
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+[JsonSerializable(typeof(CacheScope[]))]
+[JsonSerializable(typeof(AccessControlItem[]))]
+internal sealed partial class MachineJson : JsonSerializerContext;
+
+/// <summary>An item of the <c>ac</c> claim, in GitHub's spelling.</summary>
+/// <param name="Permission">1 read, 2 write.</param>
+internal sealed record AccessControlItem(
+    [property: JsonPropertyName("Scope")] string Scope, [property: JsonPropertyName("Permission")] int Permission);

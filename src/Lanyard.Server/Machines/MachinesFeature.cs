@@ -1,0 +1,33 @@
+using Lanyard.Protocol.Runtime;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Server.Machines;
+
+/// <summary>
+/// Owns machines, the VMs that hold a runtime token: <c>/v1/workspaces/{workspace}/machines</c>. Making one answers its token once; a machine that is
+/// deleted or has expired is dead to every door (<see cref="MachineDirectory"/> is asked by the bearer door). It does not know what a runtime token is
+/// good for.
+/// </summary>
+internal static class MachinesFeature
+{
+    public static IServiceCollection AddMachines(this IServiceCollection services)
+    {
+        services.AddSingleton<MachineStore>();
+        services.AddSingleton<MachineDirectory>();
+        services.AddSingleton<MachineTokens>();
+        return services;
+    }
+
+    public static void MapMachines(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/v1/workspaces/{workspace}/machines").WithTags("Machines");
+        group.MapGet("", MachineEndpoints.ListAsync).WithName("listMachines").Produces<MachineList>();
+        group.MapPost("", MachineEndpoints.CreateAsync).WithName("createMachine")
+            .Accepts<MachineRequest>("application/json").Produces<MachineCreated>(StatusCodes.Status201Created);
+        group.MapGet("/{machine}", MachineEndpoints.GetAsync).WithName("getMachine").Produces<MachineView>();
+        group.MapDelete("/{machine}", MachineEndpoints.DeleteAsync).WithName("deleteMachine").Produces(StatusCodes.Status204NoContent);
+    }
+}

@@ -1,0 +1,51 @@
+using Lanyard.Server.Http;
+
+namespace Lanyard.Server.Runtime;
+
+/// <summary>What may be done with the cache of a scope; the bits are those of the <c>ac</c> claim.</summary>
+[Flags]
+internal enum ScopePermission
+{
+    None = 0,
+    Read = 1,
+    Write = 2,
+}
+
+/// <param name="Scope">Opaque; by GitHub's custom a full ref, such as <c>refs/heads/main</c>.</param>
+internal sealed record ScopeGrant(string Scope, ScopePermission Permission);
+
+/// <summary>The living run or machine behind a runtime token, with what it may reach. Integrations know callers as this and in no other way.</summary>
+internal sealed record RuntimeSubject
+{
+    public required PrincipalKind Kind { get; init; }
+
+    /// <summary><c>run_…</c> or <c>machine_…</c>.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Of a run.</summary>
+    public int? Attempt { get; init; }
+
+    public required string WorkspaceId { get; init; }
+
+    /// <summary>Lower case, such as <c>demo/app</c>; null where none is known.</summary>
+    public string? Repository { get; init; }
+
+    public string? Ref { get; init; }
+
+    /// <summary>In the order in which they are searched: its own first.</summary>
+    public IReadOnlyList<ScopeGrant> Scopes { get; init; } = [];
+
+    /// <summary>Who made it, for provenance.</summary>
+    public string? Actor { get; init; }
+
+    public required string TokenSha256 { get; init; }
+
+    public required DateTimeOffset ExpiresAt { get; init; }
+
+    /// <summary>Tells one life of a caller from another: what one attempt began, the next may not finish.</summary>
+    public string Key => Attempt is { } attempt ? $"{Id}.{attempt}" : Id;
+}
+
+/// <summary>What the runtime API must ask of rooms that it does not know; handed in where the server is put together.</summary>
+/// <param name="SubjectOf">The living run or machine of a principal, or null.</param>
+internal sealed record RuntimeQuestions(Func<Principal, CancellationToken, ValueTask<RuntimeSubject?>> SubjectOf);

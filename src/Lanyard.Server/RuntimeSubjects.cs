@@ -1,0 +1,43 @@
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Http;
+using Lanyard.Server.Machines;
+using Lanyard.Server.Runtime;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Server;
+
+/// <summary>Joins two rooms that do not know each other: what the runtime API calls a subject is a machine, or a run, of another.</summary>
+internal static class RuntimeSubjects
+{
+    public static RuntimeQuestions Questions(IServiceProvider services)
+    {
+        var machines = services.GetRequiredService<MachineDirectory>();
+        return new RuntimeQuestions(async (principal, cancellation) => principal.Kind switch
+        {
+            PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Of(principal, machine) : null,
+
+            // The door has asked whether its attempt lives; a run has no repository, and with it no cache.
+            PrincipalKind.Run => Bare(principal),
+            _ => null,
+        });
+    }
+
+    private static RuntimeSubject Of(Principal principal, MachineRecord machine) => Bare(principal) with
+    {
+        WorkspaceId = machine.WorkspaceId,
+        Repository = machine.Repository,
+        Ref = machine.Ref,
+        Scopes = [.. machine.Scopes.Select(static scope => new ScopeGrant(scope.Scope, (ScopePermission)CacheScope.BitsOf(scope.Permission)))],
+        Actor = machine.CreatedBy,
+    };
+
+    private static RuntimeSubject Bare(Principal principal) => new()
+    {
+        Kind = principal.Kind,
+        Id = principal.SubjectId!,
+        Attempt = principal.Attempt,
+        WorkspaceId = principal.WorkspaceId!,
+        TokenSha256 = principal.TokenSha256,
+        ExpiresAt = principal.ExpiresAt,
+    };
+}
