@@ -3,6 +3,7 @@ using Lanyard.Cli.Audit;
 using Lanyard.Cli.Clusters;
 using Lanyard.Cli.Explain;
 using Lanyard.Cli.Issuers;
+using Lanyard.Cli.Machines;
 using Lanyard.Cli.Resources;
 using Lanyard.Cli.Runners;
 using Lanyard.Cli.Runs;
@@ -71,6 +72,7 @@ public static class CliProgram
         root.Subcommands.Add(CancelCommand.Create(context));
         root.Subcommands.Add(RunnerCommand.Create(context));
         root.Subcommands.Add(ClusterCommand.Create(context));
+        root.Subcommands.Add(MachineCommand.Create(context));
         root.Subcommands.Add(IssuerCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));

@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+using Lanyard.Cli.Resources;
+
+namespace Lanyard.Cli.Machines;
+
+/// <summary><c>lanyard machine create | list | delete</c>: VMs with a runtime token.</summary>
+internal static class MachineCommand
+{
+    private static readonly string[] Columns = ["id", "repository", "ref", "expiresAt"];
+
+    public static Command Create(CliContext context) => new("machine", "Machines: VMs that hold a runtime token.")
+    {
+        CreateCreate(context),
+        CreateList(context),
+        CreateDelete(context),
+    };
+
+    private static Command CreateCreate(CliContext context)
+    {
+        var repository = new Option<string?>("--repository") { Description = "owner/name whose cache it may use" };
+        var gitRef = new Option<string?>("--ref") { Description = "full ref that it reads and writes, such as refs/heads/main" };
+        var baseRef = new Option<string?>("--base-ref") { Description = "full ref of a pull request's base: read only" };
+        var defaultRef = new Option<string?>("--default-ref") { Description = "full ref of the default branch: read only" };
+        var mode = new Option<string?>("--cache-mode") { Description = "none, read, write-only or write: takes away from every ref" };
+        var runner = new Option<string?>("--runner") { Description = "slug of the runner on it" };
+        var lifetime = new Option<long?>("--lifetime") { Description = "seconds that it and its token live (60 to 86400, default 21600)" };
+        var env = new Option<bool>("--env") { Description = "print the environment of the cache's clients as NAME=value; the token is in it" };
+        var scope = new ScopeOptions();
+        var command = new Command("create", "Register a machine and print its token, which is not shown again.")
+        {
+            repository, gitRef, baseRef, defaultRef, mode, runner, lifetime, env,
+        };
+        scope.AddTo(command, withCollection: false);
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var body = new JsonObject();
+            SetIfPresent(body, "repository", arguments.GetValue(repository));
+            SetIfPresent(body, "ref", arguments.GetValue(gitRef));
+            SetIfPresent(body, "baseRef", arguments.GetValue(baseRef));
+            SetIfPresent(body, "defaultRef", arguments.GetValue(defaultRef));
+            SetIfPresent(body, "cacheMode", arguments.GetValue(mode));
+            SetIfPresent(body, "runner", ScopeOptions.Checked("runner", arguments.GetValue(runner)));
+            if (arguments.GetValue(lifetime) is { } seconds) body["lifetimeSeconds"] = seconds;
+
+            using var api = context.Connect(arguments);
+            var created = await api.PostAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines", body, cancellationToken);
+            var token = HttpCall.Text(created["token"]) ?? throw new CommandStopped(ExitCode.Unreachable, "the server's answer has no token.");
+            if (arguments.GetValue(env)) WriteEnvironment(context.Console.Out, api.Server, token);
+            else context.Print(arguments, created, writer => writer.WriteLine(token));
+            context.Say(HttpCall.Text(created["machine"]?["id"]) ?? "");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command CreateList(CliContext context)
+    {
+        var scope = new ScopeOptions();
+        var command = new Command("list", "List the living machines of a workspace.");
+        scope.AddTo(command, withCollection: false);
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            using var api = context.Connect(arguments);
+            var machines = await api.ListAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines", cancellationToken);
+            context.Print(arguments, new JsonArray([.. machines.Select(machine => machine.DeepClone())]), writer => Printing.Table(
+                writer,
+                ["ID", "REPOSITORY", "REF", "EXPIRES"],
+                machines.Select(machine => Columns.Select(name => HttpCall.Text(machine[name])).ToArray())));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command CreateDelete(CliContext context)
+    {
+        var id = new Argument<string>("machine") { Description = "its id" };
+        var scope = new ScopeOptions();
+        var command = new Command("delete", "End a machine: its token is dead at once.") { id };
+        scope.AddTo(command, withCollection: false);
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var machine = arguments.GetValue(id)!;
+            if (machine.Length > 64 || !machine.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+                throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(machine)} is no id of a machine.");
+            using var api = context.Connect(arguments);
+            var path = $"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines/{machine}";
+            ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, path, cancellationToken: cancellationToken), path);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>What an unmodified @actions/cache reads; v1 wants the slash at the end, v2 keeps no path.</summary>
+    private static void WriteEnvironment(TextWriter writer, string server, string token)
+    {
+        writer.WriteLine($"ACTIONS_RESULTS_URL={server}/");
+        writer.WriteLine($"ACTIONS_CACHE_URL={server}/runtime/cache/");
+        writer.WriteLine("ACTIONS_CACHE_SERVICE_V2=true");
+        writer.WriteLine($"ACTIONS_RUNTIME_TOKEN={token}");
+    }
+
+    private static void SetIfPresent(JsonObject body, string name, string? value)
+    {
+        if (value is not null) body[name] = value;
+    }
+}
