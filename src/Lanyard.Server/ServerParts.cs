@@ -8,6 +8,7 @@ using Lanyard.Server.Exchange;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
 using Lanyard.Server.Issuers;
+using Lanyard.Server.Machines;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Workspaces;
@@ -28,13 +29,18 @@ internal static class ServerParts
         // The liveness of runs and the directory of runners are made on first use: their stores need what the door needs too.
         var runners = new Lazy<RunnerDirectory>(provider.GetRequiredService<RunnerDirectory>);
         var liveness = new Lazy<AttemptLiveness>(provider.GetRequiredService<AttemptLiveness>);
+        var machines = new Lazy<MachineDirectory>(provider.GetRequiredService<MachineDirectory>);
         return new DoorQuestions(
             InstanceKeys: async (kid, cancellation) => (await ring.GetForAsync(KeyRing.InstanceOwner, kid, cancellation)).Public,
             RunnerOf: async (token, cancellation) => Known(await runners.Value.FindAsync(token.TrustRecordId, token.Subject, cancellation)),
             RunnerById: async (id, cancellation) => Known((await runners.Value.FindActiveAsync(id, null, cancellation))?.Runner),
             RunnerKey: async (clientId, cancellation) => await RunnerKeyAsync(runners.Value, clientId, cancellation),
-            IsAlive: (kind, id, attempt, cancellation) =>
-                kind == PrincipalKind.Run && attempt is { } number ? liveness.Value.IsAliveAsync(id, number, cancellation) : ValueTask.FromResult(false));
+            IsAlive: async (kind, id, attempt, cancellation) => kind switch
+            {
+                PrincipalKind.Run => attempt is { } number && await liveness.Value.IsAliveAsync(id, number, cancellation),
+                PrincipalKind.Machine => await machines.Value.FindAliveAsync(id, cancellation) is not null,
+                _ => false,
+            });
     }
 
     /// <summary>Asked by the trust policies' resource.</summary>

@@ -1,14 +1,17 @@
 using System.Net;
 using System.Net.Sockets;
 using Lanyard.Server.Audit;
+using Lanyard.Server.Cache;
 using Lanyard.Server.Clusters;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Exchange;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
 using Lanyard.Server.Issuers;
+using Lanyard.Server.Machines;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
+using Lanyard.Server.Runtime;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
@@ -102,12 +105,16 @@ public static class ServerProgram
         services.AddAudit(new AuditOptions());
         services.AddWorkspaces();
         services.AddCollections();
-        services.AddIssuers(KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key")), KeySchedule.Default);
+        var encryption = KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key"));
+        services.AddIssuers(encryption, KeySchedule.Default);
         services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup);
         services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange();
         services.AddClusters(ServerParts.ClusterTrust);
         services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);
         services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
+        services.AddMachines();
+        services.AddRuntime(RuntimeSubjects.Questions);
+        services.AddCache(new CacheOptions { Folder = Path.Combine(instance.DataDirectory, "cache") }, encryption.DeriveSecret("cache urls"));
     }
 
     private static void Map(WebApplication app, ServerOptions options)
@@ -141,6 +148,9 @@ public static class ServerProgram
         app.MapClusters();
         app.MapRunners();
         app.MapRuns();
+        app.MapMachines();
+        app.MapRuntime();
+        app.MapCache();
     }
 
     private static ServerCertificate? Listen(WebApplicationBuilder builder, ServerOptions options, IPEndPoint listen, TimeProvider time, ILoggerFactory loggers)
@@ -154,7 +164,8 @@ public static class ServerProgram
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 4 * 1024 * 1024;
             kestrel.Limits.MaxRequestHeadersTotalSize = 48 * 1024;
-            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+            // A look-up of the cache's first protocol has ten keys of 512 characters in its URL, each sign as three.
+            kestrel.Limits.MaxRequestLineSize = 20 * 1024;
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
             kestrel.Listen(listen, endpoint =>
             {

@@ -17,8 +17,10 @@ namespace Lanyard.Server.Cache;
 internal static class CacheFeature
 {
     /// <param name="secret">Of this installation, the same on every replica: the keys of pre-signed URLs come from it.</param>
+    /// <exception cref="InvalidOperationException">The options have mistakes: all are in the message.</exception>
     public static IServiceCollection AddCache(this IServiceCollection services, CacheOptions options, byte[] secret)
     {
+        if (options.Validate() is { Count: > 0 } mistakes) throw new InvalidOperationException(string.Join("; ", mistakes));
         services.AddSingleton(options);
         services.AddSingleton(provider => new BlobUrls(secret, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new FileBlobs(options.Folder, provider.GetRequiredService<TimeProvider>()));

@@ -31,6 +31,12 @@ internal sealed class KeyEncryption
         return key.Length == KeyBytes ? new KeyEncryption(key) : throw new InvalidOperationException($"{path}: a key file has {KeyBytes} bytes, this one {key.Length}");
     }
 
+    /// <summary>
+    /// Another secret of the installation, for a purpose of its own (RFC 5869): the same on every replica with the key file, and no way back to the key.
+    /// </summary>
+    public byte[] DeriveSecret(string purpose) =>
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, _key, KeyBytes, info: Encoding.UTF8.GetBytes($"lanyard secret: {purpose}"));
+
     public byte[] Encrypt(ReadOnlySpan<byte> plain, string owner, string kid)
     {
         var box = new byte[NonceBytes + TagBytes + plain.Length];
