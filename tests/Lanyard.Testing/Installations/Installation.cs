@@ -1,0 +1,194 @@
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Testing.Processes;
+
+namespace Lanyard.Testing.Installations;
+
+/// <summary>
+/// A whole Lanyard for a test, of real processes: a server with a data directory of its own, the CLI as its admin, runners. It lies under
+/// <c>/var/tmp</c>, where the uids of steps can enter.
+/// </summary>
+public sealed class Installation : IAsyncDisposable
+{
+    private const string ReadyWords = "lanyard server: ready at ";
+    private readonly string? _database;
+    private readonly List<ChildProcess> _processes = [];
+    private int _files;
+
+    private Installation(string folder, string? database)
+    {
+        Folder = folder;
+        _database = database;
+    }
+
+    /// <summary>Enterable by everybody; what is secret in it has folders of its own.</summary>
+    public string Folder { get; }
+
+    public string DataFolder => Path.Combine(Folder, "data");
+
+    /// <summary>The instance's URL: issuer of its API tokens, audience of workload tokens; without a slash at its end.</summary>
+    public string Url { get; private set; } = "http://127.0.0.1:0";
+
+    public ChildProcess Server { get; private set; } = null!;
+
+    public string IssuerOf(string workspace) => $"{Url}/oidc/{workspace}";
+
+    /// <param name="database">For <c>--database</c>; null: SQLite.</param>
+    public static async Task<Installation> StartAsync(string? database = null)
+    {
+        var folder = $"/var/tmp/lanyard-e2e-{Guid.NewGuid():N}";
+        Directory.CreateDirectory(folder);
+        var installation = new Installation(folder, database);
+        try
+        {
+            await installation.StartServerAsync();
+            return installation;
+        }
+        catch
+        {
+            await installation.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts the server; after the first time at the address that it had.</summary>
+    public async Task StartServerAsync()
+    {
+        string[] arguments = ["server", "--listen", new Uri(Url).Authority, "--data-dir", DataFolder, .. _database is null ? [] : new[] { "--database", _database }];
+        Server = Keep(LanyardProcess.Start(arguments));
+        var ready = await Server.WaitForErrorLineAsync(ReadyWords, TimeSpan.FromSeconds(90));
+        Url = ready[(ready.IndexOf(ReadyWords, StringComparison.Ordinal) + ReadyWords.Length)..];
+    }
+
+    /// <summary>SIGKILL to the server.</summary>
+    public async Task KillServerAsync()
+    {
+        Server.Kill();
+        await Server.WaitForExitAsync();
+    }
+
+    /// <summary>The CLI on the server's host: its admin key proves who it is.</summary>
+    public Task<CommandResult> LanyardAsync(params string[] arguments) => LanyardProcess.RunAsync(
+        arguments,
+        new Dictionary<string, string?>
+        {
+            ["LANYARD_DATA_DIR"] = DataFolder,
+            ["ACTIONS_ID_TOKEN_REQUEST_URL"] = null,
+            ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = null,
+        },
+        deadline: TimeSpan.FromSeconds(120));
+
+    /// <summary>The JSON that the CLI prints with <c>-o json</c>.</summary>
+    public async Task<JsonNode> LanyardJsonAsync(params string[] arguments) =>
+        JsonNode.Parse((await LanyardAsync([.. arguments, "-o", "json"])).Succeeded())!;
+
+    /// <summary><c>lanyard apply</c> of these YAML (or JSON) documents.</summary>
+    public async Task ApplyAsync(params string[] documents)
+    {
+        var file = WriteFile(string.Join("\n---\n", documents));
+        (await LanyardAsync("apply", "-f", file)).Succeeded();
+    }
+
+    /// <summary>A private file of this installation, such as one with a token.</summary>
+    public string WriteFile(string text)
+    {
+        var path = Path.Combine(Folder, $"file-{Interlocked.Increment(ref _files)}");
+        File.WriteAllText(path, text);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return path;
+    }
+
+    /// <summary>A runner of this installation, which ends with it; each name has a folder of its own, which a later runner of the name takes over.</summary>
+    public ChildProcess StartRunner(string name, params string[] arguments) =>
+        Keep(LanyardProcess.Start(["runner", "--server", Url, "--work-dir", Path.Combine(Folder, "runner-" + name), "--name", name, .. arguments]));
+
+    /// <summary>A runner on this host with a key of its own, approved by its fingerprint.</summary>
+    public async Task<ChildProcess> StartApprovedRunnerAsync(string name, params string[] collections)
+    {
+        var runner = StartRunner(name, "--key-file", KeyFile(name));
+        var words = await runner.WaitForErrorLineAsync("lanyard runner approve ", TimeSpan.FromSeconds(60));
+        var fingerprint = words[(words.IndexOf("approve ", StringComparison.Ordinal) + "approve ".Length)..].Split(' ')[0];
+        string[] given = [.. collections.SelectMany(static collection => (string[])["--collection", collection])];
+        (await LanyardAsync(["runner", "approve", fingerprint, "--name", name, .. given])).Succeeded();
+        return runner;
+    }
+
+    /// <summary>The key file of a runner that <see cref="StartApprovedRunnerAsync"/> started.</summary>
+    public string KeyFile(string name) => Path.Combine(Folder, name + ".pem");
+
+    /// <summary>HTTP to the server with this bearer, or with none.</summary>
+    public HttpClient CreateClient(string? bearer = null)
+    {
+        var client = new HttpClient { BaseAddress = new Uri(Url) };
+        client.DefaultRequestHeaders.Authorization = bearer is null ? null : new AuthenticationHeaderValue("Bearer", bearer);
+        return client;
+    }
+
+    /// <summary>An API token of the admin, by an assertion of its key (RFC 7523).</summary>
+    public async Task<string> AdminTokenAsync()
+    {
+        using var key = SigningKey.FromPem(await File.ReadAllTextAsync(Path.Combine(DataFolder, "admin-key.pem"))).Value;
+        var now = TimeProvider.System.GetUtcNow();
+        var client = "key_" + key.KeyId;
+        var assertion = TokenMint.Mint(key, OAuthNames.TypJwt, new TokenClaims
+        {
+            Issuer = client,
+            Subject = client,
+            Audiences = [Url],
+            IssuedAt = now,
+            ExpiresAt = now.AddSeconds(60),
+            TokenId = Guid.NewGuid().ToString("N"),
+        });
+        var (status, body) = await PostFormAsync(
+            "/token",
+            null,
+            ("grant_type", OAuthNames.GrantClientCredentials),
+            ("client_assertion_type", OAuthNames.ClientAssertionJwtBearer),
+            ("client_assertion", assertion));
+        return body?["access_token"]?.GetValue<string>() ?? throw new InvalidOperationException($"{status}: {body?.ToJsonString()}");
+    }
+
+    /// <summary>A form to a path of the server.</summary>
+    /// <returns>Status and JSON body; null where it has none.</returns>
+    public async Task<(int Status, JsonNode? Body)> PostFormAsync(string path, string? bearer, params (string Name, string Value)[] fields)
+    {
+        using var client = CreateClient(bearer);
+        using var form = new FormUrlEncodedContent(fields.Select(static field => KeyValuePair.Create(field.Name, field.Value)));
+        using var response = await client.PostAsync(new Uri(Url + path), form);
+        var text = await response.Content.ReadAsStringAsync();
+        return ((int)response.StatusCode, text.Length == 0 ? null : JsonNode.Parse(text));
+    }
+
+    /// <summary>Waits until a run is over.</summary>
+    /// <returns>It, with its attempts.</returns>
+    public async Task<JsonNode> WaitForEndAsync(string workspace, string collection, string run, TimeSpan? deadline = null)
+    {
+        JsonNode view = new JsonObject();
+        using var client = CreateClient(await AdminTokenAsync());
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                view = JsonNode.Parse(await client.GetStringAsync(new Uri($"{Url}/v1/workspaces/{workspace}/collections/{collection}/runs/{run}")))!;
+                return view["finishedAt"] is not null;
+            },
+            $"{run} ends (server said: {Server.Errors})",
+            deadline ?? TimeSpan.FromSeconds(60));
+        return view;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // The newest first: runners before their server.
+        for (var i = _processes.Count - 1; i >= 0; i--) await _processes[i].DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private ChildProcess Keep(ChildProcess process)
+    {
+        _processes.Add(process);
+        return process;
+    }
+}
