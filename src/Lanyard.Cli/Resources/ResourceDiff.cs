@@ -8,7 +8,8 @@ internal sealed record Difference(string Path, string? There, string? Here);
 
 /// <summary>
 /// Compares the server's spec with a document's. What the document leaves out or sets to null, and the server has as null or false or an
-/// empty list, is no difference: the server writes its defaults out.
+/// empty list, is no difference: the server writes its defaults out. Nor is a definition's <c>uuid</c> that only the server names: it gives one
+/// at creation, and it never changes.
 /// </summary>
 internal static class ResourceDiff
 {
@@ -16,6 +17,7 @@ internal static class ResourceDiff
     {
         var differences = new List<Difference>();
         Compare(there, here, "spec", differences);
+        differences.RemoveAll(static difference => difference is { Path: "spec.uuid", Here: null });
         return differences;
     }
 

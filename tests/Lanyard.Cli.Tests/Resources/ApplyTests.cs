@@ -126,6 +126,18 @@ public sealed class ApplyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_uuid_that_the_server_gave_is_no_difference_and_another_one_is()
+    {
+        const string path = "/v1/workspaces/acme/collections/infra/definitions/plan";
+        _cli.Input = "kind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec: {steps: []}\n";
+        _api.Resources[path] = (new JsonObject { ["spec"] = new JsonObject { ["steps"] = new JsonArray(), ["uuid"] = "01a1" } }, "\"1\"");
+        Assert.Equal(0, await _cli.RunAsync("diff", "-f", "-"));
+
+        _cli.Input = _cli.Input.Replace("steps: []", "steps: [], uuid: 01a2", StringComparison.Ordinal);
+        Assert.Equal(1, await _cli.RunAsync("diff", "-f", "-"));
+    }
+
+    [Fact]
     public async Task Delete_takes_what_was_seen_and_says_when_there_was_nothing()
     {
         _api.Resources["/v1/workspaces/acme/runners/r1"] = ([], "\"1\"");
