@@ -1,3 +1,5 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Lanyard.Identity.Federation;
@@ -55,10 +57,14 @@ public sealed class TestIssuer : IAsyncDisposable
     public Func<HttpContext, Task<bool>>? OnRequest { get; set; }
 
     /// <param name="path">Such as <c>/oidc/acme</c>; no slash at the end.</param>
-    public static async Task<TestIssuer> StartAsync(TimeProvider? time = null, string path = "")
+    /// <param name="certificate">With one it speaks https.</param>
+    public static async Task<TestIssuer> StartAsync(TimeProvider? time = null, string path = "", X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            if (certificate is not null) listen.UseHttps(certificate);
+        }));
         builder.Services.AddLogging(l => l.ClearProviders());
         var issuer = new TestIssuer(builder.Build(), time ?? TimeProvider.System);
         await issuer._app.StartAsync();

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 
@@ -12,10 +11,16 @@ public static class AddressRules
         .. new[]
         {
             "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
-            "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
-            "::/128", "::1/128", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+            "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3", "2001::/23", "2001:db8::/32", "3fff::/20",
         }.Select(IPNetwork.Parse),
     ];
+
+    private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
+
+    /// <summary>RFC 6052 §2.1. The prefix for local use beside it (64:ff9b:1::/48, RFC 8215) leads inside and is not public.</summary>
+    private static readonly IPNetwork Nat64 = IPNetwork.Parse("64:ff9b::/96");
+
+    private static readonly IPNetwork SixToFour = IPNetwork.Parse("2002::/16");
 
     public static bool IsPublic(IPAddress address)
     {
@@ -23,16 +28,17 @@ public static class AddressRules
         if (address.IsIPv4MappedToIPv6) return IsPublic(address.MapToIPv4());
         foreach (var network in NotPublic)
             if (network.Contains(address)) return false;
-        // An IPv4 address inside an IPv6 one (NAT64, 6to4, IPv4-compatible) is where a translator would connect to.
-        return address.AddressFamily != AddressFamily.InterNetworkV6 || Embedded(address) is not { } inner || IsPublic(inner);
+        if (address.AddressFamily == AddressFamily.InterNetwork) return true;
+
+        // An IPv4 address inside an IPv6 one is where a translator would connect to.
+        if (Nat64.Contains(address)) return IsPublic(Embedded(address, 12));
+        return SixToFour.Contains(address) ? IsPublic(Embedded(address, 2)) : GlobalUnicast.Contains(address);
     }
 
-    private static IPAddress? Embedded(IPAddress address)
+    private static IPAddress Embedded(IPAddress address, int offset)
     {
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out _);
-        if (bytes.StartsWith((ReadOnlySpan<byte>)[0x00, 0x64, 0xff, 0x9b])) return new IPAddress(bytes[12..]);
-        if (BinaryPrimitives.ReadUInt16BigEndian(bytes) == 0x2002) return new IPAddress(bytes.Slice(2, 4));
-        return bytes[..12].IndexOfAnyExcept((byte)0) < 0 ? new IPAddress(bytes[12..]) : null;
+        return new IPAddress(bytes.Slice(offset, 4));
     }
 }

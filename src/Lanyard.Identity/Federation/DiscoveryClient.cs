@@ -53,7 +53,8 @@ public sealed class DiscoveryClient(TimeProvider time)
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
         if (response.StatusCode != HttpStatusCode.OK) return Unreachable($"{url} answered {(int)response.StatusCode}{(IsRedirect(response) ? "; redirects are not followed" : "")}");
         await using var body = await response.Content.ReadAsStreamAsync(both.Token);
-        var buffer = new byte[Math.Min(response.Content.Headers.ContentLength + 1 ?? 64 * 1024, MaxBytes + 1)];
+        // One byte more than announced, so that the end is seen; what is announced is no promise.
+        var buffer = new byte[Math.Clamp(response.Content.Headers.ContentLength ?? 64 * 1024, 1, MaxBytes) + 1];
         var length = 0;
         while (true)
         {

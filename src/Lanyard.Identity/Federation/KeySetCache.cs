@@ -7,7 +7,9 @@ namespace Lanyard.Identity.Federation;
 public sealed record KeptKeys(string Jwks, DateTimeOffset FetchedAt);
 
 /// <summary>Where fetched keys are kept, so that a restart during an issuer's outage changes nothing.</summary>
-public sealed record KeyKeeping(Func<string, CancellationToken, Task<KeptKeys?>> Load, Func<string, KeptKeys, CancellationToken, Task> Save)
+/// <param name="Load">By the record's id.</param>
+/// <param name="Save">Must keep nothing when the record has gone or is by now for another issuer.</param>
+public sealed record KeyKeeping(Func<string, CancellationToken, Task<KeptKeys?>> Load, Func<TrustedIssuer, KeptKeys, CancellationToken, Task> Save)
 {
     public static KeyKeeping None { get; } = new((_, _) => Task.FromResult<KeptKeys?>(null), (_, _, _) => Task.CompletedTask);
 }
@@ -22,59 +24,66 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
     public static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan RefreshAfter = TimeSpan.FromHours(1);
 
-    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<Place, Entry> _entries = new();
 
     /// <summary>A <see cref="Tokens.KeyLookup"/>: with a key id that the known keys lack, they are fetched anew where the record allows it.</summary>
     public async ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(issuer);
-        var entry = _entries.GetOrAdd(issuer.Id, static _ => new Entry());
-        var known = entry.Keys ?? await LoadAsync(entry, issuer, cancellationToken);
-        if (issuer.Keys == KeySource.Discovery && (keyId is not null || known is not null) && NeedsFetch(entry, known, keyId))
+        var entry = _entries.GetOrAdd(Place.Of(issuer), static _ => new Entry());
+        if (entry.Known is null) await LoadOnceAsync(entry, issuer).WaitAsync(cancellationToken);
+        var known = entry.Known;
+        if (issuer.Keys == KeySource.Discovery && (keyId is not null || known is not null) && IsDue(known, keyId) && FetchOnceAsync(entry, issuer) is { } fetching)
         {
-            var fetching = FetchOnceAsync(entry, issuer);
             // Known keys that are merely old go on serving; only who needs a key that is not there waits.
-            if (known is null || (keyId is not null && !Has(known, keyId))) await fetching.WaitAsync(cancellationToken);
-            known = entry.Keys;
+            if (Lacks(known, keyId)) await fetching.WaitAsync(cancellationToken);
         }
 
-        return known is not null
-            ? Outcome.Of(known)
+        return entry.Known is { } now
+            ? Outcome.Of(now.Keys)
             : entry.LastFailure ?? new Refusal(RefusalReason.IssuerUnreachable, $"no keys of {issuer.Issuer} are known yet");
     }
 
     /// <summary>The record was changed or removed: its keys are read anew.</summary>
-    public void Forget(string recordId) => _entries.TryRemove(recordId, out _);
+    public void Forget(string recordId)
+    {
+        foreach (var place in _entries.Keys)
+            if (place.RecordId == recordId) _entries.TryRemove(place, out _);
+    }
 
     public void ForgetAll() => _entries.Clear();
 
-    private bool NeedsFetch(Entry entry, KeySet? known, string? keyId)
-    {
-        var isDue = known is null || (keyId is not null && !Has(known, keyId)) || time.GetUtcNow() - entry.FetchedAt >= RefreshAfter;
-        return isDue && (entry.AttemptedAt is not { } attempted || time.GetElapsedTime(attempted) >= Cooldown || entry.IsFetching);
-    }
+    private bool IsDue(Known? known, string? keyId) => Lacks(known, keyId) || time.GetUtcNow() - known!.FetchedAt >= RefreshAfter;
 
     /// <summary>An empty id means that the token has none: then any key may do, and what is known is enough.</summary>
-    private static bool Has(KeySet keys, string keyId) => keyId.Length == 0 || keys.Contains(keyId);
+    private static bool Lacks(Known? known, string? keyId) => known is null || (!string.IsNullOrEmpty(keyId) && !known.Keys.Contains(keyId));
 
-    private async Task<KeySet?> LoadAsync(Entry entry, TrustedIssuer issuer, CancellationToken cancellationToken)
+    private Task LoadOnceAsync(Entry entry, TrustedIssuer issuer)
     {
-        var kept = await keeping.Load(issuer.Id, cancellationToken);
-        if (kept is null) return null;
-        var parsed = KeySet.Parse(kept.Jwks);
-        if (parsed.IsRefused) return null;
         lock (entry.Gate)
         {
-            if (entry.Keys is null) (entry.Keys, entry.FetchedAt) = (parsed.Value, kept.FetchedAt);
-            return entry.Keys;
+            if (entry.Loading is { IsCompleted: false } running) return running;
+            // Nothing was kept: an issuer that never answered must not cost a look into the database for each of its tokens.
+            if (entry.Loading is { IsCompletedSuccessfully: true } done && time.GetElapsedTime(entry.LoadedAt) < Cooldown) return done;
+            entry.LoadedAt = time.GetTimestamp();
+            return entry.Loading = Task.Run(() => LoadAsync(entry, issuer));
         }
     }
 
-    private Task FetchOnceAsync(Entry entry, TrustedIssuer issuer)
+    private async Task LoadAsync(Entry entry, TrustedIssuer issuer)
+    {
+        var kept = await keeping.Load(issuer.Id, CancellationToken.None);
+        if (kept is null || !KeySet.Parse(kept.Jwks).TryGet(out var keys, out _)) return;
+        lock (entry.Gate) entry.Known ??= new Known(keys, kept.FetchedAt);
+    }
+
+    /// <returns>The fetch that runs; null when the last attempt was less than <see cref="Cooldown"/> ago.</returns>
+    private Task? FetchOnceAsync(Entry entry, TrustedIssuer issuer)
     {
         lock (entry.Gate)
         {
             if (entry.Fetching is { IsCompleted: false } running) return running;
+            if (entry.Fetching is not null && time.GetElapsedTime(entry.AttemptedAt) < Cooldown) return null;
             entry.AttemptedAt = time.GetTimestamp();
             // Not the caller's cancellation: others wait for the same fetch.
             return entry.Fetching = Task.Run(() => FetchAsync(entry, issuer));
@@ -91,24 +100,45 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
         }
 
         var now = time.GetUtcNow();
-        lock (entry.Gate) (entry.Keys, entry.FetchedAt, entry.LastFailure) = (keys, now, null);
-        await keeping.Save(issuer.Id, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
+        lock (entry.Gate) (entry.Known, entry.LastFailure) = (new Known(keys, now), null);
+        // Forgotten meanwhile: the record may be for another issuer by now, and these keys must not become that one's.
+        if (_entries.TryGetValue(Place.Of(issuer), out var current) && ReferenceEquals(current, entry))
+            await keeping.Save(issuer, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
     }
+
+    /// <summary>A record, and what decides where its keys come from: a call that began before a change of the record can't fill the changed one's place.</summary>
+    private readonly record struct Place(string RecordId, string Issuer, KeySource Source, string? DiscoveryUrl)
+    {
+        public static Place Of(TrustedIssuer issuer) => new(issuer.Id, issuer.Issuer, issuer.Keys, issuer.DiscoveryUrl);
+    }
+
+    private sealed record Known(KeySet Keys, DateTimeOffset FetchedAt);
 
     private sealed class Entry
     {
+        private volatile Known? _known;
+        private volatile Refusal? _lastFailure;
+
         public Lock Gate { get; } = new();
 
-        public KeySet? Keys { get; set; }
+        public Known? Known
+        {
+            get => _known;
+            set => _known = value;
+        }
 
-        public DateTimeOffset FetchedAt { get; set; }
+        public Refusal? LastFailure
+        {
+            get => _lastFailure;
+            set => _lastFailure = value;
+        }
 
-        public long? AttemptedAt { get; set; }
+        public long LoadedAt { get; set; }
 
-        public Refusal? LastFailure { get; set; }
+        public Task? Loading { get; set; }
+
+        public long AttemptedAt { get; set; }
 
         public Task? Fetching { get; set; }
-
-        public bool IsFetching => Fetching is { IsCompleted: false };
     }
 }

@@ -9,9 +9,12 @@ public delegate ValueTask<Outcome<KeySet>> KeyLookup(TrustedIssuer issuer, strin
 
 public sealed partial class TokenVerifier
 {
+    /// <summary>Records whose keys are tried on one token: many may share an issuer string, and each try costs a signature's check.</summary>
+    private const int MaxTriedRecords = 16;
+
     /// <summary>
     /// Judges a token against every record with its issuer string: first those whose known keys have its <c>kid</c>, and only if there is none, those
-    /// whose keys may have changed. The refusal that got furthest along the chain is the one that is answered.
+    /// whose keys may have changed. At most 16 records are tried. The refusal that got furthest along the chain is the one that is answered.
     /// </summary>
     /// <param name="candidates">Trust records; those of other issuers are passed over.</param>
     public async ValueTask<Outcome<VerifiedToken>> JudgeAsync(
@@ -47,12 +50,18 @@ public sealed partial class TokenVerifier
         UnverifiedToken token, IReadOnlyList<TrustedIssuer> records, KeyLookup keys, VerifyOptions options, Trace? trace, CancellationToken cancellationToken)
     {
         Refusal? furthest = null;
+        var tried = 0;
         foreach (var record in records)
         {
             var lookup = await keys(record, null, cancellationToken);
             if (lookup.IsRefused || (token.HasKeyId && lookup.Value.Find(token.KeyIdUtf8) is null))
             {
                 continue;
+            }
+
+            if (++tried > MaxTriedRecords)
+            {
+                break;
             }
 
             var outcome = Verify(token, record, lookup.Value, options, trace);

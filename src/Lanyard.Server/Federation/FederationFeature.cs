@@ -57,5 +57,5 @@ internal static class FederationFeature
 
     private static KeyKeeping Keeping(TrustRecordStore store) => new(
         async (record, cancellation) => await store.FindKeysAsync(record, cancellation) is { } keys ? new KeptKeys(keys.Jwks, keys.FetchedAt) : null,
-        (record, keys, cancellation) => store.KeepFetchedAsync(record, keys.Jwks, keys.FetchedAt, cancellation));
+        (issuer, keys, cancellation) => store.KeepFetchedAsync(issuer.Id, issuer.Issuer, keys.Jwks, keys.FetchedAt, cancellation));
 }

@@ -114,12 +114,12 @@ internal sealed class TrustRecordStore(Database database)
 
     public Task PutKeysAsync(StoredKeySet keys, CancellationToken cancellation) => PutKeysAsync(database, keys, cancellation);
 
-    /// <summary>After a fetch. A record that was removed meanwhile keeps nothing; what is pending stays.</summary>
-    public Task KeepFetchedAsync(string recordId, string jwks, DateTimeOffset fetchedAt, CancellationToken cancellation) =>
+    /// <summary>After a fetch. A record that was removed meanwhile, or is for another issuer now, keeps nothing; what is pending stays.</summary>
+    public Task KeepFetchedAsync(string recordId, string issuer, string jwks, DateTimeOffset fetchedAt, CancellationToken cancellation) =>
         database.ExecuteAsync(
             $"""
             insert into key_sets (record, jwks, pending, fetched_at)
-            select id, {jwks}, null, {fetchedAt} from trust_records where id = {recordId}
+            select id, {jwks}, null, {fetchedAt} from trust_records where id = {recordId} and issuer = {issuer}
             on conflict (record) do update set jwks = excluded.jwks, fetched_at = excluded.fetched_at
             """,
             cancellation);
