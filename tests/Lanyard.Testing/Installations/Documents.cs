@@ -35,4 +35,23 @@ public static class Documents
           collections: [{{string.Join(", ", collections)}}]
           identity: {cluster: {{cluster}}, subject: '{{subject}}'}
         """;
+
+    /// <summary>An issuer of whose keys the server has been told, so that it fetches nothing.</summary>
+    public static string TrustedIssuer(string workspace, string slug, TestIssuer issuer) => $$"""
+        kind: TrustedIssuer
+        metadata: {workspace: {{workspace}}, slug: {{slug}}}
+        spec:
+          issuer: '{{issuer.Issuer}}'
+          keys: {jwks: {{issuer.Jwks}}}
+        """;
+
+    /// <param name="allow">Such as <c>roles: [viewer]</c>.</param>
+    public static string TrustPolicy(string workspace, string? collection, string slug, string issuer, string subject, string allow) => $$"""
+        kind: TrustPolicy
+        metadata: {workspace: {{workspace}}, {{(collection is null ? "" : $"collection: {collection}, ")}}slug: {{slug}}}
+        spec:
+          issuer: {{issuer}}
+          claims: {sub: '{{subject}}'}
+          allow: {{{allow}}}
+        """;
 }

@@ -106,9 +106,9 @@ public sealed class Installation : IAsyncDisposable
         Keep(LanyardProcess.Start(["runner", "--server", Url, "--work-dir", Path.Combine(Folder, "runner-" + name), "--name", name, .. arguments]));
 
     /// <summary>A runner on this host with a key of its own, approved by its fingerprint.</summary>
-    public async Task<ChildProcess> StartApprovedRunnerAsync(string name, params string[] collections)
+    public async Task<ChildProcess> StartApprovedRunnerAsync(string name, IEnumerable<string> collections, params string[] arguments)
     {
-        var runner = StartRunner(name, "--key-file", KeyFile(name));
+        var runner = StartRunner(name, ["--key-file", KeyFile(name), .. arguments]);
         var words = await runner.WaitForErrorLineAsync("lanyard runner approve ", TimeSpan.FromSeconds(60));
         var fingerprint = words[(words.IndexOf("approve ", StringComparison.Ordinal) + "approve ".Length)..].Split(' ')[0];
         string[] given = [.. collections.SelectMany(static collection => (string[])["--collection", collection])];

@@ -27,6 +27,9 @@ public static class NodeScript
         }
     }
 
+    /// <summary>The program and the folder of its modules, for steps that bring them into their sandbox.</summary>
+    public static Task<(string Node, string Modules)> LocateAsync() => Installed.Value;
+
     private static async Task<(string Node, string Modules)> InstallAsync()
     {
         var said = (await Command.RunAsync(Repo.At("eng", "npm", "install"), [], deadline: TimeSpan.FromMinutes(5))).Succeeded();
