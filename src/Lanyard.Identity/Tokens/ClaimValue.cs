@@ -58,27 +58,10 @@ public readonly struct ClaimValue
     /// <summary>A member of an object.</summary>
     public bool TryGetMember(string name, out ClaimValue value)
     {
-        value = default;
-        if (Kind != JsonValueKind.Object)
-        {
-            return false;
-        }
-
-        var reader = Reader();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            var found = reader.ValueTextEquals(name);
-            reader.Read();
-            if (found)
-            {
-                value = Take(ref reader);
-                return true;
-            }
-
-            reader.Skip();
-        }
-
-        return false;
+        // The caller may hand in the very variable that holds this value: it is written last.
+        var member = Member(name);
+        value = member ?? default;
+        return member is not null;
     }
 
     /// <summary>A copy that outlives the token.</summary>
@@ -131,6 +114,29 @@ public readonly struct ClaimValue
         }
 
         return true;
+    }
+
+    private ClaimValue? Member(string name)
+    {
+        if (Kind != JsonValueKind.Object)
+        {
+            return null;
+        }
+
+        var reader = Reader();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var found = reader.ValueTextEquals(name);
+            reader.Read();
+            if (found)
+            {
+                return Take(ref reader);
+            }
+
+            reader.Skip();
+        }
+
+        return null;
     }
 
     /// <summary>A reader that stands on the value.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Lanyard.Identity.Tokens;
 
@@ -9,7 +10,11 @@ namespace Lanyard.Identity.Trust;
 /// </summary>
 public sealed class PrincipalTemplate
 {
+    /// <summary>Of a template.</summary>
     public const int MaxLength = 255;
+
+    /// <summary>Of a principal's name.</summary>
+    public const int MaxNameLength = 512;
     private readonly IReadOnlyList<(string? Literal, ClaimPath? Claim)> _parts;
 
     private PrincipalTemplate(IReadOnlyList<(string? Literal, ClaimPath? Claim)> parts) => _parts = parts;
@@ -58,12 +63,22 @@ public sealed class PrincipalTemplate
             name.Append(text);
         }
 
-        // Names go into logs, tokens and headers.
-        return name.Length <= MaxLength && !name.ToString().Any(char.IsControl)
-            ? name.ToString()
-            : new Refusal(RefusalReason.ClaimMalformed, $"the principal's name has more than {MaxLength} characters, or control characters");
+        return Checked(name.ToString());
+    }
+
+    /// <summary>Names go into logs, tokens and headers: they are bounded, and what one reads is what is there.</summary>
+    internal static Outcome<string> Checked(string name)
+    {
+        if (name.Length > MaxNameLength) return new Refusal(RefusalReason.ClaimMalformed, $"the principal's name has more than {MaxNameLength} characters");
+        foreach (var rune in name.EnumerateRunes())
+        {
+            if (Rune.IsControl(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+                return new Refusal(RefusalReason.ClaimMalformed, $"the principal's name has the invisible character U+{rune.Value:X4}");
+        }
+
+        return name;
     }
 
     private static string? TextOf(ClaimValue value) =>
-        value.TryGetString(out var text) ? text : value.TryGetInt64(out var number) ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : null;
+        value.TryGetString(out var text) ? text : value.TryGetInt64(out var number) ? number.ToString(CultureInfo.InvariantCulture) : null;
 }

@@ -71,7 +71,7 @@ public sealed class TrustPolicy
             evidence.Add(matched!);
         }
 
-        var name = _principal is null ? $"{Issuer}:{token.Subject}" : _principal.Fill(token.Claims);
+        var name = _principal is null ? PrincipalTemplate.Checked($"{Issuer}:{token.Subject}") : _principal.Fill(token.Claims);
         return name.TryGet(out var principal, out var refusal) ? new PolicyMatch(principal, evidence) : refusal;
     }
 }
