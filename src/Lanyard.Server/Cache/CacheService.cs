@@ -81,8 +81,8 @@ internal sealed class CacheService(
             return entry.Size == size ? entry : new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is ready with {entry.Size} bytes");
         }
 
-        if (!(await segments.FinalizeAsync(entry, size, context.RequestAborted)).TryGet(out var unused, out var refusal)) return refusal;
-        files.Delete(entry.Blob, unused);
+        if (!(await segments.FinalizeAsync(entry, size, context.RequestAborted)).TryGet(out var needed, out var refusal)) return refusal;
+        files.DeleteAllBut(entry.Blob, needed);
         await audit.RecordAsync(Event(context, subject, entry, "cache.write"));
         return entry with { State = CacheStates.Ready, Size = size };
     }

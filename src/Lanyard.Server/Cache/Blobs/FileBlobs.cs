@@ -20,6 +20,7 @@ internal sealed class FileBlobs(string root, TimeProvider time)
     public async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
+        Directory.CreateDirectory(FolderOf(blob), OwnFolder);
         var path = PathOf(blob, segment);
         var done = false;
         try
@@ -31,7 +32,7 @@ internal sealed class FileBlobs(string root, TimeProvider time)
         }
         finally
         {
-            if (!done) File.Delete(path);
+            if (!done) DeleteFile(path);
         }
     }
 
@@ -66,7 +67,18 @@ internal sealed class FileBlobs(string root, TimeProvider time)
 
     public void Delete(string blob, IEnumerable<string> segments)
     {
-        foreach (var segment in segments) File.Delete(PathOf(blob, segment));
+        foreach (var segment in segments) DeleteFile(PathOf(blob, segment));
+    }
+
+    /// <summary>Clears away what no list has named, and what a killed server had begun.</summary>
+    public void DeleteAllBut(string blob, IReadOnlySet<string> segments)
+    {
+        var folder = FolderOf(blob);
+        if (!Directory.Exists(folder)) return;
+        foreach (var path in Directory.EnumerateFiles(folder))
+        {
+            if (!segments.Contains(Path.GetFileName(path))) File.Delete(path);
+        }
     }
 
     public void Delete(string blob)
@@ -123,11 +135,18 @@ internal sealed class FileBlobs(string root, TimeProvider time)
 
     private string FolderOf(string blob) => Path.Combine(root, blob[..2], blob);
 
-    private string PathOf(string blob, string segment)
+    private string PathOf(string blob, string segment) => Path.Combine(FolderOf(blob), segment);
+
+    private static void DeleteFile(string path)
     {
-        var folder = FolderOf(blob);
-        if (!Directory.Exists(folder)) Directory.CreateDirectory(folder, OwnFolder);
-        return Path.Combine(folder, segment);
+        try
+        {
+            File.Delete(path);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // The whole blob was cleared away meanwhile.
+        }
     }
 }
 

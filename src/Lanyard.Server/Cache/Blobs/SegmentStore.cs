@@ -74,9 +74,9 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
             cancellationToken);
 
     /// <summary>Makes a pending entry ready: from here on it is visible and immutable.</summary>
-    /// <returns>Segments that no list has named, to be deleted; or Conflict: not pending, nothing committed, or another size.</returns>
-    public Task<Outcome<List<string>>> FinalizeAsync(CacheEntry entry, long size, CancellationToken cancellationToken) =>
-        database.TransactionAsync<Outcome<List<string>>>(
+    /// <returns>The segments that make it, beside which none is needed; or Conflict: not pending, nothing committed, or another size.</returns>
+    public Task<Outcome<HashSet<string>>> FinalizeAsync(CacheEntry entry, long size, CancellationToken cancellationToken) =>
+        database.TransactionAsync<Outcome<HashSet<string>>>(
             async transaction =>
             {
                 var now = time.GetUtcNow();
@@ -89,26 +89,22 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
                 if (current is null || !current.Committed) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or nothing was uploaded");
                 var parts = await transaction.QueryAsync(
                     $"""
-                    select s.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
+                    select s.segment, s.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
                     where l.blob = {entry.Blob} order by l.position
                     """,
-                    static row => (Length: row.GetInt64(0), Digests: row.GetBytes(1)));
+                    static row => (Segment: row.GetString(0), Length: row.GetInt64(1), Digests: row.GetBytes(2)));
                 var uploaded = parts.Sum(static part => part.Length);
                 if (uploaded != size) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} has {uploaded} bytes, not {size}");
 
-                var unused = await transaction.QueryAsync(
-                    $"""
-                    delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})
-                    returning segment
-                    """,
-                    static row => row.GetString(0));
+                await transaction.ExecuteAsync(
+                    $"delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})");
                 await transaction.ExecuteAsync(
                     $"""
                     update cache_entries set state = {CacheStates.Ready}, size = {size}, digest = {Leaf.DigestOf(parts.Select(static part => part.Digests))},
                         ready_at = {now}, used_at = {now}
                     where id = {entry.Id}
                     """);
-                return unused;
+                return parts.Select(static part => part.Segment).ToHashSet(StringComparer.Ordinal);
             },
             cancellationToken);
 
