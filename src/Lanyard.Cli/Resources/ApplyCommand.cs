@@ -53,7 +53,7 @@ internal static class ApplyCommand
             throw ApiClient.Stopped(present, document.Title);
         }
 
-        if (present.IsSuccess && ResourceDiff.Of(present.Json!["spec"] as JsonObject ?? [], document.Spec).Count == 0)
+        if (present.IsSuccess && document.DifferencesFrom(present.Json).Count == 0)
         {
             return "unchanged";
         }
@@ -66,8 +66,7 @@ internal static class ApplyCommand
         }
 
         var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
-        var body = new JsonObject { ["spec"] = document.Spec.DeepClone() };
-        var answer = await api.SendAsync(HttpMethod.Put, document.Path, body, etag, onlyIfNew: !present.IsSuccess, cancellationToken);
+        var answer = await api.SendAsync(HttpMethod.Put, document.Path, document.ToBody(), etag, onlyIfNew: !present.IsSuccess, cancellationToken);
         return answer.IsSuccess ? present.IsSuccess ? "changed" : "created" : throw ResourceFile.Refused(file, document, answer);
     }
 }

@@ -29,7 +29,7 @@ internal static class DiffCommand
                 throw ApiClient.Stopped(present, document.Title);
             }
 
-            var differences = ResourceDiff.Of(present.Json?["spec"], document.Spec);
+            var differences = document.DifferencesFrom(present.IsSuccess ? present.Json : null);
             if (!present.IsSuccess || differences.Count > 0)
             {
                 result.Add(Entry(document, present.IsSuccess, differences));

@@ -13,6 +13,31 @@ internal sealed record ResourceDocument(
     /// <summary>For people: <c>Definition acme/infra/plan</c>.</summary>
     public string Title => $"{Kind.Name} {string.Join('/', new[] { Workspace, Collection, Slug }.OfType<string>())}";
 
+    /// <summary>What is sent to replace it.</summary>
+    public JsonObject ToBody()
+    {
+        var body = new JsonObject { ["spec"] = Spec.DeepClone() };
+        if (Kind.CollectionIsMember && Collection is not null)
+        {
+            body["collection"] = Collection;
+        }
+
+        return body;
+    }
+
+    /// <summary>What applying it would change of the resource that the server has. The collection counts: it is the wall.</summary>
+    public List<Difference> DifferencesFrom(JsonNode? present)
+    {
+        var differences = ResourceDiff.Of(present?["spec"] as JsonObject ?? [], Spec);
+        var there = Connection.HttpCall.Text(present?["collection"]);
+        if (Kind.CollectionIsMember && there != Collection)
+        {
+            differences.Add(new Difference("metadata.collection", there, Collection));
+        }
+
+        return differences;
+    }
+
     /// <summary>Reads every document of a text. Where there is one mistake in it, there is no document: nothing may be half done.</summary>
     public static (List<ResourceDocument> Documents, List<YamlMistake> Mistakes) ReadAll(string text)
     {

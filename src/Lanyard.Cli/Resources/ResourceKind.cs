@@ -15,7 +15,8 @@ internal enum ResourceScopes
 /// <param name="Name">As in a document's <c>kind</c>.</param>
 /// <param name="Segment">Its segment of the path.</param>
 /// <param name="Order">Documents are applied in this order, so that a file may hold what it refers to.</param>
-internal sealed record ResourceKind(string Name, string Segment, ResourceScopes Scopes, int Order)
+/// <param name="CollectionIsMember">Its slugs are the workspace's: its collection is a member of the resource and not part of the path.</param>
+internal sealed record ResourceKind(string Name, string Segment, ResourceScopes Scopes, int Order, bool CollectionIsMember = false)
 {
     public static readonly ImmutableArray<ResourceKind> All =
     [
@@ -23,7 +24,7 @@ internal sealed record ResourceKind(string Name, string Segment, ResourceScopes 
         new("Collection", "collections", ResourceScopes.Workspace, 1),
         new("Definition", "definitions", ResourceScopes.Collection, 2),
         new("TrustedIssuer", "trusted-issuers", ResourceScopes.Instance | ResourceScopes.Workspace, 3),
-        new("TrustPolicy", "trust-policies", ResourceScopes.Instance | ResourceScopes.Workspace | ResourceScopes.Collection, 4),
+        new("TrustPolicy", "trust-policies", ResourceScopes.Instance | ResourceScopes.Workspace | ResourceScopes.Collection, 4, CollectionIsMember: true),
         new("Cluster", "clusters", ResourceScopes.Workspace, 5),
         new("Runner", "runners", ResourceScopes.Instance | ResourceScopes.Workspace, 6),
     ];
@@ -60,8 +61,8 @@ internal sealed record ResourceKind(string Name, string Segment, ResourceScopes 
         return scope switch
         {
             ResourceScopes.Instance => $"/v1/{Segment}",
-            ResourceScopes.Workspace => $"/v1/workspaces/{workspace}/{Segment}",
-            _ => $"/v1/workspaces/{workspace}/collections/{collection}/{Segment}",
+            ResourceScopes.Collection when !CollectionIsMember => $"/v1/workspaces/{workspace}/collections/{collection}/{Segment}",
+            _ => $"/v1/workspaces/{workspace}/{Segment}",
         };
     }
 

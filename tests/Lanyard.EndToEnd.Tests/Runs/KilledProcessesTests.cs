@@ -1,0 +1,185 @@
+using System.Text.Json.Nodes;
+using Lanyard.Testing;
+using Lanyard.Testing.Installations;
+using Lanyard.Testing.Processes;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.Runs;
+
+/// <summary>
+/// SIGKILL to server and runner at each state of a run. Whatever was killed: the run ends, its attempts are numbered without a gap, at most one of
+/// them lives, each step says its effect at most once for each attempt, and no process of a step is left.
+/// </summary>
+[Needs("bwrap")]
+[Line("2.8")]
+[Line("2.9")]
+public sealed class KilledProcessesTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
+
+    [Fact]
+    public async Task A_server_killed_while_a_run_is_queued_has_it_still()
+    {
+        await using var scene = await Scene.StartAsync();
+        var run = await scene.CreateRunAsync();
+        await scene.Installation.KillServerAsync();
+
+        await scene.Installation.StartServerAsync();
+        await scene.StartRunnerAsync();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+        await message.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_run_goes_on_in_its_first_attempt_while_the_server_is_killed_and_comes_back()
+    {
+        await using var scene = await Scene.StartAsync();
+        await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+
+        await scene.Installation.KillServerAsync();
+        await scene.Installation.StartServerAsync();
+        await message.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_server_killed_while_a_run_ends_loses_nothing_of_its_end()
+    {
+        await using var scene = await Scene.StartAsync();
+        await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+
+        // The end is reported to a server that is not there.
+        await scene.Installation.KillServerAsync();
+        await message.AnswerAsync();
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run).Count == 0), "the step has ended");
+        await scene.Installation.StartServerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_runner_killed_with_an_offer_gives_the_run_to_the_next_attempt()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        // Its poll is open long before this command has ended. Stopped, it holds it open: the server offers, nobody accepts.
+        await scene.Installation.LanyardJsonAsync("get", "runner", "host", "-w", "acme");
+        runner.Signal(19);
+        var run = await scene.CreateRunAsync();
+        await Eventually.HoldsAsync(async () => (await scene.AttemptsAsync(run)).Any(static a => a.State == "offered"), "the run is offered", Patience);
+        await Scene.KillAsync(runner);
+
+        scene.StartRunnerAgain();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+        await message.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 2"], message);
+    }
+
+    [Fact]
+    public async Task A_runner_killed_with_a_running_step_leaves_no_process_and_the_run_ends_in_a_second_attempt()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var first = await scene.Mailbox.ReceiveAsync(Patience);
+        Assert.NotEmpty(StepProcesses.Of(run));
+
+        await Scene.KillAsync(runner);
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run).Count == 0), "the killed runner's step is gone");
+        scene.StartRunnerAgain();
+        var second = await scene.Mailbox.ReceiveAsync(Patience);
+        Assert.Single(await scene.AttemptsAsync(run), static a => a.State is not ("ended" or "lost"));
+        await second.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
+    }
+
+    [Fact]
+    public async Task Server_and_runner_killed_together_end_the_run_all_the_same()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var first = await scene.Mailbox.ReceiveAsync(Patience);
+
+        await scene.Installation.KillServerAsync();
+        await Scene.KillAsync(runner);
+        await scene.Installation.StartServerAsync();
+        scene.StartRunnerAgain();
+        var second = await scene.Mailbox.ReceiveAsync(Patience);
+        await second.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
+    }
+
+    /// <summary>An installation with one definition, whose step says run and attempt, and waits to be let go.</summary>
+    private sealed class Scene : IAsyncDisposable
+    {
+        public required Installation Installation { get; init; }
+
+        public StepMailbox Mailbox { get; } = new();
+
+        public static async Task<Scene> StartAsync()
+        {
+            var scene = new Scene { Installation = await Installation.StartAsync() };
+            await scene.Installation.ApplyAsync(
+                Documents.Workspace("acme"),
+                Documents.Collection("acme", "prod"),
+                Documents.Definition("acme", "prod", "deploy", scene.Mailbox.Say("\"$LANYARD_RUN $LANYARD_ATTEMPT\"")));
+            return scene;
+        }
+
+        public async Task<ChildProcess> StartRunnerAsync()
+        {
+            var runner = await Installation.StartApprovedRunnerAsync("host", ["acme/prod"]);
+            await runner.WaitForErrorLineAsync("acme/prod", TimeSpan.FromSeconds(60));
+            return runner;
+        }
+
+        public void StartRunnerAgain() => Installation.StartRunner("host", "--key-file", Installation.KeyFile("host"));
+
+        public async Task<string> CreateRunAsync() => (await Installation.LanyardAsync("run", "deploy", "-w", "acme", "-c", "prod")).Succeeded();
+
+        /// <summary>SIGKILL to the runner alone: what it started must end by itself.</summary>
+        public static async Task KillAsync(ChildProcess runner)
+        {
+            runner.Signal(9);
+            await runner.WaitForExitAsync();
+        }
+
+        public async Task<List<(int Number, string State)>> AttemptsAsync(string run)
+        {
+            var view = await Installation.LanyardJsonAsync("runs", run, "-w", "acme", "-c", "prod");
+            return [.. (view["attempts"] as JsonArray ?? []).Select(static a => (a!["attempt"]!.GetValue<int>(), a["state"]!.GetValue<string>()))];
+        }
+
+        public async Task EndsWellAsync(string run, string[] effects, params StepMessage[] said)
+        {
+            var view = await Installation.WaitForEndAsync("acme", "prod", run, Patience);
+            var attempts = await AttemptsAsync(run);
+
+            Assert.Equal("succeeded", view["state"]!.GetValue<string>());
+            Assert.Equal(Enumerable.Range(1, attempts.Count), attempts.Select(static a => a.Number));
+            Assert.All(attempts, static a => Assert.Contains(a.State, (string[])["ended", "lost"]));
+            Assert.Equal("ended", attempts[^1].State);
+            Assert.Equal(effects, said.Select(static message => message.Text));
+            Assert.Equal(0, Mailbox.Drain());
+            Assert.Empty(StepProcesses.Of(run));
+            (await Installation.LanyardAsync("audit", "--verify")).Succeeded();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Installation.DisposeAsync();
+            await Mailbox.DisposeAsync();
+        }
+    }
+}
