@@ -15,6 +15,7 @@ namespace Lanyard.EndToEnd.Tests.Runs;
 [Line("2.9")]
 public sealed class KilledProcessesTests
 {
+    // Longer than an offer and a lease together: 20 s and 60 s.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
 
     [Fact]
@@ -65,7 +66,7 @@ public sealed class KilledProcessesTests
     }
 
     [Fact]
-    public async Task A_runner_killed_with_an_offer_gives_the_run_to_the_next_attempt()
+    public async Task An_offer_to_a_killed_runner_lapses_and_another_runner_takes_the_next_attempt()
     {
         await using var scene = await Scene.StartAsync();
         var runner = await scene.StartRunnerAsync();
@@ -76,7 +77,7 @@ public sealed class KilledProcessesTests
         await Eventually.HoldsAsync(async () => (await scene.AttemptsAsync(run)).Any(static a => a.State == "offered"), "the run is offered", Patience);
         await Scene.KillAsync(runner);
 
-        scene.StartRunnerAgain();
+        await scene.StartRunnerAsync("spare");
         var message = await scene.Mailbox.ReceiveAsync(Patience);
         await message.AnswerAsync();
 
@@ -137,9 +138,9 @@ public sealed class KilledProcessesTests
             return scene;
         }
 
-        public async Task<ChildProcess> StartRunnerAsync()
+        public async Task<ChildProcess> StartRunnerAsync(string name = "host")
         {
-            var runner = await Installation.StartApprovedRunnerAsync("host", ["acme/prod"]);
+            var runner = await Installation.StartApprovedRunnerAsync(name, ["acme/prod"]);
             await runner.WaitForErrorLineAsync("acme/prod", TimeSpan.FromSeconds(60));
             return runner;
         }
