@@ -97,7 +97,8 @@ public static class ServerProgram
         }
     }
 
-    private static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time)
+    /// <summary>Every service of the control plane; tests put the same together.</summary>
+    internal static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time)
     {
         services.AddSingleton(time).AddSingleton(instance).AddSingleton(database);
         services.AddRoutingCore();

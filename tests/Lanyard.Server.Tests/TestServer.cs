@@ -27,15 +27,15 @@ namespace Lanyard.Server.Tests;
 /// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
-    private readonly DirectoryInfo _folder;
     private readonly TestDatabase _database;
+    private readonly DirectoryInfo _data;
     private readonly WebApplication _app;
     private readonly Dictionary<string, Principal> _principals = new(StringComparer.Ordinal);
 
-    private TestServer(TestDatabase database, WebApplication app, HttpClient client, DirectoryInfo folder)
+    private TestServer(TestDatabase database, DirectoryInfo data, WebApplication app, HttpClient client)
     {
-        _folder = folder;
         _database = database;
+        _data = data;
         _app = app;
         Client = client;
         Be("admin", new RoleBinding(Scope.Instance, Role.Admin));
@@ -49,37 +49,31 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static string SomeUrl => "https://lanyard.test";
 
+    /// <summary>The ground floor: audit, workspaces, collections, definitions, machines.</summary>
     /// <param name="services">Further features, after the ground floor's.</param>
     /// <param name="map">Their routes.</param>
-    public static async Task<TestServer> StartAsync(
-        DatabaseKind kind = DatabaseKind.Sqlite, Action<IServiceCollection>? services = null, Action<WebApplication>? map = null, TimeProvider? time = null)
-    {
-        var database = await TestDatabase.CreateAsync(kind);
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton(time ?? TimeProvider.System);
-        builder.Services.AddSingleton(new Instance("test", SomeUrl, Path.GetTempPath()));
-        builder.Services.AddSingleton(database.Database);
-        builder.Services.AddAudit(new AuditOptions()).AddWorkspaces().AddCollections().AddOpenApiDocument();
-        var folder = Directory.CreateTempSubdirectory("lanyard-server-");
-        builder.Services.AddIssuers(KeyEncryption.FromFile(Path.Combine(folder.FullName, "key")), KeySchedule.Default).AddMachines();
-        services?.Invoke(builder.Services);
-        var app = builder.Build();
-        TestServer? server = null;
-        app.UseEdge(app.Services.GetRequiredService<TimeProvider>(), app.Services.GetRequiredService<ILoggerFactory>());
-        app.Use((context, next) => server!.PutPrincipalIn(context, next));
-        MapAll(app);
-        map?.Invoke(app);
-        await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
-        await app.Services.GetRequiredService<CollectionDirectory>().LoadAsync();
+    public static Task<TestServer> StartAsync(
+        DatabaseKind kind = DatabaseKind.Sqlite, Action<IServiceCollection>? services = null, Action<WebApplication>? map = null, TimeProvider? time = null) =>
+        StartAsync(
+            kind,
+            (builder, instance, database) =>
+            {
+                builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(instance).AddSingleton(database);
+                builder.Services.AddAudit(new AuditOptions()).AddWorkspaces().AddCollections().AddOpenApiDocument();
+                builder.Services.AddIssuers(KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key")), KeySchedule.Default).AddMachines();
+                services?.Invoke(builder.Services);
+            },
+            app =>
+            {
+                MapGroundFloor(app);
+                map?.Invoke(app);
+            });
 
-        // The host owns the singletons it made, not the database, which the test may reopen.
-        server = new TestServer(database, app, new HttpClient(), folder);
-        await app.StartAsync();
-        server.Client.BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
-        return server;
-    }
+    /// <summary>Every room, as <see cref="ServerProgram"/> puts them together; only the bearer door is the test's.</summary>
+    public static Task<TestServer> StartWholeAsync() => StartAsync(
+        DatabaseKind.Sqlite,
+        static (builder, instance, database) => ServerProgram.AddRooms(builder.Services, instance, database, TimeProvider.System),
+        ServerProgram.MapRooms);
 
     /// <summary>The caller named so has these roles, and no more.</summary>
     public Principal Be(string name, params RoleBinding[] roles) => Be(new Principal
@@ -103,7 +97,14 @@ internal sealed class TestServer : IAsyncDisposable
     public Task<Answer> DeleteAsync(string path, string? principal = "admin", string? ifMatch = "*") =>
         SendAsync(HttpMethod.Delete, path, principal, null, ifMatch);
 
-    public async Task<Answer> SendAsync(HttpMethod method, string path, string? principal, string? json = null, string? ifMatch = null)
+    public async Task<Answer> SendAsync(
+        HttpMethod method,
+        string path,
+        string? principal,
+        string? body = null,
+        string? ifMatch = null,
+        string mediaType = "application/json",
+        string? session = null)
     {
         using var request = new HttpRequestMessage(method, path);
         if (principal is not null)
@@ -116,9 +117,14 @@ internal sealed class TestServer : IAsyncDisposable
             request.Headers.IfMatch.Add(ifMatch == "*" ? EntityTagHeaderValue.Any : new EntityTagHeaderValue($"\"{ifMatch}\""));
         }
 
-        if (json is not null)
+        if (body is not null)
         {
-            request.Content = new StringContent(json, Encoding.UTF8, "application/json");
+            request.Content = new StringContent(body, Encoding.UTF8, mediaType);
+        }
+
+        if (session is not null)
+        {
+            request.Headers.Add("Lanyard-Session", session);
         }
 
         using var response = await Client.SendAsync(request);
@@ -138,10 +144,34 @@ internal sealed class TestServer : IAsyncDisposable
         Client.Dispose();
         await _app.DisposeAsync();
         await _database.DisposeAsync();
-        _folder.Delete(recursive: true);
+        _data.Delete(recursive: true);
     }
 
-    private static void MapAll(WebApplication app)
+    private static async Task<TestServer> StartAsync(
+        DatabaseKind kind, Action<WebApplicationBuilder, Instance, Database> add, Action<WebApplication> map)
+    {
+        var database = await TestDatabase.CreateAsync(kind);
+        var data = Directory.CreateTempSubdirectory("lanyard-server-");
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        add(builder, new Instance("test", SomeUrl, data.FullName), database.Database);
+        var app = builder.Build();
+        TestServer? server = null;
+        app.UseEdge(app.Services.GetRequiredService<TimeProvider>(), app.Services.GetRequiredService<ILoggerFactory>());
+        app.Use((context, next) => server!.PutPrincipalIn(context, next));
+        map(app);
+        await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
+        await app.Services.GetRequiredService<CollectionDirectory>().LoadAsync();
+
+        // The host owns the singletons it made, not the database, which the test may reopen.
+        server = new TestServer(database, data, app, new HttpClient());
+        await app.StartAsync();
+        server.Client.BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        return server;
+    }
+
+    private static void MapGroundFloor(WebApplication app)
     {
         var workspaces = app.Services.GetRequiredService<WorkspaceDirectory>();
         app.MapOpenApiDocument();

@@ -1,0 +1,144 @@
+using System.Text.Json;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Clusters;
+using Lanyard.Server.Http;
+using Lanyard.Server.Runners;
+using Lanyard.Server.Tests.Runs;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Walls;
+
+/// <summary>
+/// The whole server with one of everything in workspace <c>acme</c>, collection <c>infra</c>, among it a run that its runner is running, and with
+/// strangers of every kind.
+/// </summary>
+internal sealed class WalledWorld : IAsyncDisposable
+{
+    /// <summary>The public key of RFC 7515 appendix A.3.</summary>
+    public const string Jwks =
+        """
+        {"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}
+        """;
+
+    public const string OwnRunner = """{"collections":["infra"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:own"}}""";
+    public const string SharedRunner = """{"collections":["acme/infra"],"identity":{"cluster":"acme/lab","subject":"system:serviceaccount:runners:shared"}}""";
+    private const string ForeignRunner = """{"collections":["far"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:far"}}""";
+
+    private static readonly string WaitingKey = new('w', 43);
+
+    private WalledWorld(TestServer server) => Server = server;
+
+    public static IReadOnlyList<string> Strangers { get; } =
+        ["no-role", "other-workspace", "sibling-collection", "runner", "runner-foreign", "run", "machine"];
+
+    public TestServer Server { get; }
+
+    /// <summary>The present session of the registered runner of workspace <c>other</c>.</summary>
+    public string ForeignSession { get; private set; } = "";
+
+    /// <summary>What a path's hole is called where it exists, and a name of the same form that exists nowhere.</summary>
+    public Dictionary<string, (string Existing, string Missing)> Names { get; } = new(StringComparer.Ordinal)
+    {
+        ["{workspace}"] = ("acme", "nothing-w"),
+        ["{collection}"] = ("infra", "nothing-c"),
+        ["{definition}"] = ("plan", "nothing-d"),
+        ["{issuer}"] = ("ci", "nothing-i"),
+        ["{policy}"] = ("deploy", "nothing-p"),
+        ["{cluster}"] = ("lab", "nothing-k"),
+        ["{runner}"] = ("own", "nothing-r"),
+        ["{fingerprint}"] = (WaitingKey, new string('x', 43)),
+        ["{attempt}"] = ("1", "7"),
+        ["{step}"] = ("0", "0"),
+    };
+
+    public static async Task<WalledWorld> CreateAsync()
+    {
+        var world = new WalledWorld(await TestServer.StartWholeAsync());
+        await world.FillAsync();
+        return world;
+    }
+
+    public ValueTask DisposeAsync() => Server.DisposeAsync();
+
+    private async Task FillAsync()
+    {
+        var acme = await Server.MakeWorkspaceAsync("acme");
+        var other = await Server.MakeWorkspaceAsync("other");
+        await Server.MakeCollectionAsync("acme", "infra");
+        await Server.MakeCollectionAsync("other", "far");
+        var sibling = await Server.MakeCollectionAsync("acme", "sibling");
+        await PutAsync("/v1/workspaces/acme/collections/infra/definitions/plan", """{"steps":[{"name":"a","script":"true"}]}""");
+        foreach (var home in (string[])["/v1", "/v1/workspaces/acme"])
+        {
+            await PutAsync($"{home}/trusted-issuers/ci", """{"issuer":"https://ci.example","keys":{"discovery":{}}}""");
+            await PutAsync($"{home}/trust-policies/deploy", """{"issuer":"ci","claims":{"sub":"x"},"allow":{"roles":["viewer"]}}""");
+        }
+
+        await FillClustersAsync(acme, other);
+        await FillRunsAsync();
+        Names["{event}"] = ((await Server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single(), "evt_01k00000000000000000000000");
+
+        Server.Be("no-role");
+        Server.Be("other-workspace", new RoleBinding(new Scope(other, null), Role.Admin));
+        Server.Be("sibling-collection", new RoleBinding(new Scope(acme, sibling), Role.Admin));
+        Be("runner", PrincipalKind.Runner, "rnr_01k00000000000000000000000", acme);
+        Be("run", PrincipalKind.Run, "run_01k00000000000000000000000", acme);
+        Be("machine", PrincipalKind.Machine, "machine_01k00000000000000000000000", acme);
+    }
+
+    /// <summary>Put in behind the trial, for which a real cluster is needed.</summary>
+    private async Task FillClustersAsync(params string[] workspaceIds)
+    {
+        var jwks = JsonDocument.Parse(Jwks).RootElement;
+        var spec = new ClusterSpec("https://kube.example", new ClusterKeys(Jwks: jwks), new ClusterSubject("runners", "runner"));
+        var report = new TrialReport(true, []);
+        foreach (var id in workspaceIds)
+        {
+            Assert.False((await Server.Services.GetRequiredService<ClusterStore>().PutAsync(id, "lab", spec, report, default, CancellationToken.None)).IsRefused);
+        }
+
+        var now = TimeProvider.System.GetUtcNow();
+        var request = new ClusterRequestView(spec, report, now, now.AddHours(1));
+        Assert.True(await Server.Services.GetRequiredService<ClusterRequestStore>().TryAddAsync("K7QF-2M9D", request, CancellationToken.None));
+        Names["{code}"] = ("K7QF-2M9D", "00000000");
+    }
+
+    private async Task FillRunsAsync()
+    {
+        await PutAsync("/v1/runners/shared", SharedRunner);
+        var own = Speak("own", await PutAsync("/v1/workspaces/acme/runners/own", OwnRunner));
+        var foreign = Speak("foreign", await PutAsync("/v1/workspaces/other/runners/foreign", ForeignRunner));
+        var now = TimeProvider.System.GetUtcNow();
+        Assert.True(await Server.Services.GetRequiredService<RunnerRequestStore>().AddAsync(
+            new RunnerRequest(WaitingKey, "{}", "waiting", "host", now.ToUnixTimeMilliseconds(), now.AddHours(1).ToUnixTimeMilliseconds()),
+            10,
+            now.ToUnixTimeMilliseconds(),
+            CancellationToken.None));
+        await own.OpenAsync();
+        await foreign.OpenAsync("0123456789abcdef");
+        ForeignSession = foreign.Session;
+        var run = (await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/collections/infra/runs", "admin", """{"definition":"plan"}""")).Made();
+        Assert.Equal(run, await own.TakeAsync());
+        Names["{run}"] = (run, "run_01k00000000000000000000000");
+    }
+
+    private async Task<string> PutAsync(string path, string spec) => (await Server.PutAsync(path, $$"""{"spec":{{spec}}}""")).Made();
+
+    private SimulatedRunner Speak(string slug, string id)
+    {
+        Be("runner-" + slug, PrincipalKind.Runner, id, null);
+        return new SimulatedRunner(Server.Client, "runner-" + slug, id);
+    }
+
+    private void Be(string name, PrincipalKind kind, string subject, string? workspace) => Server.Be(new Principal
+    {
+        Kind = kind,
+        Name = name,
+        SubjectId = subject,
+        WorkspaceId = workspace,
+        Attempt = kind == PrincipalKind.Run ? 1 : null,
+        TokenSha256 = new string('0', 64),
+        ExpiresAt = DateTimeOffset.MaxValue,
+    });
+}
