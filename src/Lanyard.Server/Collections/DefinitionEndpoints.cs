@@ -55,6 +55,14 @@ internal static class DefinitionEndpoints
             return Refused.Malformed(mistakes);
         }
 
+        // The collection's admin writes the definition; what reaches beyond the collection is the workspace's.
+        var owner = Access.RequireOfKnown(Access.PrincipalOf(context), entry.Workspace.Id, null, Right.Administer);
+        if (owner.IsRefused
+            && SubjectRules.BeyondTheCollection(write.Spec, (await store.FindAsync(entry.Id, definition))?.Spec) is { Count: > 0 } beyond)
+        {
+            return new Refused(owner.Refusal, mistakes: beyond);
+        }
+
         if (!(await store.PutAsync(entry, definition, write.Spec, precondition)).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);

@@ -1,6 +1,8 @@
 using System.Net;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace Lanyard.Server.Tests.Collections;
@@ -132,5 +134,66 @@ public sealed class DefinitionTests : IAsyncLifetime
         var answer = await _server.PutAsync(Path, $$$"""{"spec":{{{new string('[', 1000)}}}""");
 
         Assert.Equal(HttpStatusCode.BadRequest, answer.Status);
+    }
+
+    [Theory]
+    [InlineData("{nothing}")]
+    [InlineData("a{")]
+    [InlineData("[x]")]
+    [InlineData("")]
+    public async Task A_subject_that_is_no_template_is_refused(string subject)
+    {
+        var answer = await _server.PutAsync(Path, WithSubject(subject));
+
+        Assert.StartsWith("spec.audiences[0].subject: the subject template", Assert.Single(answer.Mistakes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Line("2.11")]
+    [InlineData("workspace:acme:collection:prod:definition:deploy", false)]
+    [InlineData("bitbucket", false)]
+    [InlineData("{repository}", false)]
+    [InlineData("lanyard", true)]
+    [InlineData("meshstack-definition", true)]
+    public async Task The_admin_of_a_collection_can_not_make_its_runs_look_like_those_of_another(string subject, bool allowed)
+    {
+        BeCollectionAdmin();
+
+        var answer = await _server.PutAsync(Path, WithSubject(subject), "collection-admin");
+
+        Assert.Equal(allowed ? HttpStatusCode.Created : HttpStatusCode.Forbidden, answer.Status);
+        if (!allowed)
+        {
+            Assert.StartsWith("spec.audiences[0].subject: needs an admin of the workspace", Assert.Single(answer.Mistakes), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    [Line("2.11")]
+    public async Task The_admin_of_a_collection_can_not_choose_a_uuid_but_keeps_what_the_workspaces_admin_wrote()
+    {
+        BeCollectionAdmin();
+        const string uuid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+        const string spec = $$$"""
+            {"spec":{"uuid":"{{{uuid}}}","audiences":[{"audience":"a","subject":"{repository}"}],"steps":[{"name":"a","script":"true"}]}}
+            """;
+
+        var refused = await _server.PutAsync(Path, spec, "collection-admin");
+        var made = await _server.PutAsync(Path, spec);
+        var kept = await _server.PutAsync(Path, spec.Replace("true", "false", StringComparison.Ordinal), "collection-admin", made.ETag);
+        var widened = await _server.PutAsync(Path, spec.Replace("\"a\",\"subject", "\"b\",\"subject", StringComparison.Ordinal), "collection-admin", kept.ETag);
+
+        Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+        Assert.Equal(HttpStatusCode.OK, kept.Status);
+        Assert.Equal(HttpStatusCode.Forbidden, widened.Status);
+    }
+
+    private static string WithSubject(string subject) =>
+        $$$"""{"spec":{"audiences":[{"audience":"sts.amazonaws.com","subject":"{{{subject}}}"}],"steps":[{"name":"a","script":"true"}]}}""";
+
+    private void BeCollectionAdmin()
+    {
+        var collection = _server.Services.GetRequiredService<CollectionDirectory>().FindByPath("acme/infra")!;
+        _server.Be("collection-admin", new RoleBinding(new Scope(collection.Workspace.Id, collection.Id), Role.Admin));
     }
 }

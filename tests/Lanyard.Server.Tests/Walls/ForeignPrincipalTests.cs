@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Lanyard.Server.Cache.Blobs;
 using Lanyard.Testing;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,12 +15,16 @@ namespace Lanyard.Server.Tests.Walls;
 [Line("2.11")]
 public sealed partial class ForeignPrincipalTests : IAsyncLifetime
 {
-    /// <summary>Routes that stand outside the document, because a standard describes them. Each has tests of its own.</summary>
-    private static readonly string[] Standards =
+    /// <summary>
+    /// Routes that stand outside the document, because somebody else's describes them (OpenID Connect, OAuth, GitHub's cache protocols), or that tell
+    /// the caller about itself. Each has tests of its own.
+    /// </summary>
+    private static readonly string[] Elsewhere =
     [
         "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/introspect", "/revoke", "/keys",
         "/oidc/{workspace}/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc/{workspace}",
         "/oidc/{workspace}/jwks", "/oidc/{workspace}/token", "/oidc/{workspace}/introspect", "/oidc/{workspace}/revoke", "/openapi.json",
+        "/runtime/whoami", BlobUrls.Route,
     ];
 
     private WalledWorld _world = null!;
@@ -44,13 +49,17 @@ public sealed partial class ForeignPrincipalTests : IAsyncLifetime
     }
 
     [Fact]
-    public void A_route_outside_the_document_is_one_of_a_standard()
+    public void A_route_outside_the_document_is_named_here()
     {
         var mapped = _world.Server.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
             .Select(endpoint => "/" + Constraint().Replace(endpoint.RoutePattern.RawText!, "}").Trim('/')).Distinct();
         var documented = _rows.Select(row => row.Route[(row.Route.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
 
-        Assert.Empty(mapped.Except(documented).Except(Standards));
+        var forgotten = mapped.Except(documented).Except(Elsewhere)
+            .Where(route => !route.StartsWith("/twirp/", StringComparison.Ordinal) && !route.StartsWith("/runtime/cache/", StringComparison.Ordinal))
+            .ToList();
+
+        Assert.True(forgotten.Count == 0, string.Join('\n', forgotten));
     }
 
     [Fact]

@@ -15,7 +15,7 @@ internal sealed class RouteTable(WalledWorld world)
 
     public IReadOnlyList<RouteRow> Rows =>
     [
-        .. Instance(), .. Workspaces(), .. Trust("/v1"), .. Trust("/v1/workspaces/{workspace}"), .. Clusters(), .. Runners(), .. Runs(), .. Protocol(),
+        .. Instance(), .. Workspaces(), .. Trust("/v1"), .. Trust("/v1/workspaces/{workspace}"), .. Clusters(), .. Runners(), .. Runs(), .. Machines(), .. Protocol(),
     ];
 
     private IEnumerable<RouteRow> Instance() =>
@@ -100,6 +100,12 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {home}/{{run}}/logs"),
             Row($"POST {home}/{{run}}/cancel"),
         ];
+    }
+
+    private IEnumerable<RouteRow> Machines()
+    {
+        const string home = "/v1/workspaces/{workspace}/machines";
+        return [Row($"GET {home}"), Row($"POST {home}", "{}"), Row($"GET {home}/{{machine}}"), Row($"DELETE {home}/{{machine}}")];
     }
 
     private IEnumerable<RouteRow> Protocol()

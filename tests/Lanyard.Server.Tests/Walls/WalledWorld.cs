@@ -77,6 +77,8 @@ internal sealed class WalledWorld : IAsyncDisposable
 
         await FillClustersAsync(acme, other);
         await FillRunsAsync();
+        var machine = await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
+        Names["{machine}"] = (machine.Json.GetProperty("machine").GetProperty("id").GetString()!, "machine_01k00000000000000000000000");
         Names["{event}"] = ((await Server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single(), "evt_01k00000000000000000000000");
 
         Server.Be("no-role");
@@ -123,6 +125,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         Names["{run}"] = (run, "run_01k00000000000000000000000");
     }
 
+    /// <returns>The resource's id.</returns>
     private async Task<string> PutAsync(string path, string spec) => (await Server.PutAsync(path, $$"""{"spec":{{spec}}}""")).Made();
 
     private SimulatedRunner Speak(string slug, string id)
