@@ -120,7 +120,10 @@ internal sealed class Dispatch : IDisposable
                     continue;
                 var (runsWait, isPresent) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
                 if (!isPresent)
-                    return LeaveToOthers(candidates, offers);
+                {
+                    LeaveToOthers(candidates);
+                    return offers;
+                }
                 if (!runsWait)
                     _queues.RemoveIfUnchanged(queue, mark);
                 candidates[collection].Dequeue();
@@ -128,15 +131,33 @@ internal sealed class Dispatch : IDisposable
                     candidates.Remove(collection);
             }
         }
-        return LeaveToOthers(candidates, offers);
+        await DropEmptyAsync(candidates, runner, session, cancellationToken);
+        LeaveToOthers(candidates);
+        return offers;
+    }
+
+    /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim.</summary>
+    private async Task DropEmptyAsync(
+        Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session, CancellationToken cancellationToken)
+    {
+        if (_waiters.Count <= 1)
+            return;
+        foreach (var (collection, queues) in candidates.ToArray())
+        {
+            var (queue, mark) = queues.Peek();
+            var (runsWait, _) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
+            if (runsWait)
+                continue;
+            _queues.RemoveIfUnchanged(queue, mark);
+            candidates.Remove(collection);
+        }
     }
 
     /// <summary>This poll took one word for perhaps many runs: what is left is somebody else's.</summary>
-    private List<OfferedRun> LeaveToOthers(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, List<OfferedRun> offers)
+    private void LeaveToOthers(Dictionary<string, Queue<(string Queue, long Mark)>> candidates)
     {
         foreach (var left in candidates.Values)
             _waiters.WakeOne(left.Peek().Queue);
-        return offers;
     }
 
     private Dictionary<string, Queue<(string Queue, long Mark)>> Candidates(ActiveRunner runner)

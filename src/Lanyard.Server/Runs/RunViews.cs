@@ -18,6 +18,8 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
     public async Task<RunView> WholeAsync(ListedRun listed, string workspace, string collection, CancellationToken cancellationToken)
     {
         var document = RunDocument.Parse((await store.FindDocumentAsync(listed.Run.Id, cancellationToken))!);
+        if (listed.Run.Attempt == 0)
+            return OfListed(listed, workspace, collection) with { Context = document.Context, Variables = document.Variables, Attempts = [] };
         var steps = (await queries.StepsAsync(listed.Run.Id, cancellationToken)).ToLookup(s => s.Attempt);
         var attempts = await queries.AttemptsAsync(listed.Run.Id, cancellationToken);
         if (listed.Run.Attempt > 0 && !attempts.Exists(a => a.Attempt == listed.Run.Attempt))
