@@ -1,4 +1,5 @@
 using Lanyard.Cli;
+using Lanyard.ClusterProxy;
 using Lanyard.Credentials;
 using Lanyard.Server;
 using Runner = Lanyard.Cli.Runner;
@@ -7,6 +8,7 @@ using Runner = Lanyard.Cli.Runner;
 return args switch
 {
     ["server", .. var rest] => await ServerProgram.RunAsync(rest),
+    ["cluster-proxy", .. var rest] => await ClusterProxyProgram.RunAsync(rest),
     ["runner", "requests" or "approve", ..] => await CliProgram.RunAsync(args),
     ["runner", .. var rest] => await Runner.RunnerCommand.RunAsync(rest, CancellationToken.None),
     ["token", ..] => await CredentialsProgram.RunAsync(args),

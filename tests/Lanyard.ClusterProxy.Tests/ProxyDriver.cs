@@ -40,7 +40,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
         var handler = new ProxyHandler((token, _) => new(Judge(token, identity)), review, forwarder, NullLogger<ProxyHandler>.Instance);
         var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) };
-        var app = ProxyServer.Build(listen, handler.HandleAsync, _ => { });
+        var app = ProxyServer.Build(listen, handler.HandleAsync, NullLoggerFactory.Instance);
         await app.StartAsync();
         return new ProxyDriver(app, pool);
     }

@@ -22,10 +22,11 @@ internal static class ProxyServer
     /// <summary>Must run before the first socket of the process: completions then run where they are seen, without a thread hand-over.</summary>
     public static void PreferInlineCompletions() => Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 
-    public static WebApplication Build(ServingOptions options, RequestDelegate handle, Action<ILoggingBuilder> logging)
+    public static WebApplication Build(ServingOptions options, RequestDelegate handle, ILoggerFactory loggers)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddLogging(logging);
+        builder.Services.AddSingleton(loggers);
+        builder.Services.AddLogging();
         builder.Services.Configure<HostOptions>(h => h.ShutdownTimeout = options.DrainTimeout);
         builder.Services.Configure<SocketTransportOptions>(s =>
         {

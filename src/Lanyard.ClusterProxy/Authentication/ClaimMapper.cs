@@ -1,0 +1,66 @@
+using System.Text.Json;
+using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+
+namespace Lanyard.ClusterProxy.Authentication;
+
+/// <summary>Claims become a Kubernetes user as the API server's own OIDC authenticator does it, but an empty name is always refused.</summary>
+internal static class ClaimMapper
+{
+    private const string Email = "email";
+
+    public static Outcome<KubernetesUser> Map(VerifiedToken token, JwtAuthenticator authenticator)
+    {
+        var claims = token.Claims;
+        if (!claims.TryGetString(authenticator.Username.Claim, out var name) || name.Length == 0)
+        {
+            return new Refusal(RefusalReason.ClaimMissing, $"no text in the user name's claim {authenticator.Username.Claim}");
+        }
+
+        if (authenticator.Username.Claim == Email && claims.TryGet("email_verified", out var verified) && verified.Kind != JsonValueKind.True)
+        {
+            return new Refusal(RefusalReason.ConditionFailed, "email_verified is there and not true");
+        }
+
+        var user = new KubernetesUser(authenticator.Username.Prefix + name) { Extras = CredentialId(token) };
+        if (authenticator.Groups is { } mapping)
+        {
+            if (!ReadGroups(claims, mapping).TryGet(out var groups, out var refusal))
+            {
+                return refusal;
+            }
+
+            user = user with { Groups = groups };
+        }
+
+        return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim) : user;
+    }
+
+    private static ExtraValue[] CredentialId(VerifiedToken token) =>
+        token.TokenId is { Length: > 0 } id ? [new ExtraValue(KubernetesUser.CredentialId, $"JTI={id}")] : [];
+
+    private static Outcome<List<string>> ReadGroups(ClaimSet claims, PrefixedClaim mapping)
+    {
+        if (!claims.TryGet(mapping.Claim, out var value) || value.Kind == JsonValueKind.Null)
+        {
+            return IsDistributed(claims, mapping.Claim)
+                ? new Refusal(RefusalReason.ClaimMalformed, $"the groups are a distributed claim (_claim_names), which this proxy does not fetch")
+                : new List<string>();
+        }
+
+        if (!claims.TryGetStrings(mapping.Claim, out var names))
+        {
+            return new Refusal(RefusalReason.ClaimMalformed, $"the groups' claim {mapping.Claim} is neither a string nor a list of strings");
+        }
+
+        return names.Select(n => mapping.Prefix + n).ToList();
+    }
+
+    private static bool IsDistributed(ClaimSet claims, string name) => claims.TryGet("_claim_names", out var names) && names.TryGetMember(name, out _);
+
+    private static Outcome<KubernetesUser> WithUid(KubernetesUser user, ClaimSet claims, string claim) =>
+        claims.TryGetString(claim, out var uid) && uid.Length > 0
+            ? user with { Uid = uid }
+            : new Refusal(RefusalReason.ClaimMissing, $"no text in the UID's claim {claim}");
+}

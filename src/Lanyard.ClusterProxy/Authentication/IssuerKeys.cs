@@ -1,0 +1,74 @@
+using System.Collections.Concurrent;
+using Lanyard.Identity;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+
+namespace Lanyard.ClusterProxy.Authentication;
+
+/// <summary>
+/// The keys of the configured issuers: fetched at the start and looked at every minute, so that a withdrawn key is noticed although remembered
+/// tokens ask for none.
+/// </summary>
+internal sealed class IssuerKeys : IDisposable
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<string, string> _seen = new(StringComparer.Ordinal);
+    private readonly KeySetCache _cache;
+    private readonly ITimer _timer;
+    private IReadOnlyList<TrustedIssuer> _issuers = [];
+
+    public IssuerKeys(TimeProvider time)
+    {
+        _cache = new KeySetCache(new KeyKeeping((_, _) => Task.FromResult<KeptKeys?>(null), Saw), new DiscoveryClient(time).FetchAsync, time);
+        _timer = time.CreateTimer(_ => Refresh(), null, Period, Period);
+    }
+
+    /// <summary>Called when an issuer's keys are others than before: what was judged by the old ones must be judged anew.</summary>
+    public Action Changed { get; set; } = () => { };
+
+    /// <summary>These issuers from now on. Fetching begins and is not waited for.</summary>
+    public void Use(IReadOnlyList<TrustedIssuer> issuers)
+    {
+        Volatile.Write(ref _issuers, issuers);
+        Refresh();
+    }
+
+    public ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellation) => _cache.GetAsync(issuer, keyId, cancellation);
+
+    /// <summary>For each issuer null when its keys are known, else why not.</summary>
+    public async Task<IReadOnlyList<(string Issuer, Refusal? Missing)>> StateAsync(CancellationToken cancellation)
+    {
+        var states = new List<(string, Refusal?)>();
+        foreach (var issuer in Volatile.Read(ref _issuers))
+        {
+            var keys = await _cache.GetAsync(issuer, null, cancellation);
+            states.Add((issuer.Issuer, keys.IsRefused ? keys.Refusal : null));
+        }
+
+        return states;
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void Refresh()
+    {
+        foreach (var issuer in Volatile.Read(ref _issuers))
+        {
+            // An empty key id asks for any: it fetches where none is known, and anew where they are old. What comes of it is kept in the cache.
+            _ = _cache.GetAsync(issuer, "", CancellationToken.None).AsTask();
+        }
+    }
+
+    private Task Saw(string id, KeptKeys keys, CancellationToken cancellation)
+    {
+        var before = _seen.GetValueOrDefault(id);
+        _seen[id] = keys.Jwks;
+        if (before is not null && before != keys.Jwks)
+        {
+            Changed();
+        }
+
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,72 @@
+using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+
+namespace Lanyard.ClusterProxy.Authentication;
+
+/// <summary>
+/// Owns the way from a token's text to the user it impersonates: the one chain (design: steps 1 to 8), then claim mapping and reserved names
+/// (step 9). A judged token is remembered by its SHA-256 until it expires or the configuration or keys change. Knows nothing of HTTP.
+/// </summary>
+internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys, AuthenticationRules rules, TimeProvider time)
+{
+    private const int Remembered = 100_000;
+
+    /// <summary>Every record has audiences of its own; this one is nobody's.</summary>
+    private static readonly VerifyOptions Options = new() { DefaultAudience = "urn:lanyard:no-audience", ClockSkew = TimeSpan.FromSeconds(30) };
+
+    private readonly RememberedTokens<ImpersonationHeaders> _remembered = new(Remembered, time);
+    private AuthenticationRules _rules = rules;
+
+    /// <summary>New rules hold for the next request, also for tokens that were judged before.</summary>
+    public void Replace(AuthenticationRules rules)
+    {
+        Volatile.Write(ref _rules, rules);
+        _remembered.Forget();
+    }
+
+    /// <summary>Keys or liveness changed: every token is judged anew.</summary>
+    public void Forget() => _remembered.Forget();
+
+    public ValueTask<Outcome<ImpersonationHeaders>> AuthenticateAsync(string token, CancellationToken cancellation) =>
+        _remembered.TryGet(TokenHash.Of(token), out var known) ? new(known) : JudgeAsync(token, null, cancellation);
+
+    /// <param name="trace">Collects every step for <c>lanyard explain</c>.</param>
+    public async ValueTask<Outcome<ImpersonationHeaders>> JudgeAsync(string text, Trace? trace, CancellationToken cancellation)
+    {
+        var epoch = _remembered.Epoch;
+        var rules = Volatile.Read(ref _rules);
+        if (!UnverifiedToken.Parse(text, trace).TryGet(out var unverified, out var refusal))
+        {
+            return refusal;
+        }
+
+        if (!(await verifier.JudgeAsync(unverified, rules.Issuers, keys, Options, trace, cancellation)).TryGet(out var token, out refusal))
+        {
+            return refusal;
+        }
+
+        var outcome = Resolve(token, rules);
+        if (outcome.TryGet(out var headers, out refusal))
+        {
+            trace?.Pass(Stage.Policy, $"user {headers.User.Name}, groups {string.Join(", ", headers.User.Groups)}");
+            _remembered.Remember(token.Sha256, headers, token.ExpiresAt, epoch);
+        }
+        else
+        {
+            trace?.Refuse(refusal);
+        }
+
+        return outcome;
+    }
+
+    private static Outcome<ImpersonationHeaders> Resolve(VerifiedToken token, AuthenticationRules rules)
+    {
+        if (!rules.UserOf(token).TryGet(out var user, out var refusal))
+        {
+            return refusal;
+        }
+
+        return rules.Reserved.Judge(user) is { } reserved ? reserved : ImpersonationHeaders.Create(user);
+    }
+}

@@ -1,0 +1,120 @@
+using Lanyard.ClusterProxy.Authentication;
+using Lanyard.ClusterProxy.ClientImpersonation;
+using Lanyard.ClusterProxy.Cluster;
+using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Upstream;
+using Lanyard.Identity.Tokens;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.ClusterProxy;
+
+/// <summary>The proxy put together: one part a line, in the order that they are needed. Files are read again while it runs.</summary>
+internal sealed class ClusterProxyHost : IAsyncDisposable
+{
+    private readonly List<IDisposable> _parts = [];
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly WebApplication _app;
+
+    /// <exception cref="Configuration.ConfigurationException">A file has mistakes; all are listed.</exception>
+    public ClusterProxyHost(ClusterProxyOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        _time = time;
+        _log = loggers.CreateLogger<ClusterProxyHost>();
+        var connection = options.Kubeconfig is { } file ? Kubeconfig.Load(file) : Kubeconfig.InCluster();
+        var client = new UpstreamClient(Keep(new UpstreamPool(ClusterTls.OptionsOf(connection), time)));
+        var target = new UpstreamTarget(connection.Addresses[0].Authority, connection.PathPrefix, Credential(connection));
+        var authentication = Authentication(options);
+        var calls = new OwnCalls(client, target);
+        var review = new ImpersonationReview(new AccessReviews(calls, time), new ClusterVersion(calls, time), time);
+        var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>());
+        var handler = new ProxyHandler(authentication.AuthenticateAsync, review, forwarder, loggers.CreateLogger<ProxyHandler>());
+        var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options) };
+        _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
+    }
+
+    public Uri Address => ProxyServer.AddressOf(_app);
+
+    public Task StartAsync() => _app.StartAsync();
+
+    /// <summary>Ends after SIGTERM or SIGINT, when the requests that run are done or their time is over.</summary>
+    public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _parts.ForEach(p => p.Dispose());
+    }
+
+    private OwnCredential Credential(ClusterConnection connection)
+    {
+        var credential = new OwnCredential();
+        if (connection.TokenFile is { } file)
+        {
+            var token = File.ReadAllText(file);
+            credential.Set(token.Trim());
+            Watch(file, token, text => credential.Set(text.Trim()));
+        }
+        else
+        {
+            credential.Set(connection.Token);
+        }
+
+        return credential;
+    }
+
+    private TokenAuthentication Authentication(ClusterProxyOptions options)
+    {
+        var file = options.AuthenticationConfig;
+        var text = file is null ? "" : File.ReadAllText(file);
+        var rules = new AuthenticationRules(file is null ? [options.Oidc!] : AuthenticationFile.Parse(text, file), options.Reserved);
+        var keys = Keep(new IssuerKeys(_time));
+        var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, rules, _time);
+        keys.Changed = authentication.Forget;
+        keys.Use(rules.Issuers);
+        if (file is not null)
+        {
+            Watch(file, text, changed =>
+            {
+                var next = new AuthenticationRules(AuthenticationFile.Parse(changed, file), options.Reserved);
+                keys.Use(next.Issuers);
+                authentication.Replace(next);
+            });
+        }
+
+        return authentication;
+    }
+
+    private Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? Certificate(ClusterProxyOptions options)
+    {
+        if (options.Tls is not { } files)
+        {
+            return null;
+        }
+
+        var certificate = Keep(new ServingCertificate(files.Certificate, files.Key));
+        Watch(files.Certificate, File.ReadAllText(files.Certificate), _ => certificate.Reload());
+        return certificate.Get;
+    }
+
+    private void Watch(string file, string current, Action<string> changed) => Keep(new FileWatch(
+        file,
+        current,
+        text =>
+        {
+            changed(text);
+            _log.Reloaded(file);
+        },
+        (name, e) => _log.ReloadRefused(name, e.Message),
+        _time));
+
+    private T Keep<T>(T part)
+        where T : IDisposable
+    {
+        _parts.Add(part);
+        return part;
+    }
+}

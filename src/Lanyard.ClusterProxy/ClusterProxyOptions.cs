@@ -1,0 +1,120 @@
+using System.Net;
+using Lanyard.ClusterProxy.Authentication;
+using Lanyard.ClusterProxy.Configuration;
+using Lanyard.ClusterProxy.Hygiene;
+
+namespace Lanyard.ClusterProxy;
+
+/// <summary>The command line, read. kube-oidc-proxy's flag names are taken where they exist.</summary>
+internal sealed record ClusterProxyOptions
+{
+    public static readonly IReadOnlyList<Flag> Flags =
+    [
+        new("--help", "Print this and exit.", IsSwitch: true),
+        new("--kubeconfig", "The proxy's own way to the API server; in a pod its service account is the default."),
+        new("--authentication-config", "AuthenticationConfiguration file (apiserver.config.k8s.io/v1 or v1beta1); read again when it changes."),
+        new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
+        new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
+        new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
+        new("--tls-cert-file", "Serving certificate, PEM; read again when it changes."),
+        new("--tls-private-key-file", "Its key, PEM."),
+        new("--plain-http", "Serve without TLS; only on a loopback address.", IsSwitch: true),
+        new("--trusted-proxies", "Networks whose X-Forwarded-For is believed, such as 10.0.0.0/8.", Repeats: true),
+        new("--allow-reserved-users", "User names beginning with system: that tokens may become; * at the end.", Repeats: true),
+        new("--allow-reserved-groups", "Groups beginning with system: that tokens may bring; * at the end.", Repeats: true),
+        .. OidcFlags.Flags,
+    ];
+
+    public required string? Kubeconfig { get; init; }
+
+    public required string? AuthenticationConfig { get; init; }
+
+    /// <summary>Of the <c>--oidc-…</c> flags, when they are used instead of a file.</summary>
+    public required JwtAuthenticator? Oidc { get; init; }
+
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Null for plain HTTP.</summary>
+    public required (string Certificate, string Key)? Tls { get; init; }
+
+    public required TrustedProxies TrustedProxies { get; init; }
+
+    public required ReservedNames Reserved { get; init; }
+
+    /// <exception cref="ConfigurationException">The command line has mistakes.</exception>
+    public static ClusterProxyOptions Parse(IReadOnlyList<string> arguments)
+    {
+        var line = CommandLine.Parse(arguments, Flags);
+        var listen = ReadListen(line);
+        var tls = ReadTls(line, listen);
+        var oidc = OidcFlags.Read(line);
+        if (line.Has("--authentication-config") == OidcFlags.AreUsed(line))
+        {
+            line.Mistakes.Add("--authentication-config", "give either it or the --oidc-… flags");
+        }
+
+        var networks = line.List("--trusted-proxies").Select(text => ReadNetwork(line, text)).OfType<IPNetwork>().ToList();
+        return line.Mistakes.Any ? throw new ConfigurationException("the command line", line.Mistakes) : new ClusterProxyOptions
+        {
+            Kubeconfig = line.Text("--kubeconfig"),
+            AuthenticationConfig = line.Text("--authentication-config"),
+            Oidc = oidc,
+            Listen = listen!,
+            Tls = tls,
+            TrustedProxies = new TrustedProxies(networks),
+            Reserved = new ReservedNames(line.List("--allow-reserved-users"), line.List("--allow-reserved-groups")),
+        };
+    }
+
+    private static IPEndPoint? ReadListen(CommandLine line)
+    {
+        if (line.Has("--listen"))
+        {
+            return line.Read("--listen", t => t.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(t, out var e) ? e : null, "an address and a port");
+        }
+
+        var address = line.Read("--bind-address", t => IPAddress.TryParse(t, out var a) ? a : null, "an IP address") ?? IPAddress.Any;
+        var port = line.Text("--secure-port") ?? "6443";
+        return line.Mistakes.Any || ushort.TryParse(port, out _) ? new IPEndPoint(address, ushort.TryParse(port, out var p) ? p : 0) : Fail(line, "--secure-port", "must be a port");
+    }
+
+    private static (string, string)? ReadTls(CommandLine line, IPEndPoint? listen)
+    {
+        var certificate = line.Text("--tls-cert-file");
+        var key = line.Text("--tls-private-key-file");
+        if (line.Switch("--plain-http"))
+        {
+            if (certificate is not null || key is not null || (listen is not null && !IPAddress.IsLoopback(listen.Address)))
+            {
+                line.Mistakes.Add("--plain-http", "only on a loopback address and without --tls-… files: tokens would be readable on the network");
+            }
+
+            return null;
+        }
+
+        if (certificate is null || key is null)
+        {
+            line.Mistakes.Add("--tls-cert-file", "needed, with --tls-private-key-file");
+            return null;
+        }
+
+        return (certificate, key);
+    }
+
+    private static IPNetwork? ReadNetwork(CommandLine line, string text)
+    {
+        if (IPNetwork.TryParse(text, out var network))
+        {
+            return network;
+        }
+
+        line.Mistakes.Add("--trusted-proxies", $"{text} is no network such as 10.0.0.0/8");
+        return null;
+    }
+
+    private static IPEndPoint? Fail(CommandLine line, string name, string text)
+    {
+        line.Mistakes.Add(name, text);
+        return null;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Security.Cryptography;
+using Lanyard.ClusterProxy.Configuration;
+using Lanyard.ClusterProxy.Serving;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Lanyard.ClusterProxy;
+
+/// <summary>
+/// <c>lanyard cluster-proxy</c>: the Kubernetes CI/CD proxy. It takes a pipeline's own OIDC token, verifies it, and forwards the request to the
+/// API server impersonating the user that the token becomes. It runs without a Lanyard server.
+/// </summary>
+public static class ClusterProxyProgram
+{
+    private const int Misused = 2;
+
+    /// <returns>0 after a stop, 2 when the command line or a file can't be used, 1 when it can't listen.</returns>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        ArgumentNullException.ThrowIfNull(args);
+        if (args.Contains("--help"))
+        {
+            PrintHelp();
+            return 0;
+        }
+
+        ProxyServer.PreferInlineCompletions();
+        try
+        {
+            using var loggers = LoggerFactory.Create(Log);
+            await using var proxy = new ClusterProxyHost(ClusterProxyOptions.Parse(args), TimeProvider.System, loggers);
+            await proxy.StartAsync();
+            await Console.Error.WriteLineAsync($"lanyard cluster-proxy: ready on {proxy.Address.GetLeftPart(UriPartial.Authority)}");
+            await proxy.WaitForShutdownAsync();
+            return 0;
+        }
+        catch (Exception e) when (e is ConfigurationException or CryptographicException or FileNotFoundException or DirectoryNotFoundException
+            or UnauthorizedAccessException or ArgumentException)
+        {
+            await Console.Error.WriteLineAsync($"lanyard cluster-proxy: {e.Message}");
+            return Misused;
+        }
+        catch (IOException e)
+        {
+            await Console.Error.WriteLineAsync($"lanyard cluster-proxy: {e.Message}");
+            return 1;
+        }
+    }
+
+    private static void Log(ILoggingBuilder logging)
+    {
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddJsonConsole(json =>
+        {
+            json.UseUtcTimestamp = true;
+            json.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
+        });
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    private static void PrintHelp()
+    {
+        Console.WriteLine("Usage: lanyard cluster-proxy --kubeconfig FILE --authentication-config FILE --listen ADDRESS:PORT --tls-cert-file FILE --tls-private-key-file FILE");
+        foreach (var flag in ClusterProxyOptions.Flags)
+        {
+            Console.WriteLine($"  {flag.Name,-26} {flag.Help}");
+        }
+    }
+}
