@@ -60,10 +60,10 @@ internal sealed class IssuerKeys : IDisposable
         }
     }
 
-    private Task Saw(string id, KeptKeys keys, CancellationToken cancellation)
+    private Task Saw(TrustedIssuer issuer, KeptKeys keys, CancellationToken cancellation)
     {
-        var before = _seen.GetValueOrDefault(id);
-        _seen[id] = keys.Jwks;
+        var before = _seen.GetValueOrDefault(issuer.Id);
+        _seen[issuer.Id] = keys.Jwks;
         if (before is not null && before != keys.Jwks)
         {
             Changed();

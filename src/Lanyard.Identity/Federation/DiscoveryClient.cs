@@ -50,6 +50,8 @@ public sealed class DiscoveryClient(TimeProvider time)
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        // What a Kubernetes API server answers its keys as; without it the answer is 406.
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/jwk-set+json"));
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
         if (response.StatusCode != HttpStatusCode.OK) return Unreachable($"{url} answered {(int)response.StatusCode}{(IsRedirect(response) ? "; redirects are not followed" : "")}");
         await using var body = await response.Content.ReadAsStreamAsync(both.Token);
