@@ -62,6 +62,8 @@ public static class CliProgram
             "Lanyard: identities for the machines that build and deploy software.\n\n"
             + "Exit codes: 0 done · 1 the answer is no · 2 not understood · 3 refused by the server · 4 unreachable or failing · 5 not authenticated.");
         context.Options.AddTo(root);
+        root.Subcommands.Add(Demo.DemoCommand.Create(context));
+        root.Subcommands.Add(Verify.VerifyCommand.Create(context));
         root.Subcommands.Add(ApplyCommand.Create(context));
         root.Subcommands.Add(DiffCommand.Create(context));
         root.Subcommands.Add(GetCommand.Create(context));
