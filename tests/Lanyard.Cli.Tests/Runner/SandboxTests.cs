@@ -91,7 +91,8 @@ public sealed class SandboxTests : IAsyncLifetime
         var url = said.Split("url ")[1].Split('\n')[0];
         var folder = Path.Combine(_runner.Settings.WorkFolder, "attempts", $"{victim.Payload.Run}.1", "work");
         Assert.Equal("the-victims-file\n", await File.ReadAllTextAsync(Path.Combine(folder, "mine")));
-        var sleeper = SleepersOnHost()[0];
+        // Other tests and other runners on this host have sleepers too.
+        var sleeper = SleepersOnHost().First(pid => Read($"/proc/{pid}/environ").Contains("the-victims-variable", StringComparison.Ordinal));
 
         var log = await RunAsync(
             $"""
