@@ -68,18 +68,16 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
 
     private TokenAuthentication Authentication(ClusterProxyOptions options)
     {
-        var file = options.AuthenticationConfig;
-        var text = file is null ? "" : File.ReadAllText(file);
-        var rules = new AuthenticationRules(file is null ? [options.Oidc!] : AuthenticationFile.Parse(text, file), options.Reserved);
+        var files = new AuthenticationFiles(options);
         var keys = Keep(new IssuerKeys(_time));
-        var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, rules, _time);
+        var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, files.Rules, _time);
         keys.Changed = authentication.Forget;
-        keys.Use(rules.Issuers);
-        if (file is not null)
+        keys.Use(files.Rules.Issuers);
+        foreach (var (file, text) in files.Texts)
         {
             Watch(file, text, changed =>
             {
-                var next = new AuthenticationRules(AuthenticationFile.Parse(changed, file), options.Reserved);
+                var next = files.With(file, changed);
                 keys.Use(next.Issuers);
                 authentication.Replace(next);
             });

@@ -13,6 +13,7 @@ internal sealed record ClusterProxyOptions
         new("--help", "Print this and exit.", IsSwitch: true),
         new("--kubeconfig", "The proxy's own way to the API server; in a pod its service account is the default."),
         new("--authentication-config", "AuthenticationConfiguration file (apiserver.config.k8s.io/v1 or v1beta1); read again when it changes."),
+        new("--access-entries", "File of access entries: who becomes what; without it the claim mappings alone decide. Read again when it changes."),
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
         new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
         new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
@@ -28,6 +29,8 @@ internal sealed record ClusterProxyOptions
     public required string? Kubeconfig { get; init; }
 
     public required string? AuthenticationConfig { get; init; }
+
+    public required string? AccessEntries { get; init; }
 
     /// <summary>Of the <c>--oidc-…</c> flags, when they are used instead of a file.</summary>
     public required JwtAuthenticator? Oidc { get; init; }
@@ -58,6 +61,7 @@ internal sealed record ClusterProxyOptions
         {
             Kubeconfig = line.Text("--kubeconfig"),
             AuthenticationConfig = line.Text("--authentication-config"),
+            AccessEntries = line.Text("--access-entries"),
             Oidc = oidc,
             Listen = listen!,
             Tls = tls,

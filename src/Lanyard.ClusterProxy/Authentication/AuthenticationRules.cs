@@ -1,3 +1,4 @@
+using Lanyard.ClusterProxy.AccessEntries;
 using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity;
 using Lanyard.Identity.Federation;
@@ -6,7 +7,8 @@ using Lanyard.Identity.Tokens;
 namespace Lanyard.ClusterProxy.Authentication;
 
 /// <summary>Everything that decides who a token becomes; immutable, so that a reload swaps it whole.</summary>
-internal sealed class AuthenticationRules(IReadOnlyList<JwtAuthenticator> authenticators, ReservedNames reserved)
+/// <param name="entries">When given, they alone say who gets in and as whom; the claim mappings of the authenticators are not used.</param>
+internal sealed class AuthenticationRules(IReadOnlyList<JwtAuthenticator> authenticators, IReadOnlyList<AccessEntry>? entries, ReservedNames reserved)
 {
     private readonly Dictionary<string, JwtAuthenticator> _byRecord = authenticators.ToDictionary(a => a.Issuer.Id, StringComparer.Ordinal);
 
@@ -14,5 +16,26 @@ internal sealed class AuthenticationRules(IReadOnlyList<JwtAuthenticator> authen
 
     public ReservedNames Reserved { get; } = reserved;
 
-    public Outcome<KubernetesUser> UserOf(VerifiedToken token) => ClaimMapper.Map(token, _byRecord[token.TrustRecordId]);
+    public Outcome<KubernetesUser> UserOf(VerifiedToken token) => entries is null
+        ? ClaimMapper.Map(token, _byRecord[token.TrustRecordId])
+        : ByEntry(token, entries);
+
+    private static Outcome<KubernetesUser> ByEntry(VerifiedToken token, IReadOnlyList<AccessEntry> entries)
+    {
+        var why = new List<string>();
+        foreach (var entry in entries)
+        {
+            if (entry.Mismatch(token) is not { } mismatch)
+            {
+                return entry.UserOf(token);
+            }
+
+            if (entry.Issuer == token.Issuer && why.Count < 10)
+            {
+                why.Add($"{entry.Name}: {mismatch}");
+            }
+        }
+
+        return new Refusal(RefusalReason.NoMatchingPolicy, $"no access entry is for this token ({string.Join("; ", why)})");
+    }
 }

@@ -23,7 +23,7 @@ internal static class ClaimMapper
             return new Refusal(RefusalReason.ConditionFailed, "email_verified is there and not true");
         }
 
-        var user = new KubernetesUser(authenticator.Username.Prefix + name) { Extras = CredentialId(token) };
+        var user = new KubernetesUser(authenticator.Username.Prefix + name) { Extras = KubernetesUser.CredentialOf(token) };
         if (authenticator.Groups is { } mapping)
         {
             if (!ReadGroups(claims, mapping).TryGet(out var groups, out var refusal))
@@ -36,9 +36,6 @@ internal static class ClaimMapper
 
         return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim) : user;
     }
-
-    private static ExtraValue[] CredentialId(VerifiedToken token) =>
-        token.TokenId is { Length: > 0 } id ? [new ExtraValue(KubernetesUser.CredentialId, $"JTI={id}")] : [];
 
     private static Outcome<List<string>> ReadGroups(ClaimSet claims, PrefixedClaim mapping)
     {

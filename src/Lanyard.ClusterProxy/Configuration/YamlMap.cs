@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Globalization;
+using System.Text.Json;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -11,6 +13,7 @@ namespace Lanyard.ClusterProxy.Configuration;
 internal sealed class YamlMap
 {
     private const int MaxSize = 1024 * 1024;
+    private const int MaxDepth = 8;
 
     private readonly Dictionary<string, YamlNode> _members = new(StringComparer.Ordinal);
     private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
@@ -113,6 +116,23 @@ internal sealed class YamlMap
 
     public IReadOnlyList<YamlMap> Maps(string name) => [.. Items(name).Select((item, i) => MapOf(item, $"{At(name)}[{i}]")).OfType<YamlMap>()];
 
+    /// <summary>A member as JSON, for parts of a document that another reader knows: plain true, false and integers keep their type.</summary>
+    /// <returns>Null when it is not there.</returns>
+    public JsonElement? Json(string name)
+    {
+        if (Find(name) is not { } node)
+        {
+            return null;
+        }
+
+        var buffer = new ArrayBufferWriter<byte>();
+        using var json = new Utf8JsonWriter(buffer);
+        WriteJson(json, node, At(name), depth: 0);
+        json.Flush();
+        using var document = JsonDocument.Parse(buffer.WrittenMemory);
+        return document.RootElement.Clone();
+    }
+
     /// <summary>The members as they are, for objects whose keys are the operator's own; values are not read yet.</summary>
     public IEnumerable<string> Names => _members.Keys;
 
@@ -151,6 +171,45 @@ internal sealed class YamlMap
             default:
                 _mistakes.Add(At(name), "must be a list");
                 return [];
+        }
+    }
+
+    private void WriteJson(Utf8JsonWriter json, YamlNode node, string path, int depth)
+    {
+        switch (node)
+        {
+            case YamlMappingNode map when depth < MaxDepth:
+                json.WriteStartObject();
+                foreach (var (key, value) in map.Children)
+                {
+                    json.WritePropertyName((key as YamlScalarNode)?.Value ?? "");
+                    WriteJson(json, value, path, depth + 1);
+                }
+
+                json.WriteEndObject();
+                break;
+            case YamlSequenceNode list when depth < MaxDepth:
+                json.WriteStartArray();
+                foreach (var item in list.Children)
+                {
+                    WriteJson(json, item, path, depth + 1);
+                }
+
+                json.WriteEndArray();
+                break;
+            case YamlScalarNode { Style: ScalarStyle.Plain, Value: "true" or "false" } flag:
+                json.WriteBooleanValue(flag.Value == "true");
+                break;
+            case YamlScalarNode { Style: ScalarStyle.Plain } number when long.TryParse(number.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer):
+                json.WriteNumberValue(integer);
+                break;
+            case YamlScalarNode text:
+                json.WriteStringValue(text.Value);
+                break;
+            default:
+                _mistakes.Add(path, "nested too deep, or an alias");
+                json.WriteNullValue();
+                break;
         }
     }
 

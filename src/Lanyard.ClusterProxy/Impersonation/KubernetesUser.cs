@@ -1,3 +1,5 @@
+using Lanyard.Identity.Tokens;
+
 namespace Lanyard.ClusterProxy.Impersonation;
 
 /// <summary>Who the caller is inside the cluster (authentication/v1 UserInfo). Groups and extra values keep their order.</summary>
@@ -10,6 +12,10 @@ internal sealed record KubernetesUser(string Name)
 
     /// <summary>The key under which API servers since 1.32 record a token's <c>jti</c>, as <c>JTI=…</c>.</summary>
     public const string CredentialId = "authentication.kubernetes.io/credential-id";
+
+    /// <summary>The extra that tells which token it was; none for a token without <c>jti</c>.</summary>
+    public static IReadOnlyList<ExtraValue> CredentialOf(VerifiedToken token) =>
+        token.TokenId is { Length: > 0 } id ? [new ExtraValue(CredentialId, $"JTI={id}")] : [];
 
     public string? Uid { get; init; }
 

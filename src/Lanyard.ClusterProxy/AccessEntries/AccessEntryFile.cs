@@ -1,0 +1,120 @@
+using Lanyard.ClusterProxy.Configuration;
+using Lanyard.Identity.Trust;
+
+namespace Lanyard.ClusterProxy.AccessEntries;
+
+/// <summary>Reads the access entries' file: strictly, all mistakes at once. The first entry that fits a token counts.</summary>
+internal static class AccessEntryFile
+{
+    private const int MaxEntries = 1000;
+    private const string ApiVersion = "lanyard/v1";
+
+    /// <exception cref="ConfigurationException">The file has mistakes; none of it is used.</exception>
+    public static IReadOnlyList<AccessEntry> Parse(string yaml, string source)
+    {
+        var mistakes = new Mistakes();
+        var entries = YamlMap.Parse(yaml, mistakes) is { } root ? Read(root, mistakes) : [];
+        return mistakes.Any ? throw new ConfigurationException(source, mistakes) : entries;
+    }
+
+    private static List<AccessEntry> Read(YamlMap root, Mistakes mistakes)
+    {
+        if (root.Text("apiVersion") != ApiVersion)
+        {
+            root.Wrong("apiVersion", $"must be {ApiVersion}");
+        }
+
+        if (root.Text("kind") != "AccessEntries")
+        {
+            root.Wrong("kind", "must be AccessEntries");
+        }
+
+        var maps = root.Maps("entries");
+        if (maps.Count is 0 or > MaxEntries)
+        {
+            root.Wrong("entries", $"needs 1 to {MaxEntries} entries");
+        }
+
+        root.RefuseOthers();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var map in maps.Where(m => m.Text("name") is { } name && !names.Add(name)))
+        {
+            map.Wrong("name", "another entry has this name");
+        }
+
+        return [.. maps.Select(m => ReadEntry(m, mistakes)).OfType<AccessEntry>()];
+    }
+
+    private static AccessEntry? ReadEntry(YamlMap map, Mistakes mistakes)
+    {
+        var name = map.RequiredText("name");
+        var issuer = map.RequiredText("issuer");
+        var claims = ReadClaims(map, mistakes);
+        var username = Template(map, "username", map.RequiredText("username"));
+        var uid = Template(map, "uid", map.Text("uid"));
+        var groups = map.Texts("groups").Select(g => Template(map, "groups", g)).OfType<PrincipalTemplate>().ToList();
+        var extras = map.Map("extras") is { } extra ? ReadExtras(extra) : [];
+        map.RefuseOthers();
+        return name is null || issuer is null || username is null
+            ? null
+            : new AccessEntry(name, issuer, claims, username) { Uid = uid, Groups = groups, Extras = extras };
+    }
+
+    private static IReadOnlyList<ClaimCondition> ReadClaims(YamlMap map, Mistakes mistakes)
+    {
+        if (map.Json("claims") is not { } json)
+        {
+            map.Wrong("claims", "required: an entry without conditions would let everybody in whom the issuer knows");
+            return [];
+        }
+
+        var wrong = new List<PolicyMistake>();
+        var claims = ConditionReader.Read(json, $"{map.Path}.claims", wrong);
+        wrong.ForEach(w => mistakes.Add(w.Path, w.Text));
+        if (wrong.Count == 0 && claims.Count == 0)
+        {
+            map.Wrong("claims", "at least one condition");
+        }
+
+        return claims;
+    }
+
+    private static List<ExtraTemplate> ReadExtras(YamlMap map)
+    {
+        var extras = new List<ExtraTemplate>();
+        foreach (var key in map.Names.ToList())
+        {
+            var values = map.IsList(key) ? map.Texts(key) : map.Text(key) is { } one ? [one] : [];
+            if (key.Any(char.IsAsciiLetterUpper) || !key.Contains('/', StringComparison.Ordinal) || IsReserved(key))
+            {
+                map.Wrong(key, "a key is lower-case with a domain before a slash, and not of kubernetes.io or k8s.io");
+            }
+
+            extras.AddRange(values.Select(v => Template(map, key, v)).OfType<PrincipalTemplate>().Select(t => new ExtraTemplate(key, t)));
+        }
+
+        return extras;
+    }
+
+    private static bool IsReserved(string key)
+    {
+        var domain = key.Split('/')[0];
+        return domain is "kubernetes.io" or "k8s.io" || domain.EndsWith(".kubernetes.io", StringComparison.Ordinal) || domain.EndsWith(".k8s.io", StringComparison.Ordinal);
+    }
+
+    private static PrincipalTemplate? Template(YamlMap map, string member, string? text)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        var template = PrincipalTemplate.Parse(text, out var mistake);
+        if (template is null)
+        {
+            map.Wrong(member, mistake!);
+        }
+
+        return template;
+    }
+}
