@@ -8,9 +8,10 @@ public static class CredentialsProgram
 {
     private const string Usage =
         """
-        usage: lanyard token [--audience AUDIENCE] [--format raw|json]
+        usage: lanyard token [--audience AUDIENCE] [--subject NAME] [--format raw|json]
 
         Prints an identity token of this run for AUDIENCE; without --audience, for the workspace's default audience.
+        --subject picks another of the subject templates that the run's definition has for the audience, by its name.
         Needs ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, which a Lanyard runner (and GitHub Actions) sets.
 
         exit codes: 0 printed · 1 refused · 2 wrong usage · 3 no identity in this environment · 4 the endpoint could not be reached
@@ -33,7 +34,7 @@ public static class CredentialsProgram
             return ExitCodes.Usage;
         }
 
-        var answer = await IdentityTokenClient.RequestAsync(environment, arguments.Audience);
+        var answer = await IdentityTokenClient.RequestAsync(environment, arguments.Audience, arguments.Subject);
         if (answer.Token is not { } token)
         {
             await diagnosis.WriteLineAsync($"lanyard token: {answer.Error}");

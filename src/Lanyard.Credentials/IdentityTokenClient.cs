@@ -17,7 +17,7 @@ internal static class IdentityTokenClient
     private const int MaxAnswerBytes = 256 * 1024;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
-    public static async Task<IdentityTokenAnswer> RequestAsync(Func<string, string?> environment, string? audience)
+    public static async Task<IdentityTokenAnswer> RequestAsync(Func<string, string?> environment, string? audience, string? subject = null)
     {
         var url = environment("ACTIONS_ID_TOKEN_REQUEST_URL");
         var bearer = environment("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
@@ -26,7 +26,7 @@ internal static class IdentityTokenClient
             return Fail(ExitCodes.NoIdentity, "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set: this is not a step of a run");
         }
 
-        if (!Uri.TryCreate(WithAudience(url, audience), UriKind.Absolute, out var uri)
+        if (!Uri.TryCreate(With(With(url, "audience", audience), "subject", subject), UriKind.Absolute, out var uri)
             || !(uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback)))
         {
             return Fail(ExitCodes.NoIdentity, "ACTIONS_ID_TOKEN_REQUEST_URL is not an https URL, nor an http one of this machine's loopback");
@@ -47,15 +47,8 @@ internal static class IdentityTokenClient
         }
     }
 
-    private static string WithAudience(string url, string? audience)
-    {
-        if (audience is null)
-        {
-            return url;
-        }
-
-        return $"{url}{(url.Contains('?', StringComparison.Ordinal) ? '&' : '?')}audience={Uri.EscapeDataString(audience)}";
-    }
+    private static string With(string url, string name, string? value) =>
+        value is null ? url : $"{url}{(url.Contains('?', StringComparison.Ordinal) ? '&' : '?')}{name}={Uri.EscapeDataString(value)}";
 
     private static async Task<IdentityTokenAnswer> SendAsync(Uri uri, string bearer)
     {

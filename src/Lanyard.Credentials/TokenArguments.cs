@@ -1,14 +1,14 @@
 namespace Lanyard.Credentials;
 
-/// <summary>The arguments of <c>lanyard token</c>. A null audience means the workspace's default.</summary>
-internal sealed record TokenArguments(string? Audience, bool Json)
+/// <summary>The arguments of <c>lanyard token</c>. A null audience means the workspace's default, a null subject the audience's default template.</summary>
+internal sealed record TokenArguments(string? Audience, bool Json, string? Subject = null)
 {
     private const int MaxAudience = 1024;
 
     /// <summary>Returns null and says the first mistake; nothing is guessed, and an option given twice is a mistake.</summary>
     public static TokenArguments? Parse(ReadOnlySpan<string> args, out string mistake)
     {
-        string? audience = null, format = null;
+        string? audience = null, format = null, subject = null;
         if (args is [] || args[0] != "token")
         {
             return Fail("unknown command: the first word must be `token`", out mistake);
@@ -17,7 +17,7 @@ internal sealed record TokenArguments(string? Audience, bool Json)
         for (var index = 1; index < args.Length; index++)
         {
             var (name, value) = Split(args[index]);
-            if (name is not ("--audience" or "-a" or "--format"))
+            if (name is not ("--audience" or "-a" or "--format" or "--subject"))
             {
                 return Fail($"unknown argument number {index}", out mistake);
             }
@@ -32,6 +32,10 @@ internal sealed record TokenArguments(string? Audience, bool Json)
             {
                 place = ref format;
             }
+            else if (name is "--subject")
+            {
+                place = ref subject;
+            }
 
             if (string.IsNullOrEmpty(value) || place is not null)
             {
@@ -41,10 +45,10 @@ internal sealed record TokenArguments(string? Audience, bool Json)
             place = value;
         }
 
-        return Check(audience, format, out mistake);
+        return Check(audience, format, subject, out mistake);
     }
 
-    private static TokenArguments? Check(string? audience, string? format, out string mistake)
+    private static TokenArguments? Check(string? audience, string? format, string? subject, out string mistake)
     {
         if (format is not (null or "raw" or "json"))
         {
@@ -56,8 +60,13 @@ internal sealed record TokenArguments(string? Audience, bool Json)
             return Fail($"--audience is longer than {MaxAudience} characters", out mistake);
         }
 
+        if (subject?.Length > MaxAudience)
+        {
+            return Fail($"--subject is longer than {MaxAudience} characters", out mistake);
+        }
+
         mistake = "";
-        return new TokenArguments(audience, format is "json");
+        return new TokenArguments(audience, format is "json", subject);
     }
 
     private static (string Name, string? Value) Split(string argument)

@@ -58,9 +58,10 @@ internal static class ServerParts
     {
         var identity = provider.GetRequiredService<RunIdentity>();
         var liveness = provider.GetRequiredService<AttemptLiveness>();
+        var uses = provider.GetRequiredService<SubjectUses>();
         return new ExchangeQuestions(
             RunIdentity: async (run, attempt, audience, template, cancellation) =>
-                (await identity.GrantAsync(run, attempt, audience, template, step: null, cancellation)).TryGet(out var grant, out var refusal) ? Grant(grant) : refusal,
+                (await identity.GrantAsync(run, attempt, audience, template, step: null, cancellation)).TryGet(out var grant, out var refusal) ? Grant(grant, uses) : refusal,
             IsAlive: liveness.IsAliveAsync);
     }
 
@@ -107,13 +108,15 @@ internal static class ServerParts
 
     private static KnownRunner? Known(RunnerRecord? runner) => runner is null ? null : new KnownRunner(runner.Id, runner.Workspace);
 
-    private static Outcome<IdentityGrant> Grant(RunIdentityGrant grant) => new IdentityGrant(
+    private static Outcome<IdentityGrant> Grant(RunIdentityGrant grant, SubjectUses uses) => new IdentityGrant(
         grant.WorkspaceId,
         grant.Workspace,
         grant.Subject,
         grant.Algorithm == "ES256" ? SignatureAlgorithm.ES256 : SignatureAlgorithm.RS256,
         grant.Lifetime,
-        claims => Describe(claims, grant.Claims));
+        claims => Describe(claims, grant.Claims),
+        grant.Use.Template,
+        () => uses.Count(grant.Use));
 
     private static void Describe(TokenClaims claims, IReadOnlyDictionary<string, object> values)
     {

@@ -34,6 +34,14 @@ public sealed class TokenCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("2.10")]
+    public async Task Another_subject_template_is_asked_for_by_its_name()
+    {
+        Assert.Equal(ExitCodes.Done, await RunAsync("token", "--subject=coarse", "--audience", "aws"));
+        Assert.Equal("?run=run_1&audience=aws&subject=coarse", _endpoint.SeenQuery);
+    }
+
+    [Fact]
     public async Task Without_an_audience_the_endpoint_chooses_the_default()
     {
         Assert.Equal(ExitCodes.Done, await RunAsync("token"));
@@ -55,6 +63,8 @@ public sealed class TokenCommandTests : IAsyncLifetime
     [InlineData("tokens")]
     [InlineData("token", "x")]
     [InlineData("token", "--audience")]
+    [InlineData("token", "--subject")]
+    [InlineData("token", "--subject", "a", "--subject", "b")]
     [InlineData("token", "--audience", "")]
     [InlineData("token", "--audience=")]
     [InlineData("token", "--audience", "a", "--audience", "b")]

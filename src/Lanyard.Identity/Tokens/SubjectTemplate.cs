@@ -21,6 +21,9 @@ public sealed class SubjectTemplate
         "run", "attempt", "step", "phase", "environment", "repository", "ref", "actor",
     ];
 
+    /// <summary>Whether it is the name of a preset.</summary>
+    public static bool IsPreset(string name) => Presets.ContainsKey(name);
+
     private static readonly Dictionary<string, string> Presets = new(StringComparer.Ordinal)
     {
         ["lanyard"] = "workspace:{workspace}:collection:{collection}:definition:{definition}[:phase:{phase}][:environment:{environment}]",

@@ -34,6 +34,12 @@ public sealed record StepSpec(
 
 /// <param name="Audience">The <c>aud</c> claim.</param>
 /// <param name="Algorithm"><c>RS256</c> (accepted everywhere; also when absent) or <c>ES256</c>.</param>
-/// <param name="Subject">A subject template or the name of a preset; absent: <c>lanyard</c>.</param>
+/// <param name="Subject">The default: one of <paramref name="Subjects"/> by name, a subject template, or the name of a preset; absent: <c>lanyard</c>.</param>
 /// <param name="LifetimeSeconds">60 to 3600; absent: 600.</param>
-public sealed record AudienceSpec(string Audience, string? Algorithm = null, string? Subject = null, int? LifetimeSeconds = null);
+/// <param name="Subjects">Further subject templates (or presets) by name, at most 10: a caller may ask for one.</param>
+public sealed record AudienceSpec(
+    string Audience,
+    string? Algorithm = null,
+    string? Subject = null,
+    int? LifetimeSeconds = null,
+    IReadOnlyDictionary<string, string>? Subjects = null);

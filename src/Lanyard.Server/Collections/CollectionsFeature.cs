@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Lanyard.Server.Collections;
 
@@ -21,6 +22,7 @@ internal static class CollectionsFeature
         services.AddSingleton<CollectionDirectory>();
         services.AddSingleton<CollectionStore>();
         services.AddSingleton<DefinitionStore>();
+        services.AddSingleton<SubjectUses>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<SubjectUses>());
         return services;
     }
 

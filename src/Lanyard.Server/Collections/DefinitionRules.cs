@@ -179,7 +179,7 @@ internal static class DefinitionRules
             }
 
             CheckRange(audiences[i].LifetimeSeconds, $"{path}.lifetimeSeconds", 60, 3600, mistakes);
-            SubjectRules.Check(audiences[i].Subject, $"{path}.subject", mistakes);
+            SubjectRules.Check(audiences[i], path, mistakes);
         }
 
         if (spec.DefaultAudience is { } chosen && !seen.Contains(chosen))

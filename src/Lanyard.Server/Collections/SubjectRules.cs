@@ -1,5 +1,6 @@
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Collections;
 
@@ -13,11 +14,33 @@ internal static class SubjectRules
     /// <summary>Subjects that no other definition can have, as long as the server makes the id.</summary>
     private static readonly string[] OwnSubjects = ["lanyard", "meshstack-definition"];
 
-    public static void Check(string? template, string path, List<Mistake> mistakes)
+    public static void Check(AudienceSpec audience, string path, List<Mistake> mistakes)
     {
-        if (SubjectTemplate.Parse(template) is { IsRefused: true } parsed)
+        if (audience.Subjects is { Count: > AudienceSubjects.Most })
         {
-            mistakes.Add(new Mistake(path, parsed.Refusal.Detail));
+            mistakes.Add(new Mistake($"{path}.subjects", $"must be at most {AudienceSubjects.Most}"));
+            return;
+        }
+
+        foreach (var (name, template) in audience.Subjects ?? new Dictionary<string, string>())
+        {
+            // A name means one thing wherever it is asked for: a preset's is that preset, and "default" is what has no name.
+            if (!Slug.IsValid(name) || name == AudienceSubjects.Unnamed)
+            {
+                mistakes.Add(new Mistake($"{path}.subjects.{name}", $"{Slug.Rule}, and not {AudienceSubjects.Unnamed}"));
+            }
+            else if (SubjectTemplate.IsPreset(name) && template != name)
+            {
+                mistakes.Add(new Mistake($"{path}.subjects.{name}", "is the name of a preset, and not that preset"));
+            }
+        }
+
+        foreach (var (member, template) in AudienceSubjects.AllOf(audience))
+        {
+            if (SubjectTemplate.Parse(template) is { IsRefused: true } parsed)
+            {
+                mistakes.Add(new Mistake($"{path}.{member}", parsed.Refusal.Detail));
+            }
         }
     }
 
@@ -35,12 +58,11 @@ internal static class SubjectRules
         var audiences = wanted.Audiences ?? [];
         for (var i = 0; i < audiences.Count; i++)
         {
-            var (audience, subject) = (audiences[i].Audience, audiences[i].Subject);
-            var stays = current?.Audiences?.Any(there => there.Audience == audience && there.Subject == subject) == true;
-            if (subject is not null && !stays && !OwnSubjects.Contains(subject, StringComparer.Ordinal))
-            {
-                beyond.Add(new Mistake($"spec.audiences[{i}].subject", text));
-            }
+            var there = current?.Audiences?.FirstOrDefault(audience => audience.Audience == audiences[i].Audience);
+            var stays = there is null ? [] : AudienceSubjects.AllOf(there).Select(static subject => subject.Template).ToHashSet(StringComparer.Ordinal);
+            beyond.AddRange(AudienceSubjects.AllOf(audiences[i])
+                .Where(subject => !stays.Contains(subject.Template) && !OwnSubjects.Contains(subject.Template, StringComparer.Ordinal))
+                .Select(subject => new Mistake($"spec.audiences[{i}].{subject.Member}", text)));
         }
 
         return beyond;

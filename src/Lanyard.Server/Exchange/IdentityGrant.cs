@@ -8,8 +8,11 @@ namespace Lanyard.Server.Exchange;
 /// <param name="WorkspaceId">Whose issuer signs.</param>
 /// <param name="Lifetime">As the definition says; null is the default.</param>
 /// <param name="Describe">Writes the claims besides the registered ones.</param>
+/// <param name="Template">Name of the subject template, where there are several.</param>
+/// <param name="Minted">Told once the token has been made.</param>
 internal sealed record IdentityGrant(
-    string WorkspaceId, string WorkspaceSlug, string Subject, SignatureAlgorithm Algorithm, TimeSpan? Lifetime, Action<TokenClaims> Describe);
+    string WorkspaceId, string WorkspaceSlug, string Subject, SignatureAlgorithm Algorithm, TimeSpan? Lifetime, Action<TokenClaims> Describe,
+    string? Template = null, Action? Minted = null);
 
 /// <summary>What the exchange asks of rooms that it does not know; handed in where the server is put together.</summary>
 /// <param name="RunIdentity">For a living attempt: may it have a token for this audience (by the named subject template, or the default), and made of what.</param>

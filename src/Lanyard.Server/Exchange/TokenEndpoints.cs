@@ -101,14 +101,21 @@ internal static class TokenEndpoints
             Target = issued.Principal.SubjectId,
             TokenSha256 = issued.Principal.TokenSha256,
             Trace = issued.Principal.Evidence,
-            Details = new Dictionary<string, string>
-            {
-                ["audience"] = issued.Audience ?? "",
-                ["subject"] = issued.Subject,
-                ["jti"] = issued.TokenId,
-                ["expires"] = issued.ExpiresAt.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
-            },
+            Details = DetailsOf(issued),
         };
+    }
+
+    private static Dictionary<string, string> DetailsOf(IssuedToken issued)
+    {
+        var details = new Dictionary<string, string>
+        {
+            ["audience"] = issued.Audience,
+            ["subject"] = issued.Subject,
+            ["jti"] = issued.TokenId,
+            ["expires"] = issued.ExpiresAt.ToString("O", System.Globalization.CultureInfo.InvariantCulture),
+        };
+        if (issued.Template is { } template) details["template"] = template;
+        return details;
     }
 
     private static void Forbid(HttpContext context)

@@ -13,7 +13,8 @@ namespace Lanyard.Server.Exchange;
 internal sealed record CalledIssuer(string Url, string? WorkspaceId, string? WorkspaceSlug);
 
 /// <summary>What came of a request at a token endpoint, for the answer and the audit event.</summary>
-internal sealed record IssuedToken(TokenResponse Response, Principal Principal, string Subject, string Audience, string TokenId, DateTimeOffset ExpiresAt);
+internal sealed record IssuedToken(TokenResponse Response, Principal Principal, string Subject, string Audience, string TokenId, DateTimeOffset ExpiresAt,
+    string? Template = null);
 
 /// <summary>
 /// The grants of the token endpoints, RFC 8693 token exchange and client credentials with a client assertion (RFC 7523 §2.2), in phases:
@@ -126,9 +127,11 @@ internal sealed class TokenExchange(
         };
         grant.Describe(claims);
         var token = await mint.IdentityTokenAsync(grant.WorkspaceId, grant.Algorithm, claims, cancellation);
+        grant.Minted?.Invoke();
         var type = form.RequestedTokenType ?? OAuthNames.TokenTypeIdToken;
         trace?.Pass(Stage.Policy, $"identity token for {audience} as {grant.Subject}");
-        return new IssuedToken(new TokenResponse(token, type, "N_A", Seconds(expires.Value - now)), principal, grant.Subject, audience, claims.TokenId, expires.Value);
+        var response = new TokenResponse(token, type, "N_A", Seconds(expires.Value - now));
+        return new IssuedToken(response, principal, grant.Subject, audience, claims.TokenId, expires.Value, grant.Template);
     }
 
     private async ValueTask<Outcome<IdentityGrant>> GrantForAsync(
@@ -137,6 +140,7 @@ internal sealed class TokenExchange(
         if (principal is { Kind: PrincipalKind.Run, SubjectId: { } run, Attempt: { } attempt })
             return await questions.RunIdentity(run, attempt, audience, subjectName, cancellation);
         if (principal.Kind != PrincipalKind.Policy) return new Refusal(RefusalReason.AudienceNotAllowed, $"a {Mint.KindName(principal.Kind)} has no identity tokens");
+        if (subjectName is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "only a definition has subject templates to choose from");
         if (!principal.Audiences.Contains(audience, StringComparer.Ordinal))
             return new Refusal(RefusalReason.AudienceNotAllowed, $"no policy allows {principal.Name} the audience {audience}");
         if (issuer is not { WorkspaceId: { } workspaceId, WorkspaceSlug: { } slug })

@@ -1,6 +1,7 @@
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
 
@@ -10,8 +11,10 @@ namespace Lanyard.Server.Runs;
 /// <param name="Algorithm"><c>RS256</c> or <c>ES256</c>.</param>
 /// <param name="Lifetime">As the definition says; null: the issuer's default.</param>
 /// <param name="Claims">Besides the registered ones: texts, numbers (<see cref="long"/>) and flags (<see cref="bool"/>).</param>
+/// <param name="Use">What is counted when the token is made.</param>
 internal sealed record RunIdentityGrant(
-    string WorkspaceId, string Workspace, string Subject, string Algorithm, TimeSpan? Lifetime, IReadOnlyDictionary<string, object> Claims);
+    string WorkspaceId, string Workspace, string Subject, string Algorithm, TimeSpan? Lifetime, IReadOnlyDictionary<string, object> Claims,
+    SubjectUse Use);
 
 /// <summary>
 /// Who a run is to the world outside: which audiences its definition allows, the subject by the definition's template, and the whole path as claims.
@@ -19,7 +22,7 @@ internal sealed record RunIdentityGrant(
 /// </summary>
 internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, RunnerDirectory runners, Instance instance)
 {
-    /// <param name="template">Name of another of the audience's templates; null: its own.</param>
+    /// <param name="template">Name of another of the audience's templates; null: its default.</param>
     /// <param name="step">Name of the step that asks, where known.</param>
     /// <returns>Or SubjectEnded, AudienceNotAllowed, ScopeNotAllowed (the subject can't be made).</returns>
     public async Task<Outcome<RunIdentityGrant>> GrantAsync(
@@ -32,18 +35,19 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
         var document = RunDocument.Parse(json);
         if (AudienceOf(document, audience) is not { } allowed)
             return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.Definition} does not allow {audience}");
-        if (template is not null && template != allowed.Subject)
+        if (AudienceSubjects.Find(allowed, template) is not { } named)
             return new Refusal(RefusalReason.ScopeNotAllowed, $"definition {document.Definition} has no template {template} for {audience}");
 
         var runner = await runners.FindActiveAsync(record.Runner!, null, cancellationToken);
         var values = ValuesOf(record, document, runner, step);
-        if (!SubjectTemplate.Parse(allowed.Subject).TryGet(out var parsed, out var refusal) || !parsed.Render(values).TryGet(out var subject, out refusal))
+        if (!SubjectTemplate.Parse(named.Template).TryGet(out var parsed, out var refusal) || !parsed.Render(values).TryGet(out var subject, out refusal))
             return refusal;
         if (subject.Length > SubjectTemplate.MaxLengthForGoogle && audience.Contains("iam.googleapis.com", StringComparison.Ordinal))
             return new Refusal(RefusalReason.ScopeNotAllowed, $"the subject has {subject.Length} bytes, Google takes {SubjectTemplate.MaxLengthForGoogle}");
         var lifetime = allowed.LifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         return new RunIdentityGrant(
-            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, ClaimsOf(values, attempt, runner?.IsShared ?? false));
+            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, ClaimsOf(values, attempt, runner?.IsShared ?? false),
+            new SubjectUse(document.DefinitionId, audience, named.Name));
     }
 
     /// <summary>The default audience is always allowed: <c>oidc: true</c> needs no list.</summary>

@@ -188,6 +188,40 @@ public sealed class DefinitionTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Forbidden, widened.Status);
     }
 
+    [Theory]
+    [Line("2.10")]
+    [InlineData("""{"fine":"{nothing}"}""", "spec.audiences[0].subjects.fine")]
+    [InlineData("""{"Fine":"{run}"}""", "spec.audiences[0].subjects.Fine")]
+    [InlineData("""{"default":"{run}"}""", "spec.audiences[0].subjects.default")]
+    [InlineData("""{"lanyard":"{run}"}""", "spec.audiences[0].subjects.lanyard")]
+    [InlineData("""{"a":"x","b":"x","c":"x","d":"x","e":"x","f":"x","g":"x","h":"x","i":"x","j":"x","k":"x"}""", "spec.audiences[0].subjects")]
+    public async Task A_named_subject_that_could_mean_two_things_or_nothing_is_refused(string subjects, string path)
+    {
+        var answer = await _server.PutAsync(Path, WithSubjects(subjects, "lanyard"));
+
+        Assert.StartsWith(path + ":", Assert.Single(answer.Mistakes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Line("2.11")]
+    public async Task The_admin_of_a_collection_can_flip_the_default_among_named_subjects_but_not_slip_in_another()
+    {
+        BeCollectionAdmin();
+        const string subjects = """{"by-repository":"{repository}","meshstack-definition":"meshstack-definition"}""";
+
+        var refused = await _server.PutAsync(Path, WithSubjects(subjects, "by-repository"), "collection-admin");
+        var made = await _server.PutAsync(Path, WithSubjects(subjects, "meshstack-definition"));
+        var flipped = await _server.PutAsync(Path, WithSubjects(subjects, "by-repository"), "collection-admin", made.ETag);
+        var slipped = await _server.PutAsync(
+            Path, WithSubjects(subjects.Replace("{repository}", "{repository}:x", StringComparison.Ordinal), "by-repository"), "collection-admin", flipped.ETag);
+
+        Assert.StartsWith("spec.audiences[0].subjects.by-repository: needs an admin", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK, HttpStatusCode.Forbidden), (refused.Status, flipped.Status, slipped.Status));
+    }
+
+    private static string WithSubjects(string subjects, string chosen) =>
+        $$$"""{"spec":{"audiences":[{"audience":"sts.amazonaws.com","subject":"{{{chosen}}}","subjects":{{{subjects}}}}],"steps":[{"name":"a","script":"true"}]}}""";
+
     private static string WithSubject(string subject) =>
         $$$"""{"spec":{"audiences":[{"audience":"sts.amazonaws.com","subject":"{{{subject}}}"}],"steps":[{"name":"a","script":"true"}]}}""";
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Tests.Storage;
@@ -328,5 +329,38 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(RefusalReason.SubjectEnded, (await identity.GrantAsync(run, 2, "vault", cancellationToken: Cancel)).Refusal.Reason);
         await runner.EndAsync(run);
         Assert.Equal(RefusalReason.SubjectEnded, (await identity.GrantAsync(run, 1, "vault", cancellationToken: Cancel)).Refusal.Reason);
+    }
+
+    [Fact]
+    [Line("2.10")]
+    public async Task A_subject_can_be_asked_for_by_name_and_each_template_is_counted_apart()
+    {
+        const string definition = "/v1/workspaces/demo/collections/one/definitions/build";
+        var spec = """
+            {"spec":{"steps":[{"name":"a","script":"true"}],"audiences":[
+            {"audience":"aws","subject":"fine","subjects":{"fine":"run:{run}","coarse":"workspace:{workspace}"}},{"audience":"vault"}]}}
+            """;
+        var id = (await Server.PutAsync(definition, spec, ifMatch: "*")).Made();
+        var (identity, uses) = (_runs.Get<RunIdentity>(), _runs.Get<SubjectUses>());
+        var runner = await _runs.RunnerAsync("r1", "one");
+        await runner.OpenAsync();
+        await _runs.CreateAsync();
+        var run = await runner.TakeAsync();
+
+        var fine = (await identity.GrantAsync(run, 1, "aws", cancellationToken: Cancel)).Value;
+        var coarse = (await identity.GrantAsync(run, 1, "aws", "coarse", cancellationToken: Cancel)).Value;
+        var vault = (await identity.GrantAsync(run, 1, "vault", "lanyard", cancellationToken: Cancel)).Value;
+        Assert.Equal(($"run:{run}", "workspace:demo", "lanyard"), (fine.Subject, coarse.Subject, vault.Use.Template));
+        foreach (var name in (string[])["bitbucket", "default", "lanyard", "run:{run}", ""])
+            Assert.Equal(RefusalReason.ScopeNotAllowed, (await identity.GrantAsync(run, 1, "aws", name, cancellationToken: Cancel)).Refusal.Reason);
+        Assert.Equal(RefusalReason.ScopeNotAllowed, (await identity.GrantAsync(run, 1, "vault", "coarse", cancellationToken: Cancel)).Refusal.Reason);
+
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => Task.Run(() => uses.Count(fine.Use), Cancel)));
+        await uses.FlushAsync(Cancel);
+        uses.Count(fine.Use);
+        uses.Count(coarse.Use);
+        uses.Count(fine.Use with { DefinitionId = "def_gone" });
+        Assert.Equal([("aws", "coarse", 1L), ("aws", "fine", 51L)], (await uses.ListAsync(id, Cancel)).Select(u => (u.Audience, u.Template, u.Tokens)));
+        Assert.Empty(await uses.ListAsync("def_gone", Cancel));
     }
 }

@@ -21,13 +21,14 @@ internal sealed class IdentityTokenExchange(HttpClient http, AttemptPayload payl
 
     /// <param name="audience">Null: the workspace's default.</param>
     /// <param name="life">Asked for; the server may give less, and by default decides.</param>
-    public async Task<Outcome<string>> MintAsync(string? audience, TimeSpan? life, CancellationToken cancellationToken)
+    /// <param name="subject">Name of another of the audience's subject templates; null: its default.</param>
+    public async Task<Outcome<string>> MintAsync(string? audience, TimeSpan? life, CancellationToken cancellationToken, string? subject = null)
     {
         using var limit = new CancellationTokenSource(Timeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, payload.Issuer + "/token") { Content = Form(audience ?? payload.DefaultAudience, life) };
+            using var request = new HttpRequestMessage(HttpMethod.Post, payload.Issuer + "/token") { Content = Form(audience ?? payload.DefaultAudience, life, subject) };
             using var response = await http.SendAsync(request, both.Token);
             var body = await response.Content.ReadAsByteArrayAsync(both.Token);
             return response.StatusCode == HttpStatusCode.OK ? Take(body) : Refuse(response.StatusCode, body);
@@ -46,7 +47,7 @@ internal sealed class IdentityTokenExchange(HttpClient http, AttemptPayload payl
         return new Refusal(reason, $"{error?.Error}: {error?.ErrorDescription}");
     }
 
-    private FormUrlEncodedContent Form(string audience, TimeSpan? life)
+    private FormUrlEncodedContent Form(string audience, TimeSpan? life, string? subject)
     {
         List<KeyValuePair<string, string>> fields =
         [
@@ -60,6 +61,11 @@ internal sealed class IdentityTokenExchange(HttpClient http, AttemptPayload payl
         {
             var seconds = Math.Clamp((int)Math.Min(asked.TotalSeconds, MostSeconds), LeastSeconds, MostSeconds);
             fields.Add(new("expires_in", seconds.ToString(CultureInfo.InvariantCulture)));
+        }
+
+        if (subject is not null)
+        {
+            fields.Add(new("subject", subject));
         }
 
         return new FormUrlEncodedContent(fields) { Headers = { ContentType = new MediaTypeHeaderValue("application/x-www-form-urlencoded") } };

@@ -14,13 +14,13 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Lanyard.Cli.Runner.Endpoint;
 
 /// <summary>
-/// The runner's loopback endpoint, one for all attempts: <c>GET /token?run=…&amp;attempt=…[&amp;audience=…]</c> in the protocol of
+/// The runner's loopback endpoint, one for all attempts: <c>GET /token?run=…&amp;attempt=…[&amp;audience=…][&amp;subject=…]</c> in the protocol of
 /// <c>ACTIONS_ID_TOKEN_REQUEST_URL</c>. The loopback network is shared by all sandboxes, so the bearer is the wall: it belongs to one
 /// attempt, and dies with it. It knows nothing of tokens but whom to ask for one.
 /// </summary>
 internal sealed class TokenEndpoint : IAsyncDisposable
 {
-    private const int MaxAudience = 1024;
+    private const int MaxText = 1024;
     private const int Burst = 30;
     private const double PerSecond = 5;
 
@@ -67,11 +67,11 @@ internal sealed class TokenEndpoint : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static bool TryReadAudience(HttpRequest request, out string? audience)
+    private static bool TryRead(HttpRequest request, string name, out string? value)
     {
-        var values = request.Query["audience"];
-        audience = values.Count == 1 && values[0] is { Length: > 0 } one ? one : null;
-        return values.Count == 0 || audience is { Length: <= MaxAudience };
+        var values = request.Query[name];
+        value = values.Count == 1 && values[0] is { Length: > 0 } one ? one : null;
+        return values.Count == 0 || value is { Length: <= MaxText };
     }
 
     private static async Task WriteAsync(HttpContext context, int status, Action<Utf8JsonWriter> write)
@@ -109,9 +109,10 @@ internal sealed class TokenEndpoint : IAsyncDisposable
             context.Response.Headers.WWWAuthenticate = "Bearer";
             await RefuseAsync(context, StatusCodes.Status401Unauthorized, "invalid_token", "the bearer is not that of a live attempt");
         }
-        else if (!TryReadAudience(request, out var audience))
+        else if (!TryRead(request, "audience", out var audience) || !TryRead(request, "subject", out var subject))
         {
-            await RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_request", "audience must be given once, and not be empty or longer than 1024 characters");
+            await RefuseAsync(
+                context, StatusCodes.Status400BadRequest, "invalid_request", "audience and subject must be given once at most, and not be empty or longer than 1024 characters");
         }
         else if (!place.Budget.TryTake())
         {
@@ -120,7 +121,7 @@ internal sealed class TokenEndpoint : IAsyncDisposable
         }
         else
         {
-            await MintAsync(context, place, audience);
+            await MintAsync(context, place, audience, subject);
         }
     }
 
@@ -137,9 +138,9 @@ internal sealed class TokenEndpoint : IAsyncDisposable
         return _places.TryGetValue(new AttemptKey(run, attempt), out var place) && place.Bearer.Matches(header["Bearer ".Length..]) ? place : null;
     }
 
-    private static async Task MintAsync(HttpContext context, Place place, string? audience)
+    private static async Task MintAsync(HttpContext context, Place place, string? audience, string? subject)
     {
-        var token = await place.Exchange.MintAsync(audience, life: null, context.RequestAborted);
+        var token = await place.Exchange.MintAsync(audience, life: null, context.RequestAborted, subject);
         if (token.TryGet(out var value, out var refusal))
         {
             await WriteAsync(context, StatusCodes.Status200OK, writer =>

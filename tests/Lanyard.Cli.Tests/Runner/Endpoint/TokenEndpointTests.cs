@@ -49,6 +49,18 @@ public sealed class TokenEndpointTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_name_of_another_subject_template_is_passed_on_and_given_once_at_most()
+    {
+        var (_, url, bearer) = await LiveAsync();
+
+        Assert.Equal(HttpStatusCode.OK, (await GetAsync(url + "&audience=aws&subject=coarse", bearer)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await GetAsync(url + "&subject=a&subject=b", bearer)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await GetAsync(url + "&subject=", bearer)).Status);
+
+        Assert.Equal("coarse", _plane.TokenRequests.Single()["subject"]);
+    }
+
+    [Fact]
     public async Task Without_an_audience_the_workspaces_default_is_asked_for()
     {
         var (attempt, url, bearer) = await LiveAsync();
