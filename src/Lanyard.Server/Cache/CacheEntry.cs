@@ -13,12 +13,16 @@ internal static class CacheStates
 
     /// <summary>Its bytes are missing or not what was written: out of service, and its key is free.</summary>
     public const string Damaged = "damaged";
+
+    /// <summary>Somebody took it out of service; its bytes are kept and its key is free.</summary>
+    public const string Quarantined = "quarantined";
 }
 
 /// <param name="Id">Positive, below 2^53, random.</param>
 /// <param name="Blob">Its unguessable name in URLs and in the store.</param>
 /// <param name="Size">Bytes; 0 until it is ready.</param>
 /// <param name="Committed">A whole blob or a block list has come.</param>
+/// <param name="ReadUntil">Until then nobody takes its bytes away.</param>
 /// <param name="Subject">Whose it is while pending: <see cref="RuntimeSubject.Key"/>.</param>
 internal sealed record CacheEntry(
     long Id,
@@ -35,7 +39,8 @@ internal sealed record CacheEntry(
     string Subject,
     DateTimeOffset CreatedAt,
     DateTimeOffset PendingUntil,
-    DateTimeOffset UsedAt);
+    DateTimeOffset UsedAt,
+    DateTimeOffset ReadUntil);
 
 /// <summary>What makes an entry unique: immutable once it is ready.</summary>
 internal sealed record CacheName(string WorkspaceId, string Repository, string Scope, string Version, string Key)
@@ -44,8 +49,8 @@ internal sealed record CacheName(string WorkspaceId, string Repository, string S
 }
 
 /// <summary>Who wrote an entry; kept with it.</summary>
-internal sealed record CacheProvenance(string Subject, string Repository, string? Ref, string? Actor, string TokenSha256)
+internal sealed record CacheProvenance(string Subject, string Repository, string? Ref, string? Workflow, string? Actor, string TokenSha256)
 {
     public static CacheProvenance Of(RuntimeSubject subject) =>
-        new(subject.Key, subject.Repository ?? "", subject.Ref, subject.Actor, subject.TokenSha256);
+        new(subject.Key, subject.Repository ?? "", subject.Ref, subject.Workflow, subject.Actor, subject.TokenSha256);
 }

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Cache;
@@ -13,7 +14,8 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     internal static readonly SqlPart Columns = ((Sql)
         $"""
-        id, workspace, repository, scope, version, key, state, blob, staged_bytes, committed, size, subject, created, pending_until, used_at
+        id, workspace, repository, scope, version, key, state, blob, staged_bytes, committed, size, subject, created, pending_until, used_at,
+            read_until
         """).Part;
 
     /// <summary>The one that holds the name: pending or ready.</summary>
@@ -37,9 +39,11 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         return database.QuerySingleOrNullAsync(
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
-                subject, provenance, created, pending_until, ready_at, used_at)
+                subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token)
             values ({NewId()}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
-                {NewBlob()}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now})
+                {NewBlob()}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
+                {name.Scope.StartsWith("refs/pull/", StringComparison.Ordinal)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
+                {provenance.TokenSha256})
             on conflict do nothing
             returning {Columns}
             """,
@@ -79,15 +83,28 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         database.ExecuteAsync(
             $"update cache_entries set state = {CacheStates.Damaged}, live = false where id = {id} and state = {CacheStates.Ready}", cancellationToken);
 
-    public Task<int> MarkUsedAsync(long id, CancellationToken cancellationToken) =>
-        database.ExecuteAsync($"update cache_entries set used_at = {time.GetUtcNow()} where id = {id}", cancellationToken);
+    /// <summary>Notes the use of a ready entry, and holds its bytes.</summary>
+    /// <returns>False when it was taken out meanwhile.</returns>
+    public async Task<bool> MarkUsedAsync(long id, DateTimeOffset readUntil, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync(
+            $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = {CacheStates.Ready}", cancellationToken) == 1;
+
+    /// <summary>New entries of a repository since a time, counted to a limit.</summary>
+    public async Task<long> CountSinceAsync(string workspaceId, string repository, DateTimeOffset since, long limit, CancellationToken cancellationToken) =>
+        await database.ScalarAsync(
+            $"""
+            select count(*) from (select 1 from cache_entries where workspace = {workspaceId} and repository = {repository} and created > {since} limit {limit}) as c
+            """,
+            cancellationToken) ?? 0;
 
     /// <summary>Asks all probes in one statement.</summary>
+    /// <param name="rules">Each: refs of the writers that are trusted.</param>
     /// <returns>What the first probe with an answer has found: of a prefix, the newest.</returns>
     public async Task<CacheEntry?> MatchAsync(
-        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, CancellationToken cancellationToken)
+        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, IReadOnlyList<IReadOnlyList<string>> rules, CancellationToken cancellationToken)
     {
         if (probes.Count == 0) return null;
+        var trusted = CacheReadRules.Condition(rules);
         Sql all = $"select {Columns} from (";
         for (var i = 0; i < probes.Count; i++)
         {
@@ -100,7 +117,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
                 $"""
                 select * from (select {i} as probe, {Columns} from cache_entries
                 where live and workspace = {workspaceId} and repository = {repository} and scope = {probe.Scope} and version = {version} and {key}
-                    and state = {CacheStates.Ready} order by created desc, id desc limit 1) as p
+                    and state = {CacheStates.Ready} {trusted} order by created desc, id desc limit 1) as p
                 """).Part);
         }
 
@@ -110,7 +127,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     internal static CacheEntry Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),
-        row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14));
+        row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14), row.GetTime(15));
 
     private static SqlPart Is(CacheName name) => ((Sql)
         $"""

@@ -1,4 +1,7 @@
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Cache.Admin;
 using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Cache.Protocol;
 using Lanyard.Server.Http;
 using Microsoft.AspNetCore.Builder;
@@ -12,7 +15,8 @@ namespace Lanyard.Server.Cache;
 /// Owns the GitHub Actions cache: protocol v2 at <c>/twirp/github.actions.results.api.v1.CacheService/</c> (clients drop any prefix), v1 at
 /// <c>/runtime/cache/_apis/artifactcache/</c>, the blob plane at <c>/cache/{workspace}/{blob}</c>, and the entries. An integration of the runtime API:
 /// callers are <see cref="Runtime.RuntimeSubject"/>s, and it does not know what runs or machines are. Entries are immutable once ready, found by
-/// GitHub's documented order (<see cref="CacheMatching"/>), and their bytes are checked on every read.
+/// GitHub's documented order (<see cref="CacheMatching"/>), and their bytes are checked on every read. <c>Limits/</c> keeps them within quotas,
+/// <c>Admin/</c> is what people see of them: <c>/v1/workspaces/{workspace}/cache</c>.
 /// </summary>
 internal static class CacheFeature
 {
@@ -28,7 +32,14 @@ internal static class CacheFeature
         services.AddSingleton<CacheEntryStore>();
         services.AddSingleton<BlobUpload>();
         services.AddSingleton<CacheService>();
-        services.AddHostedService<CacheSweeper>();
+        services.AddSingleton<CacheSettingsDirectory>();
+        services.AddSingleton<CacheEvictionStore>();
+        services.AddSingleton<CacheEvictor>();
+        services.AddSingleton<CacheTally>();
+        services.AddSingleton<BlobReads>();
+        services.AddSingleton<CacheAdminStore>();
+        services.AddSingleton<CacheSweeper>();
+        services.AddHostedService(static provider => provider.GetRequiredService<CacheSweeper>());
         return services;
     }
 
@@ -50,5 +61,24 @@ internal static class CacheFeature
         var blobs = routes.MapGroup("").ExcludeFromDescription().WithMetadata(new OwnDialect(AzureAnswers.WriteAsync));
         blobs.MapPut(BlobUrls.Route, BlobEndpoints.PutAsync);
         blobs.MapMethods(BlobUrls.Route, [HttpMethods.Get, HttpMethods.Head], BlobEndpoints.GetAsync);
+        MapAdmin(routes);
+    }
+
+    private static void MapAdmin(IEndpointRouteBuilder routes)
+    {
+        var admin = routes.MapGroup("/v1/workspaces/{workspace}/cache").WithTags("Cache");
+        admin.MapGet("/entries", CacheAdminEndpoints.ListAsync).WithName("listCacheEntries").Produces<CacheEntryList>();
+        admin.MapGet("/entries/{entry}", CacheAdminEndpoints.GetAsync).WithName("getCacheEntry").Produces<CacheEntryView>();
+        admin.MapDelete("/entries/{entry}", CacheAdminEndpoints.DeleteAsync).WithName("deleteCacheEntry").Produces(StatusCodes.Status204NoContent);
+        admin.MapGet("/usage", CacheAdminEndpoints.UsageAsync).WithName("getCacheUsage").Produces<CacheUsage>();
+        admin.MapPost("/quarantine", CacheAdminEndpoints.QuarantineAsync).WithName("quarantineCacheEntries")
+            .Accepts<CacheSelection>("application/json").Produces<CacheChanged>();
+        admin.MapPost("/release", CacheAdminEndpoints.ReleaseAsync).WithName("releaseCacheEntries")
+            .Accepts<CacheSelection>("application/json").Produces<CacheChanged>();
+        admin.MapPost("/delete", CacheAdminEndpoints.DeleteSelectedAsync).WithName("deleteCacheEntries")
+            .Accepts<CacheSelection>("application/json").Produces<CacheChanged>();
+        admin.MapGet("/settings", CacheAdminEndpoints.GetSettingsAsync).WithName("getCacheSettings").Produces<CacheSettings>();
+        admin.MapPut("/settings", CacheAdminEndpoints.PutSettingsAsync).WithName("putCacheSettings")
+            .Accepts<CacheSettings>("application/json").Produces<CacheSettings>();
     }
 }

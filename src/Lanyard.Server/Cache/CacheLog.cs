@@ -10,6 +10,9 @@ internal static partial class CacheLog
     [LoggerMessage(LogLevel.Error, "The bytes of cache entry {Entry} (blob {Blob}) are not what was written; the entry is out of service: {What}")]
     public static partial void BytesDamaged(this ILogger logger, long entry, string blob, string what);
 
+    [LoggerMessage(LogLevel.Information, "{Count} cache entries of workspace {Workspace} were evicted: {Why}")]
+    public static partial void Evicted(this ILogger logger, int count, string workspace, string why);
+
     [LoggerMessage(LogLevel.Error, "The cache's store failed")]
     public static partial void StoreFailed(this ILogger logger, Exception exception);
 

@@ -9,6 +9,18 @@ internal sealed record CacheOptions
     /// <summary>Bytes that an entry may have, and that may be uploaded for one.</summary>
     public long MaxEntryBytes { get; init; } = 10L << 30;
 
+    /// <summary>Bytes of a repository, where its workspace says nothing else.</summary>
+    public long RepositoryBytes { get; init; } = 50L << 30;
+
+    /// <summary>Bytes of a workspace, where it says nothing else.</summary>
+    public long WorkspaceBytes { get; init; } = 500L << 30;
+
+    /// <summary>New entries a minute and repository, where the workspace says nothing else; 0: no limit.</summary>
+    public long EntriesPerMinute { get; init; } = 200;
+
+    /// <summary>An entry that nobody reads for so long goes, where the workspace says nothing else.</summary>
+    public TimeSpan UnusedLife { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>How long a reservation stands without being finalised; asking for it again renews it.</summary>
     public TimeSpan PendingLife { get; init; } = TimeSpan.FromHours(1);
 
@@ -27,8 +39,12 @@ internal sealed record CacheOptions
         var mistakes = new List<string>();
         if (Folder.Length == 0) mistakes.Add("cache.folder: is missing");
         if (MaxEntryBytes is < 1 << 20 or > 1L << 40) mistakes.Add("cache.maxEntryBytes: must be 1 MiB to 1 TiB");
+        if (RepositoryBytes < 1) mistakes.Add("cache.repositoryBytes: must be at least 1");
+        if (WorkspaceBytes < 1) mistakes.Add("cache.workspaceBytes: must be at least 1");
+        if (EntriesPerMinute < 0) mistakes.Add("cache.entriesPerMinute: must not be negative");
+        if (UnusedLife < TimeSpan.FromHours(1)) mistakes.Add("cache.unusedLife: must be at least 1 hour");
         if (PendingLife < TimeSpan.FromMinutes(1) || PendingLife > TimeSpan.FromDays(1)) mistakes.Add("cache.pendingLife: must be 1 minute to 1 day");
-        if (Sweep < TimeSpan.FromSeconds(1) || Sweep > TimeSpan.FromHours(1)) mistakes.Add("cache.sweep: must be 1 second to 1 hour");
+        if (Sweep < TimeSpan.FromSeconds(1) || Sweep > TimeSpan.FromMinutes(10)) mistakes.Add("cache.sweep: must be 1 second to 10 minutes");
         if (BlobOrigin is { } origin
             && !(Uri.TryCreate(origin, UriKind.Absolute, out var url) && url.Scheme is "https" or "http" && url.PathAndQuery == "/" && !origin.EndsWith('/')))
             mistakes.Add("cache.blobOrigin: must be a scheme and an authority, such as https://cache.example.com");

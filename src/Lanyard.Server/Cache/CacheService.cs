@@ -1,6 +1,7 @@
 using Lanyard.Identity;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Runtime;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -11,10 +12,10 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, SegmentStore segments, FileBlobs files, CacheOptions options, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
+    CacheEntryStore entries, SegmentStore segments, FileBlobs files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
-    private static readonly TimeSpan UsedGrain = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     /// <returns>The best entry; or NotFound (a miss), Forbidden (no scope may be read), RequestMalformed.</returns>
     public async Task<Outcome<CacheEntry>> MatchAsync(HttpContext context, RuntimeSubject subject, IReadOnlyList<string> keys, string version)
@@ -23,12 +24,15 @@ internal sealed class CacheService(
         var probes = CacheMatching.Probes(subject.Scopes, keys);
         if (subject.Repository is not { } repository || probes.Count == 0) return await DeniedAsync(context, subject, "cache.read");
 
+        var limits = await settings.LimitsAsync(subject.WorkspaceId, context.RequestAborted);
+        var rules = CacheReadRules.For(limits.ReadRules, subject);
         for (var i = 0; i < Tries; i++)
         {
-            if (await entries.MatchAsync(subject.WorkspaceId, repository, version, probes, context.RequestAborted) is not { } entry) break;
+            if (await entries.MatchAsync(subject.WorkspaceId, repository, version, probes, rules, context.RequestAborted) is not { } entry) break;
             if (files.Has(entry.Blob, await segments.SegmentsAsync(entry.Blob, context.RequestAborted)))
             {
-                await FoundAsync(context, subject, entry);
+                if (!await HoldAsync(entry, context)) continue;
+                await audit.RecordAsync(Event(context, subject, entry, "cache.read"));
                 return entry;
             }
 
@@ -41,14 +45,18 @@ internal sealed class CacheService(
     }
 
     /// <returns>The subject's pending entry, new or its own from before; or Conflict (ready, or another's), Forbidden, RequestMalformed.</returns>
-    public async Task<Outcome<CacheEntry>> ReserveAsync(HttpContext context, RuntimeSubject subject, string key, string version)
+    public async Task<Outcome<CacheEntry>> ReserveAsync(HttpContext context, RuntimeSubject subject, string key, string version, long size = 0)
     {
         if ((CacheKeys.MistakeInKey(key) ?? CacheKeys.MistakeInVersion(version)) is { } mistake) return Malformed(mistake);
         if (NameFor(subject, key, version) is not { } name) return await DeniedAsync(context, subject, "cache.write");
 
+        var limits = await settings.LimitsAsync(subject.WorkspaceId, context.RequestAborted);
+        if (size > limits.EntryBytes(name.Repository)) return TooLarge(limits, name.Repository);
         var until = time.GetUtcNow() + options.PendingLife;
         for (var i = 0; i < Tries; i++)
         {
+            if (await entries.FindAsync(name, context.RequestAborted) is null && await IsTooFastAsync(name, limits, context.RequestAborted))
+                return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
             if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, context.RequestAborted) is { } made) return made;
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
@@ -74,7 +82,9 @@ internal sealed class CacheService(
     /// <summary>Of an entry that the caller has found.</summary>
     public async Task<Outcome<CacheEntry>> FinalizeAsync(HttpContext context, RuntimeSubject subject, CacheEntry entry, long size)
     {
-        if (size < 0 || size > options.MaxEntryBytes) return Malformed($"size is 0 to {options.MaxEntryBytes} bytes");
+        if (size < 0) return Malformed("size must not be negative");
+        var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);
+        if (size > limits.EntryBytes(entry.Repository)) return TooLarge(limits, entry.Repository);
         if (entry.Subject != subject.Key) return new Refusal(RefusalReason.NotFound, $"entry {entry.Id} is {entry.Subject}'s");
         if (entry.State == CacheStates.Ready)
         {
@@ -84,14 +94,22 @@ internal sealed class CacheService(
         if (!(await segments.FinalizeAsync(entry, size, context.RequestAborted)).TryGet(out var needed, out var refusal)) return refusal;
         files.DeleteAllBut(entry.Blob, needed);
         await audit.RecordAsync(Event(context, subject, entry, "cache.write"));
+        tally.Added(entry.WorkspaceId, entry.Repository, size);
         return entry with { State = CacheStates.Ready, Size = size };
     }
 
-    private async Task FoundAsync(HttpContext context, RuntimeSubject subject, CacheEntry entry)
+    /// <summary>As long as the URL that is given out is good, nobody takes the bytes away; written a few times an hour at most.</summary>
+    private async ValueTask<bool> HoldAsync(CacheEntry entry, HttpContext context)
     {
-        if (time.GetUtcNow() - entry.UsedAt > UsedGrain) await entries.MarkUsedAsync(entry.Id, context.RequestAborted);
-        await audit.RecordAsync(Event(context, subject, entry, "cache.read"));
+        var now = time.GetUtcNow();
+        return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry.Id, now + CacheEvictor.Hold, context.RequestAborted);
     }
+
+    private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) => limits.EntriesPerMinute > 0
+        && await entries.CountSinceAsync(name.WorkspaceId, name.Repository, time.GetUtcNow() - Minute, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;
+
+    private static Refusal TooLarge(CacheLimits limits, string repository) =>
+        new(RefusalReason.RequestTooLarge, $"the cache is too large: an entry of this repository has at most {limits.EntryBytes(repository)} bytes");
 
     private async Task<Refusal> DeniedAsync(HttpContext context, RuntimeSubject subject, string action)
     {
@@ -105,7 +123,7 @@ internal sealed class CacheService(
         {
             WorkspaceId = subject.WorkspaceId,
             Target = entry.Id.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            Details = new Dictionary<string, string> { ["repository"] = entry.Repository, ["scope"] = entry.Scope, ["key"] = entry.Key, ["version"] = entry.Version },
+            Details = new Dictionary<string, string> { ["repository"] = entry.Repository, ["scope"] = entry.Scope, ["key"] = entry.Key, ["version"] = entry.Version, ["writer"] = entry.Subject },
         };
 
     private static CacheName? NameFor(RuntimeSubject subject, string key, string version) =>

@@ -1,15 +1,18 @@
 using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Limits;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache;
 
-/// <summary>Clears away reservations that nobody finalised, with what was uploaded for them.</summary>
-internal sealed class CacheSweeper(CacheEntryStore entries, FileBlobs files, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
+/// <summary>In the background: clears away reservations that nobody finalised, and has the evictor look regularly and after what was added.</summary>
+internal sealed class CacheSweeper(
+    CacheEntryStore entries, FileBlobs files, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
     private const int Batch = 200;
 
+    /// <returns>How many reservations were cleared away.</returns>
     public async Task<int> SweepAsync(CancellationToken cancellationToken)
     {
         var swept = 0;
@@ -24,21 +27,39 @@ internal sealed class CacheSweeper(CacheEntryStore entries, FileBlobs files, Cac
         return swept;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(SweepRegularlyAsync(stoppingToken), EnforceAsync(stoppingToken));
+
+    private async Task SweepRegularlyAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(options.Sweep, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            try
+            await GuardedAsync(async () =>
             {
                 while (await SweepAsync(stoppingToken) == Batch)
                 {
                 }
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                logger.SweepFailed(exception);
-            }
+
+                await evictor.SweepAsync(stoppingToken);
+            });
+        }
+    }
+
+    private async Task EnforceAsync(CancellationToken stoppingToken)
+    {
+        await foreach (var (workspace, repository) in tally.WantedAsync(stoppingToken))
+            await GuardedAsync(() => evictor.EnforceAsync(workspace, repository, stoppingToken));
+    }
+
+    private async Task GuardedAsync(Func<Task> work)
+    {
+        try
+        {
+            await work();
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            logger.SweepFailed(exception);
         }
     }
 }

@@ -32,6 +32,9 @@ internal sealed record RuntimeSubject
 
     public string? Ref { get; init; }
 
+    /// <summary>Where it is known, such as <c>demo/app/.github/workflows/release.yml</c>.</summary>
+    public string? Workflow { get; init; }
+
     /// <summary>In the order in which they are searched: its own first.</summary>
     public IReadOnlyList<ScopeGrant> Scopes { get; init; } = [];
 

@@ -15,7 +15,7 @@ internal sealed class RouteTable(WalledWorld world)
 
     public IReadOnlyList<RouteRow> Rows =>
     [
-        .. Instance(), .. Workspaces(), .. Trust("/v1"), .. Trust("/v1/workspaces/{workspace}"), .. Clusters(), .. Runners(), .. Runs(), .. Machines(), .. Protocol(),
+        .. Instance(), .. Workspaces(), .. Trust("/v1"), .. Trust("/v1/workspaces/{workspace}"), .. Clusters(), .. Runners(), .. Runs(), .. Machines(), .. Cache(), .. Protocol(),
     ];
 
     private IEnumerable<RouteRow> Instance() =>
@@ -106,6 +106,24 @@ internal sealed class RouteTable(WalledWorld world)
     {
         const string home = "/v1/workspaces/{workspace}/machines";
         return [Row($"GET {home}"), Row($"POST {home}", "{}"), Row($"GET {home}/{{machine}}"), Row($"DELETE {home}/{{machine}}")];
+    }
+
+    private IEnumerable<RouteRow> Cache()
+    {
+        const string home = "/v1/workspaces/{workspace}/cache";
+        const string selection = """{"producer":{"subject":"machine_nobody"}}""";
+        return
+        [
+            Row($"GET {home}/entries"),
+            Row($"GET {home}/entries/{{entry}}"),
+            Row($"DELETE {home}/entries/{{entry}}"),
+            Row($"GET {home}/usage"),
+            Row($"POST {home}/quarantine", selection),
+            Row($"POST {home}/release", selection),
+            Row($"POST {home}/delete", selection),
+            Row($"GET {home}/settings"),
+            Row($"PUT {home}/settings", "{}", works: [412]),
+        ];
     }
 
     private IEnumerable<RouteRow> Protocol()

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Cache;
 using Lanyard.Server.Clusters;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
@@ -79,6 +80,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         await FillRunsAsync();
         var machine = await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
         Names["{machine}"] = (machine.Json.GetProperty("machine").GetProperty("id").GetString()!, "machine_01k00000000000000000000000");
+        Names["{entry}"] = (await MakeCacheEntryAsync(acme), "4711");
         Names["{event}"] = ((await Server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single(), "evt_01k00000000000000000000000");
 
         Server.Be("no-role");
@@ -87,6 +89,15 @@ internal sealed class WalledWorld : IAsyncDisposable
         Be("runner", PrincipalKind.Runner, "rnr_01k00000000000000000000000", acme);
         Be("run", PrincipalKind.Run, "run_01k00000000000000000000000", acme);
         Be("machine", PrincipalKind.Machine, "machine_01k00000000000000000000000", acme);
+    }
+
+    private async Task<string> MakeCacheEntryAsync(string workspace)
+    {
+        var store = Server.Services.GetRequiredService<CacheEntryStore>();
+        var name = new CacheName(workspace, "demo/app", "refs/heads/main", "1", "key");
+        var writer = new CacheProvenance("machine_1", "demo/app", "refs/heads/main", null, "somebody", "");
+        var entry = await store.InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), CancellationToken.None);
+        return entry!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
 
     /// <summary>Put in behind the trial, for which a real cluster is needed.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lanyard.Identity;
+using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Cache.Protocol;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -12,6 +13,9 @@ namespace Lanyard.Server.Cache.Blobs;
 /// </summary>
 internal static class BlobEndpoints
 {
+    /// <summary>Sweeps, which renew what is being read, are closer together.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromMinutes(11);
+
     /// <summary>Put Blob, Put Block, Put Block List.</summary>
     public static async Task<IResult> PutAsync(
         string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, BlobUpload upload, SegmentStore segments, ILogger<BlobUpload> logger)
@@ -49,11 +53,16 @@ internal static class BlobEndpoints
     }
 
     public static async Task<IResult> GetAsync(
-        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, FileBlobs files, ILogger<FileBlobs> logger)
+        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, FileBlobs files, BlobReads reads, TimeProvider time, ILogger<FileBlobs> logger)
     {
         AzureAnswers.Begin(context);
         if (urls.Check(context.Request, BlobPermission.Read) is { } bad) return NotSigned(bad);
-        if (await entries.FindByBlobAsync(workspace, blob, context.RequestAborted) is not { State: CacheStates.Ready } entry) return Missing();
+
+        // Noted before it is looked up: from here on the bytes stay, on other replicas too.
+        using var reading = reads.Begin(blob);
+        if (await entries.FindByBlobAsync(workspace, blob, context.RequestAborted) is not { State: CacheStates.Ready } entry
+            || (entry.ReadUntil <= time.GetUtcNow() + Margin && !await entries.MarkUsedAsync(entry.Id, time.GetUtcNow() + CacheEvictor.Hold, context.RequestAborted)))
+            return Missing();
 
         var headers = context.Request.Headers;
         var range = ByteRange.Read(headers["x-ms-range"] is [{ } own] ? own : headers.Range.Count == 1 ? headers.Range[0] : null, entry.Size, out var satisfiable);

@@ -1,11 +1,12 @@
 using Lanyard.Identity;
+using Lanyard.Server.Cache.Limits;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheOptions options)
+internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheSettingsDirectory settings)
 {
     /// <param name="block">Under which name it is staged; <see cref="SegmentStore.Whole"/> is the whole blob at once.</param>
     /// <param name="length">What the body must have, in bytes.</param>
@@ -14,11 +15,11 @@ internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheOp
     public async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length)
     {
         if (entry.State != CacheStates.Pending) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State}");
-        if (length > options.MaxEntryBytes)
-            return TooLarge(entry);
+        var most = (await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted)).EntryBytes(entry.Repository);
+        if (length > most) return TooLarge(entry);
 
         // The server's general limit is for requests that are read into memory.
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = options.MaxEntryBytes;
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
         if (await files.WriteAsync(entry.Blob, context.Request.Body, length, context.RequestAborted) is not { } stored)
             return new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
 
@@ -26,7 +27,7 @@ internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheOp
         try
         {
             // What is on disk is entered even if the caller has gone: it may ask for the commit on another connection.
-            var outcome = await segments.StageAsync(entry.Blob, block, stored, options.MaxEntryBytes, CancellationToken.None);
+            var outcome = await segments.StageAsync(entry.Blob, block, stored, most, CancellationToken.None);
             if (!outcome.TryGet(out var replaced, out var refusal)) return refusal;
             done = true;
             files.Delete(entry.Blob, replaced);

@@ -32,17 +32,18 @@ internal static class ArtifactCacheEndpoints
         };
     }
 
-    public static async Task<IResult> ReserveAsync(HttpContext context, RuntimeCaller caller, CacheService cache, CacheOptions options)
+    public static async Task<IResult> ReserveAsync(HttpContext context, RuntimeCaller caller, CacheService cache)
     {
         if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
         if (await ReadAsync(context.Request, ArtifactCacheJson.Default.ReserveCacheRequest) is not { } request) return Error(400, "the body is not a reservation");
-        if (request.CacheSize is { } size && (size < 0 || size > options.MaxEntryBytes)) return Error(400, $"the cache is too large: more than {options.MaxEntryBytes} bytes");
-        if ((await cache.ReserveAsync(context, subject, request.Key ?? "", request.Version ?? "")).TryGet(out var entry, out refusal))
+        if (request.CacheSize < 0) return Error(400, "cacheSize must not be negative");
+        if ((await cache.ReserveAsync(context, subject, request.Key ?? "", request.Version ?? "", request.CacheSize ?? 0)).TryGet(out var entry, out refusal))
             return Results.Json(new ReserveCacheResponse(entry.Id), ArtifactCacheJson.Default.ReserveCacheResponse, statusCode: 201);
         return refusal.Reason switch
         {
             RefusalReason.Forbidden => Error(403, TwirpEndpoints.WriteDenied),
             RefusalReason.Conflict => Error(409, $"Cache already exists. Key: {request.Key}, Version: {request.Version}"),
+            RefusalReason.RequestTooLarge => Error(400, refusal.Detail),
             _ => Answer(refusal),
         };
     }
@@ -67,6 +68,7 @@ internal static class ArtifactCacheEndpoints
             && !(await segments.CommitAsync(entry.Blob, ChunkOrder.Of, context.RequestAborted)).TryGet(out _, out refusal)) return Answer(refusal);
         return (await cache.FinalizeAsync(context, subject, entry, size)).TryGet(out _, out refusal) ? Results.NoContent() : refusal.Reason switch
         {
+            RefusalReason.RequestTooLarge => Error(400, refusal.Detail),
             RefusalReason.Conflict => Error(400, "the chunks do not make a cache of that size"),
             _ => Answer(refusal),
         };

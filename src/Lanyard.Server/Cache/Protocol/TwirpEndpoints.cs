@@ -47,6 +47,7 @@ internal static class TwirpEndpoints
             RefusalReason.Forbidden => TwirpAnswers.Answer(context.Request, answer.Set("ok", false).Set("message", WriteDenied)),
             RefusalReason.Conflict => TwirpAnswers.Answer(
                 context.Request, answer.Set("ok", false).Set("message", "the upload is not complete: its size is not the one that was announced")),
+            RefusalReason.RequestTooLarge => TwirpAnswers.Answer(context.Request, answer.Set("ok", false).Set("message", refusal.Detail)),
             RefusalReason.NotFound => TwirpAnswers.Error(404, "not_found", "no upload of this caller is pending for the key"),
             _ => TwirpAnswers.Refused(refusal),
         };

@@ -1,0 +1,111 @@
+using System.Data.Common;
+using System.Globalization;
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Cache.Admin;
+
+/// <summary>The SQL of what people see and change of entries.</summary>
+internal sealed class CacheAdminStore(Database database, TimeProvider time)
+{
+    private static readonly SqlPart Columns = ((Sql)
+        $"""
+        id, repository, scope, key, version, state, size, created, used_at, digest, subject, producer_ref, producer_workflow, producer_actor, producer_token,
+            reason
+        """).Part;
+
+    public Task<List<CacheEntryView>> ListAsync(string workspaceId, CacheFilter filter, long after, int limit, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"""
+            select {Columns} from cache_entries where workspace = {workspaceId} and id > {after} and state <> 'gone' {filter.Condition}
+            order by id limit {limit}
+            """,
+            Read,
+            cancellationToken);
+
+    public Task<CacheEntryView?> FindAsync(string workspaceId, long id, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync(
+            $"select {Columns} from cache_entries where id = {id} and workspace = {workspaceId} and state <> 'gone'", Read, cancellationToken);
+
+    /// <param name="by">One of <see cref="CacheFilter.Groups"/>.</param>
+    public Task<List<CacheUsageRow>> UsageAsync(string workspaceId, string? repository, string by, int limit, CancellationToken cancellationToken)
+    {
+        var column = by switch { "scope" => ((Sql)$"scope").Part, "key" => ((Sql)$"key").Part, _ => ((Sql)$"repository").Part };
+        var only = repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
+        return database.QueryAsync(
+            $"""
+            select {column}, count(*), cast(sum(size) as bigint) from cache_entries where workspace = {workspaceId} {only} and state = 'ready'
+            group by {column} order by 3 desc, 1 limit {limit}
+            """,
+            static row => new CacheUsageRow(row.GetString(0), row.GetInt64(1), row.GetInt64(2)),
+            cancellationToken);
+    }
+
+    public async Task<(long Entries, long Bytes)> TotalAsync(string workspaceId, string? repository, CancellationToken cancellationToken)
+    {
+        var only = repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
+        var rows = await database.QueryAsync(
+            $"select count(*), cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {only} and state = 'ready'",
+            static row => (row.GetInt64(0), row.GetInt64(1)),
+            cancellationToken);
+        return rows[0];
+    }
+
+    /// <summary>Out of service at once; the bytes go when nobody reads them any more. A pending one goes when it lapses, and its URL is dead.</summary>
+    /// <returns>How many.</returns>
+    public Task<int> DeleteAsync(string workspaceId, SqlPart which, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state <> 'gone' {which}", cancellationToken);
+
+    /// <summary>Out of service, with its bytes kept; its key is free.</summary>
+    public Task<int> QuarantineAsync(string workspaceId, SqlPart which, string? reason, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"""
+        update cache_entries set state = 'quarantined', live = false, reason = {reason}, read_until = {time.GetUtcNow()}
+        where workspace = {workspaceId} and state = 'ready' {which}
+        """,
+        cancellationToken);
+
+    /// <summary>Back into service, but for those whose key was taken meanwhile.</summary>
+    public Task<int> ReleaseAsync(string workspaceId, SqlPart which, CancellationToken cancellationToken) => database.TransactionAsync(
+        async transaction =>
+        {
+            var ids = await transaction.QueryAsync(
+                $"select id from cache_entries where workspace = {workspaceId} and state = 'quarantined' {which} order by id", static row => row.GetInt64(0));
+            var released = 0;
+            foreach (var id in ids)
+            {
+                released += await transaction.ExecuteAsync(
+                    $"""
+                    update cache_entries set state = 'ready', live = true, reason = null, used_at = {time.GetUtcNow()}
+                    where id = {id} and state = 'quarantined' and not exists (
+                        select 1 from cache_entries other where other.live and other.workspace = cache_entries.workspace
+                            and other.repository = cache_entries.repository and other.scope = cache_entries.scope
+                            and other.version = cache_entries.version and other.folded = cache_entries.folded)
+                    """);
+            }
+
+            return released;
+        },
+        cancellationToken);
+
+    public static SqlPart Of(long id) => ((Sql)$"and id = {id}").Part;
+
+    /// <summary>Every member that is there must be the entry's.</summary>
+    public static SqlPart Of(CacheProducer producer)
+    {
+        var all = new Sql(0, 0);
+        if (producer.Subject is { } subject) all.AppendFormatted(((Sql)$" and subject = {subject}").Part);
+        if (producer.Repository is { } repository) all.AppendFormatted(((Sql)$" and repository = {repository.ToLowerInvariant()}").Part);
+        if (producer.Ref is { } gitRef) all.AppendFormatted(((Sql)$" and producer_ref = {gitRef}").Part);
+        if (producer.Workflow is { } workflow) all.AppendFormatted(((Sql)$" and producer_workflow = {workflow}").Part);
+        if (producer.Actor is { } actor) all.AppendFormatted(((Sql)$" and producer_actor = {actor}").Part);
+        if (producer.TokenSha256 is { } token) all.AppendFormatted(((Sql)$" and producer_token = {token}").Part);
+        return all.Part;
+    }
+
+    private static CacheEntryView Read(DbDataReader row) => new(
+        row.GetInt64(0).ToString(CultureInfo.InvariantCulture), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5),
+        row.GetInt64(6), row.GetTime(7), row.GetTime(8), row.IsDBNull(9) ? null : Convert.ToHexStringLower(row.GetBytes(9)),
+        new CacheProducer(row.GetString(10), row.GetString(1), Known(row, 11), Known(row, 12), Known(row, 13), Known(row, 14)), row.GetStringOrNull(15));
+
+    private static string? Known(DbDataReader row, int column) => row.GetString(column) is { Length: > 0 } text ? text : null;
+}

@@ -1,0 +1,85 @@
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Cache.Limits;
+
+/// <param name="Size">Bytes.</param>
+internal sealed record Evictable(long Id, string Blob, long Size);
+
+/// <summary>
+/// The SQL of eviction. An entry goes in two steps: it becomes <c>gone</c>, which frees its key, unless somebody may be reading it; later its bytes and
+/// rows go.
+/// </summary>
+internal sealed class CacheEvictionStore(Database database, TimeProvider time)
+{
+    public Task<List<string>> WorkspacesAsync(CancellationToken cancellationToken) =>
+        database.QueryAsync($"select id from workspaces order by id", static row => row.GetString(0), cancellationToken);
+
+    public Task<List<(string Repository, long Bytes)>> RepositoriesAsync(string workspaceId, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"select repository, sum(size) from cache_entries where workspace = {workspaceId} and state = 'ready' group by repository",
+            static row => (row.GetString(0), Convert.ToInt64(row.GetValue(1), System.Globalization.CultureInfo.InvariantCulture)),
+            cancellationToken);
+
+    /// <param name="repository">Null: of the whole workspace.</param>
+    public async Task<long> BytesAsync(string workspaceId, string? repository, CancellationToken cancellationToken)
+    {
+        var rows = await database.QueryAsync(
+            $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'ready'",
+            static row => row.GetInt64(0),
+            cancellationToken);
+        return rows[0];
+    }
+
+    /// <summary>What may go, in the order in which it goes: pull requests' entries first, then the longest unused.</summary>
+    public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, int limit, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"""
+            select id, blob, size from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'ready' and read_until <= {time.GetUtcNow()}
+            order by pull desc, used_at, id limit {limit}
+            """,
+            Read,
+            cancellationToken);
+
+    public Task<List<Evictable>> UnusedAsync(string workspaceId, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"""
+            select id, blob, size from cache_entries
+            where used_at < {before} and workspace = {workspaceId} and state = 'ready' and read_until <= {time.GetUtcNow()} limit {limit}
+            """,
+            Read,
+            cancellationToken);
+
+    /// <summary>Takes entries out, but for those that a look-up has given out meanwhile.</summary>
+    public Task<List<Evictable>> TakeOutAsync(IEnumerable<Evictable> entries, CancellationToken cancellationToken) => database.QueryAsync(
+        $"""
+        update cache_entries set state = 'gone', live = false
+        where blob in ({entries.Select(static entry => entry.Blob).ToArray()}) and state = 'ready' and read_until <= {time.GetUtcNow()}
+        returning id, blob, size
+        """,
+        Read,
+        cancellationToken);
+
+    /// <summary>What is out of service and read by nobody.</summary>
+    public Task<List<Evictable>> OutAsync(int limit, CancellationToken cancellationToken) => database.QueryAsync(
+        $"select id, blob, size from cache_entries where state in ('gone', 'damaged') and read_until <= {time.GetUtcNow()} order by read_until limit {limit}",
+        Read,
+        cancellationToken);
+
+    /// <summary>After the bytes are away.</summary>
+    public Task RemoveAsync(IReadOnlyList<string> blobs, CancellationToken cancellationToken) => database.TransactionAsync(
+        async transaction =>
+        {
+            await transaction.ExecuteAsync($"delete from cache_layout where blob in ({blobs})");
+            await transaction.ExecuteAsync($"delete from cache_segments where blob in ({blobs})");
+            await transaction.ExecuteAsync($"delete from cache_entries where blob in ({blobs}) and state in ('gone', 'damaged')");
+        },
+        cancellationToken);
+
+    /// <summary>While a long read goes on, no replica takes the bytes away.</summary>
+    public Task<int> HoldAsync(IReadOnlyList<string> blobs, DateTimeOffset until, CancellationToken cancellationToken) =>
+        database.ExecuteAsync($"update cache_entries set read_until = {until} where blob in ({blobs}) and read_until < {until}", cancellationToken);
+
+    private static SqlPart Of(string? repository) => repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
+
+    private static Evictable Read(System.Data.Common.DbDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetInt64(2));
+}

@@ -1,0 +1,119 @@
+using Lanyard.Server.Audit;
+using Lanyard.Server.Cache.Blobs;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Cache.Limits;
+
+/// <summary>Keeps workspaces and repositories within their quotas and forgets what nobody uses. Several replicas may do it at once.</summary>
+internal sealed class CacheEvictor(
+    CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, FileBlobs files, BlobReads reads, AuditLog audit, TimeProvider time,
+    ILogger<CacheEvictor> logger)
+{
+    /// <summary>Longer than a download URL lives and than two sweeps are apart.</summary>
+    public static readonly TimeSpan Hold = TimeSpan.FromMinutes(25);
+
+    private const int Batch = 100;
+
+    /// <summary>Everything, everywhere: what is unused, what is over a quota, and the bytes of what is out of service.</summary>
+    /// <returns>How many entries went.</returns>
+    public async Task<int> SweepAsync(CancellationToken cancellationToken)
+    {
+        if (reads.All is { Count: > 0 } read)
+        {
+            foreach (var some in read.Chunk(Batch)) await store.HoldAsync(some, time.GetUtcNow() + Hold, cancellationToken);
+        }
+
+        var evicted = 0;
+        foreach (var workspace in await store.WorkspacesAsync(cancellationToken))
+        {
+            var limits = await settings.LimitsAsync(workspace, cancellationToken);
+            evicted += await UnusedAsync(workspace, limits, cancellationToken);
+            foreach (var (repository, bytes) in await store.RepositoriesAsync(workspace, cancellationToken))
+            {
+                if (bytes > limits.RepositoryBytes(repository))
+                    evicted += await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken);
+            }
+
+            evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
+        }
+
+        await PurgeAsync(cancellationToken);
+        return evicted;
+    }
+
+    /// <summary>One repository and its workspace, after something was added.</summary>
+    public async Task EnforceAsync(string workspace, string repository, CancellationToken cancellationToken)
+    {
+        tally.Begin((workspace, repository));
+        var limits = await settings.LimitsAsync(workspace, cancellationToken);
+        var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken)
+            + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
+        var room = Math.Min(
+            limits.RepositoryBytes(repository) - await store.BytesAsync(workspace, repository, cancellationToken),
+            limits.WorkspaceBytes - await store.BytesAsync(workspace, null, cancellationToken));
+        tally.Counted(workspace, repository, room);
+        if (evicted > 0) await PurgeAsync(cancellationToken);
+    }
+
+    /// <summary>Deletes the bytes, then the rows: killed between the two, the next sweep goes on.</summary>
+    public async Task PurgeAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var found = await store.OutAsync(Batch, cancellationToken);
+            var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
+            if (free.Count == 0) return;
+            foreach (var blob in free) files.Delete(blob);
+            await store.RemoveAsync(free, cancellationToken);
+            if (found.Count < Batch) return;
+        }
+    }
+
+    private async Task<int> UnusedAsync(string workspace, CacheLimits limits, CancellationToken cancellationToken)
+    {
+        var evicted = 0;
+        while (true)
+        {
+            var unused = await store.UnusedAsync(workspace, time.GetUtcNow() - limits.UnusedLife, Batch, cancellationToken);
+            if (unused.Count == 0) return evicted;
+            var gone = await TakeOutAsync(workspace, unused, "unused", cancellationToken);
+            if (gone == 0) return evicted;
+            evicted += gone;
+        }
+    }
+
+    private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
+    {
+        var evicted = 0;
+        while (true)
+        {
+            var over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
+            if (over <= 0) return evicted;
+            var chosen = new List<Evictable>();
+            foreach (var candidate in await store.CandidatesAsync(workspace, repository, Batch, cancellationToken))
+            {
+                if (over <= 0) break;
+                if (reads.IsRead(candidate.Blob)) continue;
+                chosen.Add(candidate);
+                over -= candidate.Size;
+            }
+
+            var gone = chosen.Count == 0 ? 0 : await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
+            if (gone == 0) return evicted;
+            evicted += gone;
+        }
+    }
+
+    private async Task<int> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
+    {
+        var gone = await store.TakeOutAsync(entries, cancellationToken);
+        if (gone.Count == 0) return 0;
+        logger.Evicted(gone.Count, workspace, why);
+        await audit.RecordAsync(new AuditEvent("cache.evict")
+        {
+            WorkspaceId = workspace,
+            Details = new Dictionary<string, string> { ["why"] = why, ["entries"] = string.Join(' ', gone.Select(static entry => entry.Id)) },
+        });
+        return gone.Count;
+    }
+}

@@ -1,0 +1,276 @@
+using System.Net;
+using System.Text.Json;
+using Lanyard.Server.Cache;
+using Lanyard.Server.Cache.Limits;
+using Lanyard.Server.Tests.Storage;
+using Lanyard.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Cache;
+
+[Line("4.7")]
+public sealed class SqliteCacheLimitTests() : CacheLimitTests(DatabaseKind.Sqlite);
+
+[Line("4.7")]
+[Needs("postgres")]
+public sealed class PostgresCacheLimitTests() : CacheLimitTests(DatabaseKind.Postgres);
+
+/// <summary>Quotas, rates, the order of eviction, what is never evicted, and what people see and take away.</summary>
+public abstract class CacheLimitTests(DatabaseKind kind) : IAsyncLifetime
+{
+    private const string Home = "/v1/workspaces/acme/cache";
+    private readonly ManualTime _time = new(DateTimeOffset.FromUnixTimeSeconds(1_900_000_000));
+    private CacheServer _server = null!;
+
+    public async ValueTask InitializeAsync() => _server = await CacheServer.StartAsync(kind, _time);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_server is not null) await _server.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    [Fact]
+    public async Task Over_a_repositorys_quota_the_longest_unused_go_first_and_their_bytes_with_them()
+    {
+        var machine = await _server.MachineAsync();
+        var other = await _server.MachineAsync("demo/other");
+        await _server.SaveAsync(other, "elsewhere", new byte[900]);
+        foreach (var key in (string[])["a", "b", "c"]) await SaveAsync(machine, key, 100);
+        await ForgetReadsAsync();
+        Assert.Equal("a", await _server.FindAsync(machine, "a"));
+        await ForgetReadsAsync();
+
+        await SetAsync("""{"repositories":{"Demo/App":200}}""");
+        await SweepAsync();
+
+        Assert.Equal(new string?[] { "a", null, "c" }, new string?[] { await _server.FindAsync(machine, "a"), await _server.FindAsync(machine, "b"), await _server.FindAsync(machine, "c") });
+        Assert.Equal("elsewhere", await _server.FindAsync(other, "elsewhere"));
+        Assert.Equal(3, _server.Files.Count);
+    }
+
+    [Fact]
+    public async Task Pull_requests_entries_go_before_branches_even_when_they_are_newer()
+    {
+        var main = await _server.MachineAsync();
+        var pull = await _server.MachineAsync(gitRef: "refs/pull/7/merge");
+        await SaveAsync(main, "old", 100);
+        await SaveAsync(pull, "new", 100);
+        await ForgetReadsAsync();
+
+        await SetAsync("""{"repositoryBytes":150}""");
+        await SweepAsync();
+
+        Assert.Equal("old", await _server.FindAsync(main, "old"));
+        Assert.Null(await _server.FindAsync(pull, "new"));
+    }
+
+    [Fact]
+    public async Task A_workspaces_quota_holds_over_all_its_repositories_and_over_no_other_workspace()
+    {
+        await _server.Server.MakeWorkspaceAsync("other");
+        var first = await _server.MachineAsync();
+        var second = await _server.MachineAsync("demo/second");
+        var foreign = await _server.MachineAsync(workspace: "other");
+        await SaveAsync(foreign, "k", 100);
+        await SaveAsync(first, "k", 100);
+        await SaveAsync(second, "k", 100);
+
+        await SetAsync("""{"workspaceBytes":100}""");
+        await SweepAsync();
+
+        Assert.Equal(new string?[] { null, "k", "k" }, new string?[] { await _server.FindAsync(first, "k"), await _server.FindAsync(second, "k"), await _server.FindAsync(foreign, "k") });
+    }
+
+    [Fact]
+    public async Task What_was_given_out_or_is_being_read_is_never_evicted()
+    {
+        var machine = await _server.MachineAsync();
+        await SaveAsync(machine, "read", 3 << 20);
+        await SaveAsync(machine, "unread", 100);
+        var url = await _server.DownloadUrlAsync(machine, "read");
+        using var response = await _server.Client.GetAsync(url, HttpCompletionOption.ResponseHeadersRead);
+        await SetAsync("""{"repositoryBytes":1}""");
+
+        await SweepAsync();
+
+        Assert.Null(await _server.FindAsync(machine, "unread"));
+        Assert.Equal(CacheServer.Random(3 << 20), await response.Content.ReadAsByteArrayAsync());
+        Assert.Equal(3 << 20, (await _server.Client.GetByteArrayAsync(url)).Length);
+
+        await ForgetReadsAsync();
+        await SweepAsync();
+        Assert.Empty(_server.Files);
+    }
+
+    [Fact]
+    public async Task A_blob_that_is_being_sent_outlives_its_deletion_until_the_reader_is_done()
+    {
+        var machine = await _server.MachineAsync();
+        await SaveAsync(machine, "k", 1000);
+        var reads = _server.Server.Services.GetRequiredService<BlobReads>();
+        var id = (await EntriesAsync(""))[0].GetProperty("id").GetString();
+        var reading = reads.Begin(Path.GetFileName(Path.GetDirectoryName(_server.Files.Single())!));
+
+        Assert.Equal(HttpStatusCode.NoContent, (await _server.Server.SendAsync(HttpMethod.Delete, $"{Home}/entries/{id}", "admin")).Status);
+        Assert.Null(await _server.FindAsync(machine, "k"));
+        Assert.Single(_server.Files);
+        reading.Dispose();
+        await SweepAsync();
+
+        Assert.Empty(_server.Files);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.Server.SendAsync(HttpMethod.Delete, $"{Home}/entries/{id}", "admin")).Status);
+    }
+
+    [Fact]
+    public async Task Seven_days_without_a_read_are_the_end_and_a_read_begins_them_anew()
+    {
+        var machine = await _server.MachineAsync();
+        await SaveAsync(machine, "used", 10);
+        await SaveAsync(machine, "unused", 10);
+        _time.Advance(TimeSpan.FromDays(6));
+        var next = await _server.MachineAsync();
+        Assert.Equal("used", await _server.FindAsync(next, "used"));
+        _time.Advance(TimeSpan.FromDays(1) + TimeSpan.FromMinutes(1));
+
+        await SweepAsync();
+
+        var last = await _server.MachineAsync();
+        Assert.Equal(new string?[] { "used", null }, new string?[] { await _server.FindAsync(last, "used"), await _server.FindAsync(last, "unused") });
+    }
+
+    [Fact]
+    public async Task What_is_saved_over_the_quota_is_noticed_without_waiting_for_the_sweep()
+    {
+        await SetAsync("""{"repositoryBytes":250}""");
+        var machine = await _server.MachineAsync();
+        foreach (var key in (string[])["a", "b", "c"]) await SaveAsync(machine, key, 100);
+
+        await Eventually.HoldsAsync(async () => await _server.FindAsync(machine, "a") is null, "the first entry evicted");
+        Assert.Equal("c", await _server.FindAsync(machine, "c"));
+    }
+
+    [Fact]
+    public async Task An_entry_over_its_limit_is_refused_while_it_is_uploaded_and_in_words_when_it_is_finalised()
+    {
+        await SetAsync("""{"entryBytes":100}""");
+        var machine = await _server.MachineAsync();
+        var url = await _server.ReserveAsync(machine, "k");
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await _server.PutAsync(url, new byte[101])).StatusCode);
+        var answer = await _server.FinalizeAsync(machine, "k", 101);
+        Assert.Equal((HttpStatusCode.OK, false), (answer.Status, answer.Json.GetProperty("ok").GetBoolean()));
+        Assert.Contains("at most 100 bytes", answer.Json.GetProperty("message").GetString(), StringComparison.Ordinal);
+        var first = await _server.Server.SendAsync(
+            HttpMethod.Post, "/runtime/cache/_apis/artifactcache/caches", machine, $$"""{"key":"v1","version":"{{CacheServer.Version}}","cacheSize":101}""");
+        Assert.Equal(HttpStatusCode.BadRequest, first.Status);
+        Assert.Contains("too large", first.Json.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_entries_a_minute_than_allowed_are_429_and_what_exists_is_still_answered()
+    {
+        await SetAsync("""{"entriesPerMinute":2}""");
+        var machine = await _server.MachineAsync();
+        var other = await _server.MachineAsync("demo/other");
+        await SaveAsync(machine, "a", 1);
+        await _server.ReserveAsync(machine, "b");
+
+        var refused = await CreateAsync(machine, "c");
+        Assert.Equal((HttpStatusCode.TooManyRequests, "resource_exhausted"), (refused.Status, refused.Json.GetProperty("code").GetString()));
+        Assert.True(refused.Headers.Contains("Retry-After"));
+        await _server.ReserveAsync(machine, "b");
+        Assert.Equal(HttpStatusCode.Conflict, (await CreateAsync(machine, "a")).Status);
+        await _server.ReserveAsync(other, "c");
+        _time.Advance(TimeSpan.FromSeconds(61));
+        await _server.ReserveAsync(machine, "c");
+    }
+
+    [Fact]
+    public async Task Entries_and_usage_are_seen_by_repository_scope_and_key()
+    {
+        var main = await _server.MachineAsync();
+        var pull = await _server.MachineAsync(gitRef: "refs/pull/7/merge");
+        var other = await _server.MachineAsync("demo/other");
+        await SaveAsync(main, "npm-1", 100);
+        await SaveAsync(pull, "npm-1", 50);
+        await SaveAsync(other, "pip", 10);
+
+        Assert.Equal(["demo/app 2 150", "demo/other 1 10"], await UsageAsync(""));
+        Assert.Equal(["refs/heads/main 1 100", "refs/pull/7/merge 1 50"], await UsageAsync("?by=scope&repository=Demo/App"));
+        Assert.Equal(["npm-1 2 150", "pip 1 10"], await UsageAsync("?by=key"));
+        Assert.Equal(2, (await EntriesAsync("?key=NPM-")).Count);
+        Assert.Single(await EntriesAsync("?scope=refs/pull/7/merge"));
+        Assert.Empty(await EntriesAsync("?state=pending"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.Server.GetAsync($"{Home}/entries?state=odd")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.Server.GetAsync($"{Home}/entries?after=x")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.Server.GetAsync($"{Home}/usage?by=x")).Status);
+    }
+
+    [Fact]
+    public async Task A_long_list_comes_in_pages_without_gap_or_repetition()
+    {
+        var machine = await _server.MachineAsync();
+        for (var i = 0; i < 5; i++) await _server.ReserveAsync(machine, $"k{i}");
+
+        var (seen, after) = (new List<string>(), "");
+        do
+        {
+            var page = (await _server.Server.GetAsync($"{Home}/entries?limit=2{after}")).Json;
+            seen.AddRange(page.GetProperty("items").EnumerateArray().Select(entry => entry.GetProperty("key").GetString()!));
+            after = page.TryGetProperty("next", out var next) ? $"&after={next.GetString()}" : "";
+        }
+        while (after.Length > 0);
+
+        Assert.Equal(["k0", "k1", "k2", "k3", "k4"], seen.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Settings_say_every_mistake_at_once_and_change_only_by_who_knows_them()
+    {
+        var bad = await _server.Server.PutAsync(
+            $"{Home}/settings", """{"entryBytes":0,"unusedDays":0,"repositories":{"x":1},"readRules":[{"refs":[],"writtenBy":["a*b"]}]}""");
+        Assert.Equal(HttpStatusCode.BadRequest, bad.Status);
+        Assert.Equal(
+            ["entryBytes", "readRules[0].refs", "readRules[0].writtenBy[0]", "repositories.x", "unusedDays"],
+            bad.Mistakes.Select(mistake => mistake.Split(':')[0]).Order(StringComparer.Ordinal));
+
+        await SetAsync("""{"unusedDays":3}""");
+        Assert.Equal(HttpStatusCode.PreconditionRequired, (await _server.Server.PutAsync($"{Home}/settings", "{}")).Status);
+        Assert.Equal("""{"unusedDays":3}""", (await _server.Server.GetAsync($"{Home}/settings")).Body);
+    }
+
+    private Task<Answer> CreateAsync(string bearer, string key) =>
+        _server.TwirpAsync(bearer, "CreateCacheEntry", $$"""{"key":"{{key}}","version":"{{CacheServer.Version}}"}""");
+
+    private async Task SaveAsync(string bearer, string key, int length)
+    {
+        await _server.SaveAsync(bearer, key, CacheServer.Random(length));
+        _time.Advance(TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>Long enough for every URL that was given out to be dead.</summary>
+    private Task ForgetReadsAsync()
+    {
+        _time.Advance(CacheEvictor.Hold + TimeSpan.FromSeconds(1));
+        return Task.CompletedTask;
+    }
+
+    private async Task SetAsync(string settings)
+    {
+        var answer = await _server.Server.PutAsync($"{Home}/settings", settings);
+        Assert.True(answer.Status == HttpStatusCode.OK, answer.Body);
+    }
+
+    private Task<int> SweepAsync() => _server.Server.Services.GetRequiredService<CacheEvictor>().SweepAsync(CancellationToken.None);
+
+    private async Task<List<JsonElement>> EntriesAsync(string query) =>
+        [.. (await _server.Server.GetAsync($"{Home}/entries{query}")).Json.GetProperty("items").EnumerateArray()];
+
+    private async Task<List<string>> UsageAsync(string query) =>
+    [
+        .. (await _server.Server.GetAsync($"{Home}/usage{query}")).Json.GetProperty("rows").EnumerateArray()
+            .Select(row => $"{row.GetProperty("name").GetString()} {row.GetProperty("entries").GetInt64()} {row.GetProperty("bytes").GetInt64()}"),
+    ];
+}
