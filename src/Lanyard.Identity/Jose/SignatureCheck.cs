@@ -21,6 +21,9 @@ internal readonly ref struct SignatureCheck
 
     public required ReadOnlySpan<byte> Signature { get; init; }
 
+    /// <summary>Where the token is judged against several records.</summary>
+    public SignatureMemo? Memo { get; init; }
+
     /// <returns>Null when <paramref name="key"/> made the signature.</returns>
     public Refusal? Run(Trace? trace, out VerificationKey? key, out SignatureAlgorithm algorithm)
     {
@@ -53,7 +56,7 @@ internal readonly ref struct SignatureCheck
         }
 
         trace?.Pass(Stage.Algorithm, $"{algorithm.Name()}, as the key {key.KeyId} says");
-        if (!key.TryVerify(algorithm, SigningInput, Signature))
+        if (!IsBy(key, algorithm))
         {
             return new Refusal(RefusalReason.SignatureInvalid, $"the signature is not by key {key.KeyId}");
         }
@@ -77,7 +80,7 @@ internal readonly ref struct SignatureCheck
                 break;
             }
 
-            if (candidate.TryVerify(algorithm, SigningInput, Signature))
+            if (IsBy(candidate, algorithm))
             {
                 key = candidate;
                 trace?.Pass(Stage.Algorithm, $"{algorithm.Name()}, as the key {candidate.KeyId ?? candidate.Thumbprint} says");
@@ -91,4 +94,7 @@ internal readonly ref struct SignatureCheck
             ? new Refusal(RefusalReason.AlgorithmMismatch, $"no kid, and no key of the issuer is for {algorithm.Name()}")
             : new Refusal(RefusalReason.SignatureInvalid, $"no kid, and none of the first {Math.Min(tries, MaxTries)} keys for {algorithm.Name()} made the signature");
     }
+
+    private bool IsBy(VerificationKey key, SignatureAlgorithm algorithm) =>
+        Memo is null ? key.TryVerify(algorithm, SigningInput, Signature) : Memo.TryVerify(key, algorithm, SigningInput, Signature);
 }

@@ -29,13 +29,16 @@ public sealed partial class TokenVerifier(TimeProvider time)
     private const int MaxSignatureLength = 1024;
 
     /// <summary>Judges a token against one trust record and its keys.</summary>
-    public Outcome<VerifiedToken> Verify(UnverifiedToken token, TrustedIssuer issuer, KeySet keys, VerifyOptions options, Trace? trace = null)
+    public Outcome<VerifiedToken> Verify(UnverifiedToken token, TrustedIssuer issuer, KeySet keys, VerifyOptions options, Trace? trace = null) =>
+        Verify(token, issuer, keys, options, trace, memo: null);
+
+    private Outcome<VerifiedToken> Verify(UnverifiedToken token, TrustedIssuer issuer, KeySet keys, VerifyOptions options, Trace? trace, SignatureMemo? memo)
     {
         ArgumentNullException.ThrowIfNull(token);
         ArgumentNullException.ThrowIfNull(issuer);
         ArgumentNullException.ThrowIfNull(keys);
         ArgumentNullException.ThrowIfNull(options);
-        var refusal = Judge(token, issuer, keys, options, trace, out var verified);
+        var refusal = Judge(token, issuer, keys, options, trace, memo, out var verified);
         if (refusal is not null)
         {
             trace?.Refuse(refusal);
@@ -45,7 +48,8 @@ public sealed partial class TokenVerifier(TimeProvider time)
         return verified!;
     }
 
-    private Refusal? Judge(UnverifiedToken token, TrustedIssuer issuer, KeySet keys, VerifyOptions options, Trace? trace, out VerifiedToken? verified)
+    private Refusal? Judge(
+        UnverifiedToken token, TrustedIssuer issuer, KeySet keys, VerifyOptions options, Trace? trace, SignatureMemo? memo, out VerifiedToken? verified)
     {
         verified = null;
 
@@ -58,7 +62,7 @@ public sealed partial class TokenVerifier(TimeProvider time)
         trace?.Pass(Stage.Issuer, $"trust record {issuer.Id} for {issuer.Issuer}");
 
         // 4 and 5
-        if (CheckSignature(token, issuer, keys, trace, out var key, out var algorithm) is { } signature)
+        if (CheckSignature(token, issuer, keys, trace, memo, out var key, out var algorithm) is { } signature)
         {
             return signature;
         }
@@ -92,6 +96,8 @@ public sealed partial class TokenVerifier(TimeProvider time)
             {
                 return conditionRefusal;
             }
+
+            trace?.Pass(Stage.Condition, "the trust record's condition holds");
         }
 
         verified = candidate;
@@ -99,7 +105,7 @@ public sealed partial class TokenVerifier(TimeProvider time)
     }
 
     private static Refusal? CheckSignature(
-        UnverifiedToken token, TrustedIssuer issuer, KeySet keys, Trace? trace, out VerificationKey? key, out SignatureAlgorithm algorithm)
+        UnverifiedToken token, TrustedIssuer issuer, KeySet keys, Trace? trace, SignatureMemo? memo, out VerificationKey? key, out SignatureAlgorithm algorithm)
     {
         Span<byte> signature = stackalloc byte[MaxSignatureLength];
         if (!Base64Url.TryDecode(token.SignatureText, signature, out var length))
@@ -118,6 +124,7 @@ public sealed partial class TokenVerifier(TimeProvider time)
             KeyId = token.KeyIdUtf8,
             SigningInput = token.SigningInput,
             Signature = signature[..length],
+            Memo = memo,
         };
         return check.Run(trace, out key, out algorithm);
     }

@@ -14,6 +14,8 @@ internal sealed class PolicyParts
 
     public IReadOnlyList<ClaimCondition> Claims { get; private set; } = [];
 
+    public CelCondition? Condition { get; private set; }
+
     public PrincipalTemplate? Principal { get; private set; }
 
     public IReadOnlyList<string> Roles { get; private set; } = [];
@@ -35,7 +37,7 @@ internal sealed class PolicyParts
 
         foreach (var member in document.EnumerateObject()) parts.ReadMember(member);
         if (parts.Issuer is null && !document.TryGetProperty("issuer", out _)) parts.Wrong("issuer", "is missing");
-        if (!document.TryGetProperty("claims", out _)) parts.Wrong("claims", "is missing: a policy without conditions would trust everybody whom the issuer knows");
+        if (!document.TryGetProperty("claims", out _) && !document.TryGetProperty("condition", out _)) parts.Wrong("claims", "is missing: a policy without conditions would trust everybody whom the issuer knows");
         if (!document.TryGetProperty("allow", out _)) parts.Wrong("allow", "is missing: roles, audiences or introspect");
         return parts;
     }
@@ -55,7 +57,7 @@ internal sealed class PolicyParts
                 if (member.Value.ValueKind == JsonValueKind.Object && !member.Value.EnumerateObject().Any()) Wrong("claims", "at least one condition");
                 break;
             case "condition":
-                Wrong("condition", "CEL conditions are not taken yet; use claims");
+                Condition = CelCondition.Read(member.Value, "condition", Mistakes);
                 break;
             case "principal":
                 ReadPrincipal(member.Value);

@@ -11,6 +11,7 @@ public sealed class TrustPolicy
 {
     private readonly IReadOnlyList<string> _audiences;
     private readonly IReadOnlyList<ClaimCondition> _claims;
+    private readonly CelCondition? _condition;
     private readonly PrincipalTemplate? _principal;
 
     private TrustPolicy(PolicyParts parts)
@@ -18,6 +19,7 @@ public sealed class TrustPolicy
         Issuer = parts.Issuer!;
         _audiences = parts.Audiences;
         _claims = parts.Claims;
+        _condition = parts.Condition;
         _principal = parts.Principal;
         Roles = parts.Roles;
         AllowedAudiences = parts.AllowedAudiences;
@@ -69,6 +71,12 @@ public sealed class TrustPolicy
         {
             if (!condition.Judge(token.Claims, out var matched, out var mismatch)) return new Refusal(RefusalReason.NoMatchingPolicy, mismatch!);
             evidence.Add(matched!);
+        }
+
+        if (_condition is not null)
+        {
+            if (_condition.Mismatch(token.Claims) is { } untrue) return new Refusal(RefusalReason.NoMatchingPolicy, untrue);
+            evidence.Add(new MatchedClaim("condition", "true", _condition.Text));
         }
 
         var name = _principal is null ? PrincipalTemplate.Checked($"{Issuer}:{token.Subject}") : _principal.Fill(token.Claims);

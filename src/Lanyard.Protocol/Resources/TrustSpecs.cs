@@ -11,6 +11,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="MaxLifetimeSeconds">Longest life from <c>iat</c> to <c>exp</c>; absent: 24 hours.</param>
 /// <param name="RequireIat">False counts the life of a token without <c>iat</c> from <c>nbf</c> or now (SPIFFE).</param>
 /// <param name="RequiredClaims">Conditions on claims, as in a trust policy.</param>
+/// <param name="Condition">In CEL over <c>claims</c> (docs/cel.md); a token for which it is not true is refused.</param>
 /// <param name="AllowPrivateAddresses">Its keys may be fetched from loopback, private and link-local addresses.</param>
 /// <param name="CaBundle">PEM: the only roots when its keys are fetched.</param>
 public sealed record TrustedIssuerSpec(
@@ -22,7 +23,8 @@ public sealed record TrustedIssuerSpec(
     bool? RequireIat = null,
     JsonElement? RequiredClaims = null,
     bool? AllowPrivateAddresses = null,
-    string? CaBundle = null);
+    string? CaBundle = null,
+    string? Condition = null);
 
 public sealed record IssuerKeys(DiscoveredKeys? Discovery = null, JsonElement? Jwks = null, PushedKeysSpec? Pushed = null);
 

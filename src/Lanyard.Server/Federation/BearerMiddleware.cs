@@ -2,7 +2,9 @@ using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 
 namespace Lanyard.Server.Federation;
 
@@ -13,7 +15,7 @@ namespace Lanyard.Server.Federation;
 /// </summary>
 internal sealed class BearerMiddleware(RequestDelegate next)
 {
-    public async Task InvokeAsync(HttpContext context, Doorkeeper door, AuditLog audit)
+    public async Task InvokeAsync(HttpContext context, Doorkeeper door, WorkspaceDirectory workspaces, AuditLog audit)
     {
         if (DoorsOf(context.Request.Path) is not { } doors || context.Request.Headers.Authorization.Count == 0)
         {
@@ -26,7 +28,9 @@ internal sealed class BearerMiddleware(RequestDelegate next)
             : new Refusal(RefusalReason.TokenMissing, "the Authorization header is not one bearer");
         if (outcome.TryGet(out var principal, out var refusal))
         {
-            context.Features.Set(principal);
+            // Several workspaces may know one caller, each by a name of its own: a workspace sees, and keeps in its audit, only what is its own.
+            var workspace = context.GetRouteValue("workspace") is string slug ? workspaces.Find(slug) : null;
+            context.Features.Set(workspace is null ? principal : principal.Within(workspace.Id));
             await next(context);
             return;
         }

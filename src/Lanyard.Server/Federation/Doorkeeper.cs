@@ -32,51 +32,66 @@ internal sealed class Doorkeeper(
             return await StillAsync(before.Principal, cancellation);
 
         var epoch = _remembered.Epoch;
-        var outcome = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
-        if (!outcome.IsRefused) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
+        var (outcome, isComplete) = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
+        if (!outcome.IsRefused && isComplete) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
         return outcome;
     }
 
     /// <summary>Keys, policies, runners or trust changed, here or on another replica: everything is judged anew.</summary>
     public void Forget() => _remembered.Forget();
 
-    private async ValueTask<Outcome<Principal>> JudgeAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    /// <returns>And whether every record that may vouch has been asked.</returns>
+    private async ValueTask<(Outcome<Principal> Outcome, bool IsComplete)> JudgeAsync(
+        string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
         var parsed = UnverifiedToken.Parse(token, trace);
-        if (parsed.IsRefused) return parsed.Refusal;
-        if (own.IsOurs(parsed.Value)) return await own.JudgeAsync(parsed.Value, doors, trace, cancellation);
+        if (parsed.IsRefused) return (parsed.Refusal, true);
+        if (own.IsOurs(parsed.Value)) return (await own.JudgeAsync(parsed.Value, doors, workspaceId, trace, cancellation), true);
 
         var records = await trust.ByIssuerAsync(parsed.Value.Issuer, workspaceId, cancellation);
         var options = new VerifyOptions { DefaultAudience = instance.Url };
-        var judged = await verifier.JudgeAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
-        if (judged.IsRefused) return judged.Refusal;
-        return await ResolveAsync(judged.Value, workspaceId, trace, cancellation);
+        var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
+        return judged.IsRefused ? (judged.Refusal, true) : (await ResolveAsync(judged.Value.Tokens, workspaceId, trace, cancellation), judged.Value.IsComplete);
     }
 
-    /// <summary>Step 9: a registered runner, or whoever the trust policies say.</summary>
-    private async ValueTask<Outcome<Principal>> ResolveAsync(VerifiedToken token, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    /// <summary>
+    /// Step 9: a registered runner, or whoever the trust policies say. Several workspaces may trust one issuer with a record each: each record's policies are
+    /// asked about the token as that record verified it, and what a policy gives is bound to the policy's own place.
+    /// </summary>
+    private async ValueTask<Outcome<Principal>> ResolveAsync(IReadOnlyList<VerifiedToken> tokens, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
-        var record = await trust.ByIdAsync(token.TrustRecordId, cancellation);
-        if (record is null) return new Refusal(RefusalReason.IssuerUnknown, "the trust record was removed just now");
-        if (await questions.RunnerOf(token, cancellation) is { } runner)
+        var facets = new List<PrincipalFacet>();
+        Refusal? nearest = null;
+        foreach (var token in tokens)
         {
-            trace?.Pass(Stage.Policy, $"subject {token.Subject} of {record.Record.Slug} is the runner {runner.Id}");
-            return Of(PrincipalKind.Runner, $"runner:{runner.Id}", token, record, [$"{record.Record.Slug}: {token.Subject}"]) with
+            if (await trust.ByIdAsync(token.TrustRecordId, cancellation) is not { } record)
             {
-                SubjectId = runner.Id,
-                WorkspaceId = runner.WorkspaceId,
-            };
+                nearest ??= new Refusal(RefusalReason.IssuerUnknown, "the trust record was removed just now");
+                continue;
+            }
+
+            if (await questions.RunnerOf(token, cancellation) is { } runner) return RunnerPrincipal(runner, token, record, trace);
+            var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
+            nearest ??= refusal;
+            facets.AddRange(matches.Select(match => FacetOf(match, record)));
         }
 
-        var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
-        if (matches.Count == 0) return refusal!;
-        return Of(PrincipalKind.Policy, matches[0].PrincipalName, token, record, [.. matches.SelectMany(m => m.Evidence)]) with
+        return facets.Count == 0 ? nearest! : PrincipalFacet.Together(Of(PrincipalKind.Policy, "", tokens[0]), facets);
+    }
+
+    private static PrincipalFacet FacetOf(PolicyHit match, KnownIssuer record) => new(
+        match.Policy.WorkspaceId, match.PrincipalName, match.Policy.Versioned, record.Versioned, match.Policy.Roles, match.Policy.Audiences,
+        match.Policy.Policy.Introspects, match.Evidence);
+
+    private static Principal RunnerPrincipal(KnownRunner runner, VerifiedToken token, KnownIssuer record, Trace? trace)
+    {
+        trace?.Pass(Stage.Policy, $"subject {token.Subject} of {record.Record.Slug} is the runner {runner.Id}");
+        return Of(PrincipalKind.Runner, $"runner:{runner.Id}", token) with
         {
-            Roles = [.. matches.SelectMany(m => m.Policy.Roles)],
-            Audiences = [.. matches.SelectMany(m => m.Policy.Audiences).Distinct(StringComparer.Ordinal)],
-            Introspects = [.. matches.SelectMany(m => m.Policy.Policy.Introspects).Distinct(StringComparer.Ordinal)],
-            Policies = [.. matches.Select(m => m.Policy.Versioned)],
-            WorkspaceId = matches[0].Policy.WorkspaceId,
+            SubjectId = runner.Id,
+            WorkspaceId = runner.WorkspaceId,
+            TrustRecord = record.Versioned,
+            Evidence = [$"{record.Record.Slug}: {token.Subject}"],
         };
     }
 
@@ -94,12 +109,10 @@ internal sealed class Doorkeeper(
             : new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended");
     }
 
-    private static Principal Of(PrincipalKind kind, string name, VerifiedToken token, KnownIssuer record, IReadOnlyList<string> evidence) => new()
+    private static Principal Of(PrincipalKind kind, string name, VerifiedToken token) => new()
     {
         Kind = kind,
         Name = name,
-        TrustRecord = record.Versioned,
-        Evidence = evidence,
         TokenSha256 = token.Sha256.ToString(),
         TokenId = null,
         ExpiresAt = token.ExpiresAt,

@@ -16,7 +16,7 @@ internal sealed class OwnTokens(
 
     public bool IsOurs(UnverifiedToken token) => token.Issuer == instance.Url;
 
-    public async ValueTask<Outcome<Principal>> JudgeAsync(UnverifiedToken parsed, Doors doors, Trace? trace, CancellationToken cancellation)
+    public async ValueTask<Outcome<Principal>> JudgeAsync(UnverifiedToken parsed, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
         var keys = await questions.InstanceKeys(parsed.KeyId, cancellation);
         var options = new VerifyOptions { DefaultAudience = instance.Url, Types = AccessTokenTypes, RequireTokenId = true };
@@ -30,7 +30,7 @@ internal sealed class OwnTokens(
         var principal = (kind, isRuntime) switch
         {
             ("admin", false) => await AdminAsync(token, cancellation),
-            ("policy", false) => await PolicyAsync(token, cancellation),
+            ("policy", false) => await PolicyAsync(token, workspaceId, cancellation),
             ("runner", false) => await RunnerAsync(token, cancellation),
             ("run", true) => await LivingAsync(PrincipalKind.Run, token, cancellation),
             ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, cancellation),
@@ -63,23 +63,30 @@ internal sealed class OwnTokens(
         return Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
     }
 
-    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, CancellationToken cancellation)
+    /// <summary>An API token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>
+    /// <param name="workspaceId">Only policies of that workspace count; null: all.</param>
+    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, string? workspaceId, CancellationToken cancellation)
     {
-        if (token.Claims.TryGetString(OwnClaims.TrustRecord, out var record) && !await trust.HasAsync(record, cancellation))
-            return new Refusal(RefusalReason.Revoked, $"the trust record {record} was changed or removed");
+        var records = new List<KnownIssuer>();
+        var claimed = token.Claims.TryGetString(OwnClaims.TrustRecord, out var text) ? text : "";
+        foreach (var versioned in claimed.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            if (await trust.FindAsync(versioned, cancellation) is { } record) records.Add(record);
+        if (records.Count == 0) return new Refusal(RefusalReason.Revoked, $"the trust record {claimed} was changed or removed");
+
         var named = token.Claims.TryGetStrings(OwnClaims.Policies, out var list) ? list : [];
-        var standing = await policies.StandingAsync(named, cancellation);
-        if (standing.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
-        return Of(PrincipalKind.Policy, token) with
-        {
-            Roles = [.. standing.SelectMany(p => p.Roles)],
-            Audiences = [.. standing.SelectMany(p => p.Audiences)],
-            Introspects = [.. standing.SelectMany(p => p.Policy.Introspects)],
-            Policies = [.. standing.Select(p => p.Versioned)],
-            TrustRecord = record,
-            WorkspaceId = standing[0].WorkspaceId,
-        };
+        var facets = new List<PrincipalFacet>();
+        foreach (var policy in await policies.StandingAsync(named, cancellation))
+            if (records.FirstOrDefault(policy.IsFor) is { } record) facets.Add(FacetOf(token, policy, record));
+        if (facets.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
+        PrincipalFacet[] own = [.. facets.Where(facet => workspaceId is null || facet.WorkspaceId == workspaceId)];
+        return own.Length == 0
+            ? new Refusal(RefusalReason.NoMatchingPolicy, "the trust policies that it rests on are of another workspace")
+            : PrincipalFacet.Together(Of(PrincipalKind.Policy, token), own);
     }
+
+    private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
+        policy.WorkspaceId, token.Subject, policy.Versioned, record.Versioned, policy.Roles, policy.Audiences, policy.Policy.Introspects,
+        [$"our own token {token.TokenId}"]);
 
     private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, CancellationToken cancellation)
     {

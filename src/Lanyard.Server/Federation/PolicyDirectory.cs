@@ -31,6 +31,10 @@ internal sealed class KnownPolicy
     public IReadOnlyList<RoleBinding> Roles { get; }
 
     public IReadOnlyList<string> Audiences => Policy.AllowedAudiences;
+
+    /// <summary>A workspace's record is for that workspace's policies only; the instance's may be used by every workspace.</summary>
+    public bool IsFor(KnownIssuer issuer) =>
+        Policy.Issuer == issuer.PolicyName && (issuer.Record.WorkspaceId is null || issuer.Record.WorkspaceId == WorkspaceId);
 }
 
 internal sealed record PolicyHit(KnownPolicy Policy, string PrincipalName, IReadOnlyList<string> Evidence);
@@ -74,7 +78,7 @@ internal sealed class PolicyDirectory : IDisposable
 
         if (hits.Count > 0) return (hits, null);
         if (nearest is not null) return (hits, nearest);
-        var none = new Refusal(RefusalReason.NoMatchingPolicy, $"no trust policy is for {Name(issuer)}");
+        var none = new Refusal(RefusalReason.NoMatchingPolicy, $"no trust policy is for {issuer.PolicyName}");
         trace?.Refuse(none);
         return (hits, none);
     }
@@ -96,12 +100,9 @@ internal sealed class PolicyDirectory : IDisposable
     private async ValueTask<IEnumerable<KnownPolicy>> ForAsync(KnownIssuer issuer, string? workspaceId, CancellationToken cancellation)
     {
         var snapshot = await _policies.GetAsync(cancellation);
-        if (!snapshot.ByIssuer.TryGetValue(Name(issuer), out var policies)) return [];
-        // A workspace's record is for that workspace's policies only; the instance's may be used by every workspace.
-        return policies.Where(p => (issuer.Record.WorkspaceId is null || p.WorkspaceId == issuer.Record.WorkspaceId) && (workspaceId is null || p.WorkspaceId == workspaceId));
+        if (!snapshot.ByIssuer.TryGetValue(issuer.PolicyName, out var policies)) return [];
+        return policies.Where(p => p.IsFor(issuer) && (workspaceId is null || p.WorkspaceId == workspaceId));
     }
-
-    private static string Name(KnownIssuer issuer) => issuer.Record.Kind == TrustRecord.ClusterKind ? $"cluster/{issuer.Record.Slug}" : issuer.Record.Slug;
 
     private async Task<Snapshot> LoadAsync(CancellationToken cancellation)
     {

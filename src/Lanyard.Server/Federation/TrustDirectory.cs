@@ -10,6 +10,9 @@ namespace Lanyard.Server.Federation;
 internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer)
 {
     public string Versioned { get; } = $"{Record.Id}@{Record.Version}";
+
+    /// <summary>What a trust policy calls it.</summary>
+    public string PolicyName { get; } = Record.Kind == TrustRecord.ClusterKind ? $"cluster/{Record.Slug}" : Record.Slug;
 }
 
 /// <summary>
@@ -40,11 +43,11 @@ internal sealed class TrustDirectory : IDisposable
     public async ValueTask<KnownIssuer?> ByIdAsync(string recordId, CancellationToken cancellation) =>
         (await _records.GetAsync(cancellation)).ById.GetValueOrDefault(recordId);
 
-    /// <summary>Whether this very version of a record still stands.</summary>
-    public async ValueTask<bool> HasAsync(string versioned, CancellationToken cancellation)
+    /// <summary>This very version of a record, where it still stands.</summary>
+    public async ValueTask<KnownIssuer?> FindAsync(string versioned, CancellationToken cancellation)
     {
         var at = versioned.IndexOf('@', StringComparison.Ordinal);
-        return at > 0 && (await ByIdAsync(versioned[..at], cancellation))?.Versioned == versioned;
+        return at > 0 && await ByIdAsync(versioned[..at], cancellation) is { } known && known.Versioned == versioned ? known : null;
     }
 
     /// <summary>A record changed, here or on another replica.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lanyard.Identity;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
 using Lanyard.Identity.Trust;
@@ -24,6 +25,7 @@ internal static class TrustedIssuerSpecs
         if (spec.MaxLifetimeSeconds is { } life && life is < 60 or > MaxLifetime)
             mistakes.Add(new Mistake("spec.maxLifetimeSeconds", $"60 to {MaxLifetime}"));
         var conditions = Conditions(spec.RequiredClaims, mistakes);
+        var condition = Condition(spec.Condition, mistakes);
         if (mistakes.Count > before) return null;
         return new TrustedIssuer
         {
@@ -36,6 +38,7 @@ internal static class TrustedIssuerSpecs
             MaxLifetime = spec.MaxLifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TrustedIssuer.DefaultMaxLifetime,
             RequireIat = spec.RequireIat ?? true,
             RequiredClaims = conditions,
+            Conditions = condition is null ? [] : [condition],
             JwksHosts = spec.Keys.Discovery?.JwksHosts ?? [],
             AllowPrivateAddresses = spec.AllowPrivateAddresses ?? false,
             CaBundlePem = spec.CaBundle,
@@ -104,5 +107,14 @@ internal static class TrustedIssuerSpecs
         var conditions = ConditionReader.Read(element, "spec.requiredClaims", found);
         mistakes.AddRange(found.Select(m => new Mistake(m.Path, m.Text)));
         return conditions;
+    }
+
+    private static TokenCondition? Condition(string? text, List<Mistake> mistakes)
+    {
+        if (text is null) return null;
+        var found = new List<PolicyMistake>();
+        var condition = CelCondition.Read(text, "spec.condition", found);
+        mistakes.AddRange(found.Select(m => new Mistake(m.Path, m.Text)));
+        return condition is null ? null : token => condition.Mismatch(token.Claims) is { } untrue ? new Refusal(RefusalReason.ConditionFailed, untrue) : null;
     }
 }

@@ -63,7 +63,7 @@ public sealed record Principal
     /// <summary>The trust policies that matched, as <c>pol_…@version</c>: a changed policy ends what rests on it.</summary>
     public IReadOnlyList<string> Policies { get; init; } = [];
 
-    /// <summary>The trust record behind it, as <c>id@version</c>.</summary>
+    /// <summary>The trust record behind it, as <c>id@version</c>; where several vouch, all of them, with spaces between.</summary>
     public string? TrustRecord { get; init; }
 
     /// <summary>Audiences for which a policy lets it have identity tokens.</summary>
@@ -83,4 +83,44 @@ public sealed record Principal
 
     /// <summary>When the presented token expires.</summary>
     public required DateTimeOffset ExpiresAt { get; init; }
+
+    /// <summary>Where policies of several workspaces, or several trust records, say so: what each says. What stands above is all of them together.</summary>
+    internal IReadOnlyList<PrincipalFacet> Facets { get; init; } = [];
+
+    /// <summary>
+    /// The caller as a workspace may see it: by the workspace's own policies and the instance's. Where these do not know the caller, it stays as it is: it has no
+    /// role there.
+    /// </summary>
+    internal Principal Within(string workspaceId)
+    {
+        if (Facets.Count < 2) return this;
+        PrincipalFacet[] own = [.. Facets.Where(facet => facet.WorkspaceId is null || facet.WorkspaceId == workspaceId)];
+        return own.Length == 0 || own.Length == Facets.Count ? this : PrincipalFacet.Together(this, own);
+    }
+}
+
+/// <summary>What one trust policy says of a caller.</summary>
+/// <param name="WorkspaceId">The policy's; null: the instance's.</param>
+/// <param name="TrustRecord">Under which the token was verified, as <c>id@version</c>; null where it was exchanged and this is not said.</param>
+internal sealed record PrincipalFacet(
+    string? WorkspaceId, string Name, string Policy, string? TrustRecord, IReadOnlyList<RoleBinding> Roles, IReadOnlyList<string> Audiences,
+    IReadOnlyList<string> Introspects, IReadOnlyList<string> Evidence)
+{
+    /// <summary>The first one gives the name, and each what it gives. Who belongs to several workspaces belongs to none: their audits don't show each other's words.</summary>
+    public static Principal Together(Principal principal, IReadOnlyList<PrincipalFacet> facets)
+    {
+        string[] records = [.. facets.Select(facet => facet.TrustRecord).OfType<string>().Distinct(StringComparer.Ordinal)];
+        return principal with
+        {
+            Name = facets[0].Name,
+            WorkspaceId = facets.All(facet => facet.WorkspaceId == facets[0].WorkspaceId) ? facets[0].WorkspaceId : null,
+            TrustRecord = records.Length == 0 ? principal.TrustRecord : string.Join(' ', records),
+            Roles = [.. facets.SelectMany(facet => facet.Roles)],
+            Audiences = [.. facets.SelectMany(facet => facet.Audiences).Distinct(StringComparer.Ordinal)],
+            Introspects = [.. facets.SelectMany(facet => facet.Introspects).Distinct(StringComparer.Ordinal)],
+            Policies = [.. facets.Select(facet => facet.Policy).Distinct(StringComparer.Ordinal)],
+            Evidence = [.. facets.SelectMany(facet => facet.Evidence)],
+            Facets = facets,
+        };
+    }
 }

@@ -29,7 +29,7 @@ public sealed class TrustPolicyParseTests
                 "a..b": "x",
                 "event_name": ["push", ""]
               },
-              "condition": "claims.sub == 'x'",
+              "condition": "claims.sub == ",
               "principal": "ci:{repository",
               "allow": {"roles": ["owner", "viewer"], "audiences": "https://sts.example", "scopes": ["x"]}
             }

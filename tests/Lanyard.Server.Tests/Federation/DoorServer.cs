@@ -1,0 +1,127 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Server.Federation;
+using Lanyard.Server.Storage;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Lanyard.Server.Tests.Federation;
+
+/// <summary>The server as it is started, with its own bearer door, in this process; the admin proves itself by the key in the data directory.</summary>
+internal sealed class DoorServer : IAsyncDisposable
+{
+    private readonly DirectoryInfo _folder;
+    private readonly RunningServer _server;
+    private readonly HttpClient _http = new();
+    private string _admin = "";
+
+    private DoorServer(DirectoryInfo folder, RunningServer server) => (_folder, _server) = (folder, server);
+
+    public string Url => _server.Instance.Url;
+
+    public string Folder => _folder.FullName;
+
+    public IServiceProvider Services => _server.Services;
+
+    public Database Database => Services.GetRequiredService<Database>();
+
+    public static async Task<DoorServer> StartAsync(TimeProvider? time = null)
+    {
+        var folder = Directory.CreateTempSubdirectory("lanyard-door-");
+        var (options, mistakes) = ServerOptions.Parse(["--listen", "127.0.0.1:0", "--data-dir", folder.FullName]);
+        var door = new DoorServer(folder, await ServerProgram.StartAsync(options ?? throw new InvalidOperationException(string.Join("; ", mistakes)), CancellationToken.None, time));
+        using var key = SigningKey.FromPem(await File.ReadAllTextAsync(Path.Combine(folder.FullName, AdminKeys.FileName))).Value;
+        door._admin = (await door.ClientTokenAsync(key, time)).Json["access_token"]!.GetValue<string>();
+        return door;
+    }
+
+    /// <summary>Client credentials by an assertion of this key (RFC 7523).</summary>
+    public Task<(HttpStatusCode Status, JsonNode Json)> ClientTokenAsync(SigningKey key, TimeProvider? time = null)
+    {
+        var now = (time ?? TimeProvider.System).GetUtcNow();
+        var client = AdminKeys.ClientId(key.Public);
+        var assertion = TokenMint.Mint(key, OAuthNames.TypJwt, new TokenClaims
+        {
+            Issuer = client,
+            Subject = client,
+            Audiences = [Url],
+            IssuedAt = now,
+            ExpiresAt = now.AddSeconds(60),
+            TokenId = Guid.NewGuid().ToString("N"),
+        });
+        return FormAsync(
+            "/token",
+            ("grant_type", OAuthNames.GrantClientCredentials),
+            ("client_assertion_type", OAuthNames.ClientAssertionJwtBearer),
+            ("client_assertion", assertion));
+    }
+
+    public Task<(HttpStatusCode Status, JsonNode Json)> ExchangeAsync(string path, string token, string? audience = null) => FormAsync(
+        path,
+        ("grant_type", OAuthNames.GrantTokenExchange),
+        ("subject_token", token),
+        ("subject_token_type", OAuthNames.TokenTypeJwt),
+        ("audience", audience ?? ""));
+
+    public async Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, params (string Name, string Value)[] fields)
+    {
+        using var form = new FormUrlEncodedContent(fields.Select(static field => KeyValuePair.Create(field.Name, field.Value)));
+        using var response = await _http.PostAsync(new Uri(Url + path), form);
+        return await ReadAsync(response);
+    }
+
+    /// <param name="bearer">Null: the admin; empty: none.</param>
+    public async Task<(HttpStatusCode Status, JsonNode Json)> SendAsync(HttpMethod method, string path, string? json = null, string? bearer = null, string? ifMatch = null)
+    {
+        using var request = new HttpRequestMessage(method, Url + path);
+        if (bearer != "") request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer ?? _admin);
+        if (ifMatch is not null) request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+        if (json is not null) request.Content = new StringContent(json, Encoding.UTF8, "application/json");
+        using var response = await _http.SendAsync(request);
+        return await ReadAsync(response);
+    }
+
+    public Task<(HttpStatusCode Status, JsonNode Json)> GetAsync(string path, string? bearer = null) => SendAsync(HttpMethod.Get, path, bearer: bearer);
+
+    /// <summary>Puts a resource, which must go well.</summary>
+    public async Task PutAsync(string path, string spec, string members = "")
+    {
+        var (status, json) = await SendAsync(HttpMethod.Put, path, $$"""{"spec":{{spec}}{{members}}}""", ifMatch: null);
+        if (status is not (HttpStatusCode.Created or HttpStatusCode.OK)) throw new InvalidOperationException($"{path}: {json}");
+    }
+
+    /// <summary>The audit events of one action, as lines of JSON; empty: all.</summary>
+    public async Task<string[]> AuditAsync(string action, string path = "/v1/audit")
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"{Url}{path}?limit=500");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _admin);
+        using var response = await _http.SendAsync(request);
+        var lines = (await response.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return [.. lines.Where(line => action.Length == 0 || line.Contains($"\"{action}\"", StringComparison.Ordinal))];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        await _server.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    private static async Task<(HttpStatusCode Status, JsonNode Json)> ReadAsync(HttpResponseMessage response)
+    {
+        var text = await response.Content.ReadAsStringAsync();
+        try
+        {
+            return (response.StatusCode, JsonNode.Parse(text.Length == 0 ? "{}" : text)!);
+        }
+        catch (JsonException)
+        {
+            return (response.StatusCode, JsonValue.Create(text));
+        }
+    }
+}
