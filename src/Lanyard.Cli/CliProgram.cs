@@ -16,10 +16,24 @@ namespace Lanyard.Cli;
 /// </summary>
 public static class CliProgram
 {
+    private static readonly string[] ValuesFollow = ["--server", "--ca-file", "--admin-key", "--token-file", "--output", "-o"];
+
     /// <summary><c>runner</c> without one of its admin words is the runner itself.</summary>
-    public static Task<int> RunAsync(string[] args) => args is ["runner", .. var rest] && !rest.Any(word => word is "approve" or "requests")
-        ? Runner.RunnerCommand.RunAsync(rest, CancellationToken.None)
+    public static Task<int> RunAsync(string[] args) => IsRunner(args)
+        ? Runner.RunnerCommand.RunAsync(args[1..], CancellationToken.None)
         : RunAsync(args, CliConsole.System(), CancellationToken.None);
+
+    /// <summary>An admin's word stands where a command stands, after options of the connection at most: <c>--label requests</c> is a runner's label.</summary>
+    internal static bool IsRunner(string[] args)
+    {
+        if (args is not ["runner", .. var rest])
+            return false;
+        while (rest.Length > 0 && ValuesFollow.FirstOrDefault(name => IsOption(rest[0], name)) is { } known)
+            rest = rest[Math.Min(rest.Length, rest[0] == known ? 2 : 1)..];
+        return rest is not ["approve" or "requests", ..];
+    }
+
+    private static bool IsOption(string word, string name) => word == name || word.StartsWith(name + "=", StringComparison.Ordinal);
 
     internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
     {

@@ -72,6 +72,7 @@ public enum RefusalReason
 
     NotFound,
     Forbidden,
+    ContextNotVerified,
 
     RequestMalformed,
     GrantTypeNotSupported,
@@ -112,7 +113,7 @@ public static class RefusalReasons
         RefusalReason.ConditionFailed or RefusalReason.Replayed => Stage.Condition,
         RefusalReason.NoMatchingPolicy or RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed => Stage.Policy,
         RefusalReason.Revoked or RefusalReason.SubjectEnded or RefusalReason.TokenTypeNotAllowed => Stage.Liveness,
-        RefusalReason.NotFound or RefusalReason.Forbidden => Stage.Authorization,
+        RefusalReason.NotFound or RefusalReason.Forbidden or RefusalReason.ContextNotVerified => Stage.Authorization,
         RefusalReason.RequestMalformed or RefusalReason.GrantTypeNotSupported or RefusalReason.RequestTooLarge or RefusalReason.Conflict or RefusalReason.PreconditionFailed
             or RefusalReason.PreconditionRequired or RefusalReason.AttemptOver
             or RefusalReason.StaleAttempt or RefusalReason.TooManyRequests or RefusalReason.Unavailable => Stage.Request,

@@ -1,6 +1,9 @@
 namespace Lanyard.Testing;
 
-/// <summary>A clock that stands still until a test moves it; timers due on the way run in the order of their times, on the test's thread.</summary>
+/// <summary>
+/// A clock that moves only when told. Timers (and with them <c>Task.Delay</c> and <c>CancellationTokenSource</c> over this provider) fire inside
+/// <see cref="Advance"/>, in the order of their due times, each at its own time.
+/// </summary>
 public sealed class ManualTime(DateTimeOffset start) : TimeProvider
 {
     private readonly Lock _lock = new();
@@ -8,16 +11,30 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
     private DateTimeOffset _now = start;
 
     public ManualTime()
-        : this(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero))
+        : this(new DateTimeOffset(2026, 11, 20, 12, 0, 0, TimeSpan.Zero))
     {
     }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
+    /// <summary>Timers that wait to fire; lets a test wait until the code under test sleeps.</summary>
+    public int TimerCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _timers.Count;
+            }
+        }
+    }
+
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock)
+        {
             return _now;
+        }
     }
 
     public override long GetTimestamp() => GetUtcNow().UtcTicks;
@@ -31,56 +48,96 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
 
     public void Advance(TimeSpan by)
     {
-        var target = GetUtcNow() + by;
-        while (TakeDue(target) is { } timer)
-            timer.Fire();
+        ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.Zero);
+        DateTimeOffset target;
         lock (_lock)
+        {
+            target = _now + by;
+        }
+
+        while (NextDue(target) is { } timer)
+        {
+            timer.Fire();
+        }
+
+        lock (_lock)
+        {
             _now = target;
+        }
     }
 
-    private ManualTimer? TakeDue(DateTimeOffset target)
+    private ManualTimer? NextDue(DateTimeOffset target)
     {
         lock (_lock)
         {
             var next = _timers.Where(t => t.Due <= target).MinBy(t => t.Due);
             if (next is null)
+            {
                 return null;
-            _now = next.Due > _now ? next.Due : _now;
+            }
+
+            if (next.Due > _now)
+            {
+                _now = next.Due;
+            }
+
             if (next.Period > TimeSpan.Zero)
+            {
                 next.Due += next.Period;
+            }
             else
+            {
                 _timers.Remove(next);
+            }
+
             return next;
         }
     }
 
-    private sealed class ManualTimer(ManualTime owner, TimerCallback callback, object? state) : ITimer
+    private void Schedule(ManualTimer timer, TimeSpan dueTime, TimeSpan period)
+    {
+        lock (_lock)
+        {
+            _timers.Remove(timer);
+            if (dueTime == Timeout.InfiniteTimeSpan)
+            {
+                return;
+            }
+
+            timer.Due = _now + dueTime;
+            timer.Period = period == Timeout.InfiniteTimeSpan ? TimeSpan.Zero : period;
+            _timers.Add(timer);
+        }
+
+        if (dueTime <= TimeSpan.Zero)
+        {
+            Advance(TimeSpan.Zero);
+        }
+    }
+
+    private void Remove(ManualTimer timer)
+    {
+        lock (_lock)
+        {
+            _timers.Remove(timer);
+        }
+    }
+
+    private sealed class ManualTimer(ManualTime clock, TimerCallback callback, object? state) : ITimer
     {
         public DateTimeOffset Due { get; set; }
 
-        public TimeSpan Period { get; private set; }
+        public TimeSpan Period { get; set; }
 
         public void Fire() => callback(state);
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            lock (owner._lock)
-            {
-                owner._timers.Remove(this);
-                if (dueTime == Timeout.InfiniteTimeSpan)
-                    return true;
-                Due = owner._now + dueTime;
-                Period = period == Timeout.InfiniteTimeSpan ? TimeSpan.Zero : period;
-                owner._timers.Add(this);
-                return true;
-            }
+            clock.Schedule(this, dueTime, period);
+            return true;
         }
 
-        public void Dispose()
-        {
-            lock (owner._lock)
-                owner._timers.Remove(this);
-        }
+        public void Dispose() => clock.Remove(this);
 
         public ValueTask DisposeAsync()
         {

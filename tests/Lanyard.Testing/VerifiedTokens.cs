@@ -12,7 +12,7 @@ public sealed class VerifiedTokens : IDisposable
     public const string Issuer = "https://issuer.example";
     public const string Audience = "https://lanyard.example";
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private readonly SigningKey _key = SigningKey.Generate(SignatureAlgorithm.ES256);
 
     /// <param name="json">Members that are added to, or replace, <c>iss sub aud iat exp</c>.</param>

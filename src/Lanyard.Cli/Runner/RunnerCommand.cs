@@ -30,7 +30,7 @@ public static class RunnerCommand
         using var factory = LoggerFactory.Create(logging => logging
             .AddSimpleConsole(console => console.SingleLine = true)
             .Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
-        return await RunAsync(settings, factory.CreateLogger("runner"), TimeProvider.System, cancellationToken);
+        return await RunAsync(settings with { Adopts = true }, factory.CreateLogger("runner"), TimeProvider.System, cancellationToken);
     }
 
     private static async Task<int> RunAsync(RunnerSettings settings, ILogger log, TimeProvider time, CancellationToken cancellationToken)

@@ -32,11 +32,11 @@ internal sealed class RunnerHost(
         }
 
         using (folders)
-        using (var spawn = new SpawnThread())
         {
             var mode = settings.Sandbox is SandboxChoice.None || (settings.Sandbox is SandboxChoice.Automatic && !SandboxProbe.IsInstalled)
                 ? SandboxMode.None
                 : SandboxMode.Bubblewrap;
+            using var spawn = new SpawnThread(mode is SandboxMode.None && settings.Adopts ? Adoption.Begin() : null);
             var launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], spawn, time);
             try
             {

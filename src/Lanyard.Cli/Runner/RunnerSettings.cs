@@ -14,6 +14,7 @@ internal enum SandboxChoice
 /// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
 /// <param name="FirstUid">Where the runner is root, slot n's steps run under this uid + n.</param>
+/// <param name="Adopts">The process starts nothing but steps, so that its other children are what they left.</param>
 internal sealed record RunnerSettings(
     Uri Server,
     string WorkFolder,
@@ -28,7 +29,8 @@ internal sealed record RunnerSettings(
     IReadOnlyList<string>? ReadOnly = null,
     string? CredentialsProgram = null,
     uint FirstUid = RunnerSettings.DefaultFirstUid,
-    long LogLimit = RunnerSettings.DefaultLogLimit)
+    long LogLimit = RunnerSettings.DefaultLogLimit,
+    bool Adopts = false)
 {
     public const uint DefaultFirstUid = 210_000;
     public const long DefaultLogLimit = 64L * 1024 * 1024;

@@ -18,6 +18,8 @@ internal sealed class PolicyParts
 
     public PrincipalTemplate? Principal { get; private set; }
 
+    public ContextMapping Context { get; private set; } = ContextMapping.None;
+
     public IReadOnlyList<string> Roles { get; private set; } = [];
 
     public IReadOnlyList<string> AllowedAudiences { get; private set; } = [];
@@ -61,6 +63,9 @@ internal sealed class PolicyParts
                 break;
             case "principal":
                 ReadPrincipal(member.Value);
+                break;
+            case "context":
+                Context = ContextMapping.Read(member.Value, Mistakes);
                 break;
             case "allow":
                 ReadAllow(member.Value);

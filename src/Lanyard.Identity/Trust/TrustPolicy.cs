@@ -13,6 +13,7 @@ public sealed class TrustPolicy
     private readonly IReadOnlyList<ClaimCondition> _claims;
     private readonly CelCondition? _condition;
     private readonly PrincipalTemplate? _principal;
+    private readonly ContextMapping _context;
 
     private TrustPolicy(PolicyParts parts)
     {
@@ -21,6 +22,7 @@ public sealed class TrustPolicy
         _claims = parts.Claims;
         _condition = parts.Condition;
         _principal = parts.Principal;
+        _context = parts.Context;
         Roles = parts.Roles;
         AllowedAudiences = parts.AllowedAudiences;
         Introspects = parts.Introspects;
@@ -80,9 +82,10 @@ public sealed class TrustPolicy
         }
 
         var name = _principal is null ? PrincipalTemplate.Checked($"{Issuer}:{token.Subject}") : _principal.Fill(token.Claims);
-        return name.TryGet(out var principal, out var refusal) ? new PolicyMatch(principal, evidence) : refusal;
+        if (!name.TryGet(out var principal, out var refusal) || !_context.Fill(token.Claims).TryGet(out var facts, out refusal)) return refusal;
+        return new PolicyMatch(principal, evidence, facts);
     }
 }
 
-/// <summary>A policy matched: what the principal is called, and which claims said so.</summary>
-public sealed record PolicyMatch(string Principal, IReadOnlyList<MatchedClaim> Evidence);
+/// <summary>A policy matched: what the principal is called, which claims said so, and what the token says of its work.</summary>
+public sealed record PolicyMatch(string Principal, IReadOnlyList<MatchedClaim> Evidence, IReadOnlyList<ContextFact> Context);

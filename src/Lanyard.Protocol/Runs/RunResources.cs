@@ -9,6 +9,8 @@ namespace Lanyard.Protocol.Runs;
 /// <param name="Priority">-100 to 100; a higher one is offered first inside its collection. Absent: 0.</param>
 /// <param name="Runner">Slug of the one runner that may take it; absent: any that serves the collection.</param>
 /// <param name="Labels">What the runner must have, beside the definition's labels.</param>
+/// <param name="Repository">It, ref and environment are part of the run's identity. Where a trust policy maps them, the caller's token says them, and what is
+/// written here must be the same; elsewhere only an admin of the collection may state them.</param>
 /// <param name="Phase">Such as <c>plan</c> or <c>apply</c>; absent: <c>run</c>. An attempt that began <c>apply</c> is never tried again.</param>
 public sealed record CreateRun(
     string Definition,
@@ -19,8 +21,7 @@ public sealed record CreateRun(
     string? Phase = null,
     string? Repository = null,
     string? Ref = null,
-    string? Environment = null,
-    string? Actor = null);
+    string? Environment = null);
 
 /// <summary>A run as the API shows it.</summary>
 /// <param name="Attempts">By number; absent in lists.</param>
@@ -43,7 +44,14 @@ public sealed record RunView(
     IReadOnlyList<AttemptView>? Attempts = null);
 
 /// <summary>What the run was made for and by whom; part of its identity tokens' claims.</summary>
-public sealed record RunContext(string? Repository, string? Ref, string? Environment, string? Actor, string CreatedBy);
+/// <param name="Actor">Name of the principal that created it.</param>
+/// <param name="Source">Who says repository, ref and environment: <c>token</c> (verified claims of the creator's) or <c>stated</c> (an admin). Absent: nobody.</param>
+public sealed record RunContext(string? Repository, string? Ref, string? Environment, string Actor, string? Source = null)
+{
+    public const string FromToken = "token";
+
+    public const string Stated = "stated";
+}
 
 /// <param name="Attempt">Its number. Offers that lapsed have one too.</param>
 /// <param name="LogComplete">Whether the server has the whole log, by length and hash; absent while the attempt goes on.</param>

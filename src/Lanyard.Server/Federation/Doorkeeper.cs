@@ -81,7 +81,7 @@ internal sealed class Doorkeeper(
 
     private static PrincipalFacet FacetOf(PolicyHit match, KnownIssuer record) => new(
         match.Policy.WorkspaceId, match.PrincipalName, match.Policy.Versioned, record.Versioned, match.Policy.Roles, match.Policy.Audiences,
-        match.Policy.Policy.Introspects, match.Evidence);
+        match.Policy.Policy.Introspects, match.Context, match.Evidence);
 
     private static Principal RunnerPrincipal(KnownRunner runner, VerifiedToken token, KnownIssuer record, Trace? trace)
     {

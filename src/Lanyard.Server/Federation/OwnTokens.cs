@@ -86,7 +86,20 @@ internal sealed class OwnTokens(
 
     private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
         policy.WorkspaceId, token.Subject, policy.Versioned, record.Versioned, policy.Roles, policy.Audiences, policy.Policy.Introspects,
-        [$"our own token {token.TokenId}"]);
+        ContextOf(token, policy), [$"our own token {token.TokenId}"]);
+
+    /// <summary>What the workload token said when it was exchanged, as far as this policy mapped it.</summary>
+    private static List<VerifiedFact> ContextOf(VerifiedToken token, KnownPolicy policy)
+    {
+        var facts = new List<VerifiedFact>();
+        foreach (var written in token.Claims.TryGetStrings(OwnClaims.Context, out var list) ? list : [])
+        {
+            var parts = written.Split(' ');
+            if (parts[0] == policy.Versioned) facts.Add(policy.Fact(parts[1], parts.Length > 2 ? parts[2] : null));
+        }
+
+        return facts;
+    }
 
     private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, CancellationToken cancellation)
     {

@@ -35,9 +35,12 @@ internal sealed class KnownPolicy
     /// <summary>A workspace's record is for that workspace's policies only; the instance's may be used by every workspace.</summary>
     public bool IsFor(KnownIssuer issuer) =>
         Policy.Issuer == issuer.PolicyName && (issuer.Record.WorkspaceId is null || issuer.Record.WorkspaceId == WorkspaceId);
+
+    /// <summary>A fact counts where the policy does.</summary>
+    public VerifiedFact Fact(string name, string? value) => new(new Scope(Record.WorkspaceId, Record.CollectionId), Versioned, name, value);
 }
 
-internal sealed record PolicyHit(KnownPolicy Policy, string PrincipalName, IReadOnlyList<string> Evidence);
+internal sealed record PolicyHit(KnownPolicy Policy, string PrincipalName, IReadOnlyList<string> Evidence, IReadOnlyList<VerifiedFact> Context);
 
 /// <summary>All trust policies in memory, compiled, by the trust record's slug; read anew when a write on any replica says so.</summary>
 internal sealed class PolicyDirectory : IDisposable
@@ -66,7 +69,7 @@ internal sealed class PolicyDirectory : IDisposable
             if (outcome.TryGet(out var match, out var refusal))
             {
                 IReadOnlyList<string> evidence = [.. match.Evidence.Select(e => $"policy {known.Record.Slug}: {e.Claim} is {e.Value}, wanted {e.Wanted}")];
-                hits.Add(new PolicyHit(known, $"policy:{match.Principal}", evidence));
+                hits.Add(new PolicyHit(known, $"policy:{match.Principal}", evidence, [.. match.Context.Select(f => known.Fact(f.Name, f.Value))]));
                 trace?.Pass(Stage.Policy, $"policy {known.Record.Slug} matches: {string.Join("; ", evidence)}");
             }
             else

@@ -12,6 +12,9 @@ internal static class OwnClaims
     /// <summary>Policies that the token rests on, each as <c>id@version</c>.</summary>
     public const string Policies = "lanyard_policies";
 
+    /// <summary>What the exchanged token said of its caller's work, each as <c>id@version name value</c> (no value: it said nothing).</summary>
+    public const string Context = "lanyard_context";
+
     /// <summary>The trust record that it rests on, as <c>id@version</c>.</summary>
     public const string TrustRecord = "lanyard_trust_record";
 }

@@ -38,6 +38,16 @@ public sealed record Scope(string? WorkspaceId, string? CollectionId)
 
 public sealed record RoleBinding(Scope Scope, Role Role);
 
+/// <summary>What the verified claims say of the caller's work, where a trust policy maps them.</summary>
+/// <param name="Scope">The policy's: elsewhere the fact says nothing.</param>
+/// <param name="Policy">As <c>pol_…@version</c>.</param>
+/// <param name="Name"><c>repository</c>, <c>ref</c> or <c>environment</c>.</param>
+/// <param name="Value">Without blanks; null: the policy maps it and the token does not say it.</param>
+public sealed record VerifiedFact(Scope Scope, string Policy, string Name, string? Value)
+{
+    public override string ToString() => Value is null ? $"{Policy} {Name}" : $"{Policy} {Name} {Value}";
+}
+
 /// <summary>
 /// Who we say the caller is, and why. Made by the bearer door alone, after the whole chain; read from
 /// <see cref="Microsoft.AspNetCore.Http.HttpContext.Features"/>.
@@ -62,6 +72,9 @@ public sealed record Principal
 
     /// <summary>The trust policies that matched, as <c>pol_…@version</c>: a changed policy ends what rests on it.</summary>
     public IReadOnlyList<string> Policies { get; init; } = [];
+
+    /// <summary>For what repository, ref and environment it works, as far as policies map it from verified claims.</summary>
+    public IReadOnlyList<VerifiedFact> Context { get; init; } = [];
 
     /// <summary>The trust record behind it, as <c>id@version</c>; where several vouch, all of them, with spaces between.</summary>
     public string? TrustRecord { get; init; }
@@ -104,7 +117,7 @@ public sealed record Principal
 /// <param name="TrustRecord">Under which the token was verified, as <c>id@version</c>; null where it was exchanged and this is not said.</param>
 internal sealed record PrincipalFacet(
     string? WorkspaceId, string Name, string Policy, string? TrustRecord, IReadOnlyList<RoleBinding> Roles, IReadOnlyList<string> Audiences,
-    IReadOnlyList<string> Introspects, IReadOnlyList<string> Evidence)
+    IReadOnlyList<string> Introspects, IReadOnlyList<VerifiedFact> Context, IReadOnlyList<string> Evidence)
 {
     /// <summary>The first one gives the name, and each what it gives. Who belongs to several workspaces belongs to none: their audits don't show each other's words.</summary>
     public static Principal Together(Principal principal, IReadOnlyList<PrincipalFacet> facets)
@@ -119,6 +132,7 @@ internal sealed record PrincipalFacet(
             Audiences = [.. facets.SelectMany(facet => facet.Audiences).Distinct(StringComparer.Ordinal)],
             Introspects = [.. facets.SelectMany(facet => facet.Introspects).Distinct(StringComparer.Ordinal)],
             Policies = [.. facets.Select(facet => facet.Policy).Distinct(StringComparer.Ordinal)],
+            Context = [.. facets.SelectMany(facet => facet.Context)],
             Evidence = [.. facets.SelectMany(facet => facet.Evidence)],
             Facets = facets,
         };

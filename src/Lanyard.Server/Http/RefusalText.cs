@@ -44,6 +44,7 @@ internal static class RefusalText
         RefusalReason.TokenTypeNotAllowed => "A token of this type is not taken here.",
         RefusalReason.NotFound => "There is no such thing here.",
         RefusalReason.Forbidden => "The caller's role does not allow this.",
+        RefusalReason.ContextNotVerified => "The caller's token does not say this repository, ref or environment.",
         RefusalReason.RequestMalformed => "The request is malformed.",
         RefusalReason.GrantTypeNotSupported => "This grant type is not supported.",
         RefusalReason.RequestTooLarge => "The request is too large.",
@@ -61,7 +62,7 @@ internal static class RefusalText
     public static int StatusOf(RefusalReason reason) => reason switch
     {
         RefusalReason.IssuerUnreachable or RefusalReason.Unavailable => 503,
-        RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed or RefusalReason.Forbidden => 403,
+        RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed or RefusalReason.Forbidden or RefusalReason.ContextNotVerified => 403,
         RefusalReason.NotFound => 404,
         RefusalReason.RequestMalformed or RefusalReason.GrantTypeNotSupported => 400,
         RefusalReason.RequestTooLarge => 413,
@@ -82,7 +83,7 @@ internal static class RefusalText
     {
         RefusalReason.AudienceNotAllowed => ("invalid_target", 400),
         RefusalReason.ScopeNotAllowed => ("invalid_scope", 400),
-        RefusalReason.Forbidden or RefusalReason.NotFound => ("unauthorized_client", 400),
+        RefusalReason.Forbidden or RefusalReason.ContextNotVerified or RefusalReason.NotFound => ("unauthorized_client", 400),
         RefusalReason.RequestMalformed or RefusalReason.Conflict or RefusalReason.PreconditionFailed or RefusalReason.PreconditionRequired
             or RefusalReason.StaleAttempt or RefusalReason.AttemptOver => ("invalid_request", 400),
         RefusalReason.GrantTypeNotSupported => ("unsupported_grant_type", 400),

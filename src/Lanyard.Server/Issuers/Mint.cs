@@ -23,6 +23,7 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
             .SetIfPresent(OwnClaims.Id, principal.SubjectId)
             .SetIfPresent(OwnClaims.TrustRecord, principal.TrustRecord);
         if (principal.Policies.Count > 0) claims.Set(OwnClaims.Policies, principal.Policies);
+        if (principal.Context.Count > 0) claims.Set(OwnClaims.Context, [.. principal.Context.Select(f => f.ToString())]);
         var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
         return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
     }

@@ -1,3 +1,4 @@
+using Lanyard.Identity.Trust;
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
@@ -29,7 +30,6 @@ internal static class CreateRunRules
         CheckWord(run.Repository, "repository", mistakes);
         CheckWord(run.Ref, "ref", mistakes);
         CheckWord(run.Environment, "environment", mistakes);
-        CheckWord(run.Actor, "actor", mistakes);
         return mistakes;
     }
 
@@ -64,10 +64,9 @@ internal static class CreateRunRules
         }
     }
 
-    /// <summary>These become parts of subjects, whose parts are told apart by colons: a colon inside one could make one run look like another.</summary>
     private static void CheckWord(string? word, string path, List<Mistake> mistakes)
     {
-        if (word is not null && (word.Length is 0 or > 200 || word.Any(c => c is <= ' ' or > '~' or ':' or '"' or '\\')))
+        if (word is not null && !ContextMapping.IsWord(word))
             mistakes.Add(new(path, "must be 1 to 200 printable ASCII characters without blanks, colons, quotes and backslashes"));
     }
 }

@@ -12,6 +12,9 @@ internal sealed class RunAudit(AuditLog log)
     public Task CreatedAsync(HttpContext context, string workspaceId, string collectionId, string run) =>
         log.RecordAsync(AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Target = run });
 
+    public Task NotCreatedAsync(HttpContext context, string workspaceId, string collectionId, Refusal refusal) =>
+        log.RecordAsync(AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Refusal = refusal });
+
     /// <summary>What a caller did to a run: <c>run.cancel</c>, <c>attempt.accept</c>, <c>attempt.end</c>.</summary>
     public Task ChangedAsync(HttpContext context, string action, RunRecord run) => log.RecordAsync(Of(AuditEvent.Of(context, action), run));
 

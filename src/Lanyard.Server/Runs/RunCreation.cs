@@ -20,7 +20,7 @@ internal sealed class RunCreation(
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
     /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
     public async Task<Outcome<CreatedRun>> CreateAsync(
-        CollectionEntry collection, CreateRun request, string createdBy, string? idempotencyKey, List<Mistake> mistakes, CancellationToken cancellationToken)
+        CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, List<Mistake> mistakes, CancellationToken cancellationToken)
     {
         var definition = await definitions.FindAsync(collection.Id, request.Definition);
         if (definition is null)
@@ -31,9 +31,9 @@ internal sealed class RunCreation(
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
-        var document = DocumentOf(collection, request, definition!, createdBy);
+        var document = DocumentOf(collection, request, definition!, context);
         var run = RecordOf(collection, request, document, runner);
-        var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(createdBy + "\n" + idempotencyKey), HashOf(request));
+        var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));
         if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), request.Priority ?? 0, document.ToJson(), key, hash, cancellationToken))
         {
             dispatch.Queued(run.Queue);
@@ -55,7 +55,7 @@ internal sealed class RunCreation(
         return null;
     }
 
-    private RunDocument DocumentOf(CollectionEntry collection, CreateRun request, ResourceRow<DefinitionSpec> definition, string createdBy)
+    private RunDocument DocumentOf(CollectionEntry collection, CreateRun request, ResourceRow<DefinitionSpec> definition, RunContext context)
     {
         var workspace = collection.Workspace;
         var labels = (definition.Spec.Labels ?? []).Concat(request.Labels ?? []).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
@@ -70,7 +70,7 @@ internal sealed class RunCreation(
             definition.Spec.DefaultAudience ?? workspace.DefaultAudience ?? instance.WorkspaceIssuer(workspace.Slug),
             definition.Spec,
             request.Variables ?? new Dictionary<string, string>(),
-            new(request.Repository, request.Ref, request.Environment, request.Actor, createdBy),
+            context,
             request.Runner,
             [.. labels]);
     }
@@ -89,11 +89,14 @@ internal sealed class RunCreation(
         1,
         document.Spec.Steps.Count);
 
-    /// <summary>Of what was understood, so that blanks and the order of members make no difference; variables are sorted.</summary>
-    private static string HashOf(CreateRun request)
+    /// <summary>Of what was understood, so that blanks and the order of members make no difference; variables are sorted. What the creator's token says of its work is part of it.</summary>
+    private static string HashOf(CreateRun request, RunContext context)
     {
         var sorted = request with
         {
+            Repository = context.Repository,
+            Ref = context.Ref,
+            Environment = context.Environment,
             Variables = request.Variables is null ? null : new SortedDictionary<string, string>(request.Variables.ToDictionary(), StringComparer.Ordinal),
         };
         return Hash(JsonSerializer.Serialize(sorted, RunDocumentJson.Default.CreateRun));

@@ -40,7 +40,7 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
 
         var runner = await runners.FindActiveAsync(record.Runner!, null, cancellationToken);
         var values = ValuesOf(record, document, runner, step);
-        if (!SubjectTemplate.Parse(named.Template).TryGet(out var parsed, out var refusal) || !parsed.Render(values).TryGet(out var subject, out refusal))
+        if (!SubjectTemplate.Parse(named.Template).TryGet(out var parsed, out var refusal) || !parsed.Render(InSubject(values)).TryGet(out var subject, out refusal))
             return refusal;
         if (subject.Length > SubjectTemplate.MaxLengthForGoogle && audience.Contains("iam.googleapis.com", StringComparison.Ordinal))
             return new Refusal(RefusalReason.ScopeNotAllowed, $"the subject has {subject.Length} bytes, Google takes {SubjectTemplate.MaxLengthForGoogle}");
@@ -74,6 +74,13 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
         ["repository"] = document.Context.Repository,
         ["ref"] = document.Context.Ref,
         ["actor"] = document.Context.Actor,
+        ["context_source"] = document.Context.Source,
+    };
+
+    /// <summary>Parts of a subject are told apart by colons, and a principal's name has some: they are written as in a URL.</summary>
+    private static Dictionary<string, string?> InSubject(Dictionary<string, string?> values) => new(values, StringComparer.Ordinal)
+    {
+        ["actor"] = values["actor"]?.Replace("%", "%25", StringComparison.Ordinal).Replace(":", "%3A", StringComparison.Ordinal),
     };
 
     private static Dictionary<string, object> ClaimsOf(Dictionary<string, string?> values, int attempt, bool isShared)

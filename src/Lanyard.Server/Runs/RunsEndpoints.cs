@@ -26,8 +26,14 @@ internal static class RunsEndpoints
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
 
+        if (!RunContextRules.Decide(Access.PrincipalOf(context)!, entry, request).TryGet(out var facts, out refusal))
+        {
+            await audit.NotCreatedAsync(context, entry.Workspace.Id, entry.Id, refusal);
+            return new Refused(refusal);
+        }
+
         var cancellation = context.RequestAborted;
-        var created = await creation.CreateAsync(entry, request, Access.PrincipalOf(context)!.Name, key, mistakes, cancellation);
+        var created = await creation.CreateAsync(entry, request, facts, key, mistakes, cancellation);
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!created.TryGet(out var run, out refusal))

@@ -100,6 +100,34 @@ public sealed class RunnerProcessTests : IAsyncLifetime
         Assert.Equal(["sts.example", "sts.example", "x"], _plane.TokenRequests.Select(form => form["audience"]));
     }
 
+    [Fact]
+    public async Task Without_a_sandbox_too_nothing_outlives_a_step_that_leaves_its_session_its_parents_and_its_environment()
+    {
+        var marker = $"7{Random.Shared.Next(100_000, 999_999)}";
+        await using var runner = Start("--sandbox", "none");
+        for (var i = 0; i < 3; i++)
+        {
+            var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script(
+                $"(setsid env -i /bin/sh -c 'setsid sleep {marker} & setsid setsid sleep {marker} & sleep {marker}' >/dev/null 2>&1 &); while ! pgrep -f '^sleep {marker}' >/dev/null; do :; done; echo left")));
+            Assert.Equal("succeeded", (await attempt.Ended.WaitAsync(TimeSpan.FromSeconds(60))).Outcome);
+            Assert.Contains("left", attempt.Log, StringComparison.Ordinal);
+
+            Assert.DoesNotContain(Directory.EnumerateDirectories("/proc"), folder => CommandOf(folder).Contains(marker, StringComparison.Ordinal));
+        }
+    }
+
+    private static string CommandOf(string folder)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(folder, "cmdline"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return ""; // it ended in the meantime, or is no process
+        }
+    }
+
     private ChildProcess Start(params string[] more)
     {
         var token = Path.Combine(_folder, "token");

@@ -131,7 +131,7 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
     [Fact]
     public async Task A_remembered_token_dies_at_its_exp()
     {
-        var time = new ManualTimeProvider();
+        var time = new ManualTime();
         await using var issuer = await TestIssuer.StartAsync(time);
         var record = Record() with { Issuer = issuer.Issuer };
         var authentication = new TokenAuthentication(new TokenVerifier(time), (_, _, _) => new(issuer.Keys), Rules(record), time);

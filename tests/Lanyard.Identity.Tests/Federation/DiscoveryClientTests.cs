@@ -13,7 +13,7 @@ namespace Lanyard.Identity.Tests.Federation;
 [Line("2.3")]
 public sealed class DiscoveryClientTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private TestIssuer _issuer = null!;
 
     public async ValueTask InitializeAsync() => _issuer = await TestIssuer.StartAsync(path: "/oidc/acme");

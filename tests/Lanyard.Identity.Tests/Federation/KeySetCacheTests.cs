@@ -8,7 +8,7 @@ namespace Lanyard.Identity.Tests.Federation;
 [Line("2.3")]
 public sealed class KeySetCacheTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private readonly SigningKey _first = SigningKey.Generate(SignatureAlgorithm.ES256);
     private readonly SigningKey _second = SigningKey.Generate(SignatureAlgorithm.ES256);
     private readonly Dictionary<string, KeptKeys> _database = [];

@@ -14,7 +14,7 @@ public sealed class PushedKeysTests : IDisposable
     private const string Audience = "https://lanyard.example/keys";
     private const string Subject = "system:serviceaccount:lanyard:keys";
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private readonly SigningKey _old = SigningKey.Generate(SignatureAlgorithm.ES256);
     private readonly SigningKey _new = SigningKey.Generate(SignatureAlgorithm.ES256);
     private readonly TrustedIssuer _cluster = new() { Id = "clu_1", Issuer = "https://kubernetes.default.svc", Keys = KeySource.Pushed, MaxLifetime = TimeSpan.FromHours(1) };

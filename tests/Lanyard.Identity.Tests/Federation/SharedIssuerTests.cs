@@ -15,7 +15,7 @@ public sealed class SharedIssuerTests : IDisposable
     private const string Audience = "https://lanyard.example";
     private const string Cluster = "https://kubernetes.default.svc.cluster.local";
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private readonly List<SigningKey> _keys = [];
 
     [Fact]

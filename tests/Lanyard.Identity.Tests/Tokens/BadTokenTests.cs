@@ -14,7 +14,7 @@ public sealed class BadTokenTests : IAsyncLifetime
 {
     private const string Audience = "https://lanyard.example";
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private TestIssuer _issuer = null!;
 
     public async ValueTask InitializeAsync() => _issuer = await TestIssuer.StartAsync(_time);

@@ -15,9 +15,9 @@ public sealed class RoundTripTests
     [InlineData(SignatureAlgorithm.RS256)]
     public async Task A_good_token_of_a_trusted_issuer_is_verified(SignatureAlgorithm algorithm)
     {
-        await using var issuer = await TestIssuer.StartAsync(new ManualTimeProvider());
+        await using var issuer = await TestIssuer.StartAsync(new ManualTime());
         issuer.Rotate(algorithm);
-        var time = new ManualTimeProvider();
+        var time = new ManualTime();
         var token = UnverifiedToken.Parse(issuer.Mint(Audience, "repo:acme/app:ref:refs/heads/main")).Value;
         var trace = new Trace();
 

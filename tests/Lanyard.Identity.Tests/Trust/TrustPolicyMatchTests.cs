@@ -128,7 +128,42 @@ public sealed class TrustPolicyMatchTests : IDisposable
             Assert.Equal(reason, Match("""{"iss":"https://issuer.example"}""", claims.Replace("team", "sub", StringComparison.Ordinal)).Refusal.Reason);
     }
 
+    [Fact]
+    public void A_mapped_context_is_what_the_token_says_and_what_it_does_not_say_is_empty()
+    {
+        var match = Mapped("""{"repository":"project_path","ref":"git.ref","environment":"env"}""", """{"sub":"s","project_path":"acme/app","git":{"ref":"refs/heads/main"}}""").Value;
+        Assert.Equal([("repository", "acme/app"), ("ref", "refs/heads/main"), ("environment", null)], match.Context.Select(f => (f.Name, f.Value)));
+    }
+
+    [Theory]
+    [InlineData("\"a:b\"")]
+    [InlineData("\"a b\"")]
+    [InlineData("\"a\\nb\"")]
+    [InlineData("\"a\\u00fc\"")]
+    [InlineData("\"\"")]
+    [InlineData("1")]
+    [InlineData("true")]
+    [InlineData("null")]
+    [InlineData("[\"a\"]")]
+    [InlineData("{\"a\":\"b\"}")]
+    public void A_mapped_claim_that_could_not_be_part_of_a_subject_is_a_refusal(string value) =>
+        Assert.Equal(RefusalReason.ClaimMalformed, Mapped("""{"repository":"repo"}""", $$"""{"sub":"s","repo":{{value}}}""").Refusal.Reason);
+
+    [Fact]
+    public void Every_mistake_of_a_mapping_is_reported()
+    {
+        var mistakes = Policy("""{"actor":"a","repository":5,"ref":"a..b"}""").Mistakes;
+        Assert.Equal(["context.actor", "context.repository", "context.ref"], mistakes.Select(m => m.Path));
+        Assert.Equal("context", Assert.Single(Policy("{}").Mistakes).Path);
+        Assert.Equal("context", Assert.Single(Policy("[]").Mistakes).Path);
+    }
+
     public void Dispose() => _tokens.Dispose();
+
+    private static (TrustPolicy? Policy, IReadOnlyList<PolicyMistake> Mistakes) Policy(string context) =>
+        TrustPolicy.Parse(Encoding.UTF8.GetBytes($$"""{"issuer":"ci","claims":{"sub":"s"},"allow":{"roles":["operator"]},"context":{{context}}}"""));
+
+    private Outcome<PolicyMatch> Mapped(string context, string claims) => Policy(context).Policy!.Match(_tokens.With(claims));
 
     private Outcome<PolicyMatch> Match(string conditions, string claims, string? principal = null, string? audiences = null)
     {

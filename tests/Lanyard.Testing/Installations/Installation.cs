@@ -1,8 +1,5 @@
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
-using Lanyard.Identity.Jose;
-using Lanyard.Identity.Tokens;
-using Lanyard.Protocol.OAuth;
 using Lanyard.Testing.Processes;
 
 namespace Lanyard.Testing.Installations;
@@ -128,28 +125,7 @@ public sealed class Installation : IAsyncDisposable
     }
 
     /// <summary>An API token of the admin, by an assertion of its key (RFC 7523).</summary>
-    public async Task<string> AdminTokenAsync()
-    {
-        using var key = SigningKey.FromPem(await File.ReadAllTextAsync(Path.Combine(DataFolder, "admin-key.pem"))).Value;
-        var now = TimeProvider.System.GetUtcNow();
-        var client = "key_" + key.KeyId;
-        var assertion = TokenMint.Mint(key, OAuthNames.TypJwt, new TokenClaims
-        {
-            Issuer = client,
-            Subject = client,
-            Audiences = [Url],
-            IssuedAt = now,
-            ExpiresAt = now.AddSeconds(60),
-            TokenId = Guid.NewGuid().ToString("N"),
-        });
-        var (status, body) = await PostFormAsync(
-            "/token",
-            null,
-            ("grant_type", OAuthNames.GrantClientCredentials),
-            ("client_assertion_type", OAuthNames.ClientAssertionJwtBearer),
-            ("client_assertion", assertion));
-        return body?["access_token"]?.GetValue<string>() ?? throw new InvalidOperationException($"{status}: {body?.ToJsonString()}");
-    }
+    public Task<string> AdminTokenAsync() => AdminToken.GetAsync(Url, DataFolder);
 
     /// <summary>A form to a path of the server.</summary>
     /// <returns>Status and JSON body; null where it has none.</returns>

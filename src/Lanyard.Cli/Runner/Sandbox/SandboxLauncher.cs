@@ -48,7 +48,7 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
             // It ended before it had read everything: its exit code and output say why.
         }
 
-        return new StepProcess(process, mode, command.IsScript, infoFile, time);
+        return new StepProcess(process, mode, command.IsScript, infoFile, folder.Owner, spawn.Adoption, time);
     }
 
     private static void Add(ProcessStartInfo start, params ReadOnlySpan<string> arguments)

@@ -19,23 +19,37 @@ internal static partial class Signals
 
     public static List<int> MembersOfSession(int session) => Matching(stat => stat.Session == session);
 
+    /// <summary>Children of a process, dead ones too, by the user that they run as; null: any.</summary>
+    public static List<(int Process, bool IsDead)> OrphansOf(int parent, uint? uid) =>
+        [.. All().Where(p => p.Stat.Parent == parent && (uid is null || UserOf(p.Process) == uid)).Select(p => (p.Process, p.Stat.IsDead))];
+
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int SendSignal(int process, int signal);
 
-    private static List<int> Matching(Func<ProcessStat, bool> condition)
+    private static List<int> Matching(Func<ProcessStat, bool> condition) =>
+        [.. All().Where(p => !p.Stat.IsDead && condition(p.Stat)).Select(p => p.Process)];
+
+    private static IEnumerable<(int Process, ProcessStat Stat)> All()
     {
-        var found = new List<int>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process)
-                && Read(process) is { IsDead: false } stat
-                && condition(stat))
-            {
-                found.Add(process);
-            }
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process) && Read(process) is { } stat)
+                yield return (process, stat);
         }
+    }
 
-        return found;
+    /// <summary>The real uid, which a process without privileges can't change; null where it ended in the meantime.</summary>
+    private static uint? UserOf(int process)
+    {
+        try
+        {
+            var line = File.ReadLines($"/proc/{process}/status").First(text => text.StartsWith("Uid:", StringComparison.Ordinal));
+            return uint.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>proc(5): <c>pid (name) state ppid pgrp session …</c>, where the name may hold spaces and parentheses.</summary>

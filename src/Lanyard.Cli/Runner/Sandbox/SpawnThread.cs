@@ -7,25 +7,25 @@ namespace Lanyard.Cli.Runner.Sandbox;
 /// Starts processes from one thread that lives as long as the runner. "Die with the parent" (PR_SET_PDEATHSIG) means the parent
 /// <em>thread</em>: a step started from a pool thread would be killed when the pool retires that thread.
 /// </summary>
-internal sealed class SpawnThread : IDisposable
+/// <param name="adoption">Where the runner adopts what leaves its steps; null: processes that leave their session stay.</param>
+internal sealed class SpawnThread(Adoption? adoption = null) : IDisposable
 {
     private readonly BlockingCollection<Action> _work = [];
 
-    public SpawnThread()
-    {
-        var thread = new Thread(Loop) { IsBackground = true, Name = "spawn" };
-        thread.Start();
-    }
+    private Thread? _thread;
+
+    public Adoption? Adoption => adoption;
 
     /// <exception cref="System.ComponentModel.Win32Exception">The program can't be started.</exception>
     public Task<Process> StartAsync(ProcessStartInfo start)
     {
         var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
+        EnsureThread();
         _work.Add(() =>
         {
             try
             {
-                started.SetResult(Process.Start(start) ?? throw new InvalidOperationException("no process was started"));
+                started.SetResult((adoption is null ? Process.Start(start) : adoption.Start(start)) ?? throw new InvalidOperationException("no process was started"));
             }
             catch (Exception exception) when (exception is System.ComponentModel.Win32Exception or InvalidOperationException or IOException)
             {
@@ -36,6 +36,13 @@ internal sealed class SpawnThread : IDisposable
     }
 
     public void Dispose() => _work.CompleteAdding();
+
+    private void EnsureThread()
+    {
+        var thread = new Thread(Loop) { IsBackground = true, Name = "spawn" };
+        if (Interlocked.CompareExchange(ref _thread, thread, null) is null)
+            thread.Start();
+    }
 
     private void Loop()
     {

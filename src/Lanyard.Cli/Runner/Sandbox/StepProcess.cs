@@ -15,9 +15,9 @@ internal readonly record struct StepExit(int? ExitCode, int? Signal)
 
 /// <summary>
 /// A step's process and everything below it. <see cref="Kill"/> leaves none of it: in the sandbox the kernel ends the whole PID
-/// namespace with its first process, without one every member of the session is killed.
+/// namespace with its first process, without one every member of the session is killed, and whoever left it and was adopted.
 /// </summary>
-internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, TimeProvider time) : IDisposable
+internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, uint? uid, Adoption? adoption, TimeProvider time) : IDisposable
 {
     private const string Program = "bwrap";
     private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(5);
@@ -31,14 +31,17 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
         await process.WaitForExitAsync();
         var first = FirstInside();
         Kill();
-        while (mode is SandboxMode.Bubblewrap ? Signals.IsAlive(first, Program) : Signals.MembersOfSession(process.Id).Count > 0)
+        while (mode is SandboxMode.Bubblewrap ? Signals.IsAlive(first, Program) : IsAnyLeft())
         {
             Kill();
             await Task.Delay(Check, time);
         }
 
+        adoption?.Ended(process.Id);
         return StepExit.FromStatus(process.ExitCode);
     }
+
+    private bool IsAnyLeft() => adoption?.Kill(uid, process.Id) is true || Signals.MembersOfSession(process.Id).Count > 0;
 
     /// <summary>
     /// Asks politely (SIGTERM). A program gets it alone and passes it on as it sees fit: its helpers must outlive it while it saves its
