@@ -1,3 +1,5 @@
+using Lanyard.Credentials.Kubernetes;
+
 namespace Lanyard.Credentials;
 
 /// <summary>
@@ -28,6 +30,11 @@ public static class CredentialsProgram
             return ExitCodes.Done;
         }
 
+        if (args is ["kubeconfig" or "kubectl" or "credential", .. var rest])
+        {
+            return await KubernetesAsync(args[0], rest, new KubeCommands(environment, output, diagnosis), output);
+        }
+
         if (TokenArguments.Parse(args, out var mistake) is not { } arguments)
         {
             await diagnosis.WriteLineAsync($"lanyard: {mistake}\n{Usage}");
@@ -43,5 +50,23 @@ public static class CredentialsProgram
 
         await output.WriteLineAsync(arguments.Json ? TokenDescription.Of(token) : token);
         return ExitCodes.Done;
+    }
+
+    private static async Task<int> KubernetesAsync(string command, string[] args, KubeCommands commands, TextWriter output)
+    {
+        var own = args.TakeWhile(static word => word != "--").ToArray();
+        if (own.Any(static word => word is "--help" or "-h") || (command is "credential" && args is not ["kube" or "eks", ..]))
+        {
+            await output.WriteLineAsync(KubeCommands.Usage);
+            return own.Any(static word => word is "--help" or "-h") ? ExitCodes.Done : ExitCodes.Usage;
+        }
+
+        return command switch
+        {
+            "kubeconfig" => await commands.KubeconfigAsync(args),
+            "kubectl" => await commands.KubectlAsync(args),
+            _ when args[0] is "eks" => await commands.EksCredentialAsync(args[1..]),
+            _ => await commands.KubeCredentialAsync(args[1..]),
+        };
     }
 }

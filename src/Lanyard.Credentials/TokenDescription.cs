@@ -27,7 +27,7 @@ internal static class TokenDescription
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
-    private static long? ExpiryOf(string token)
+    public static long? ExpiryOf(string token)
     {
         const long MaxUnixSeconds = 253402300799;
         try

@@ -8,6 +8,6 @@ return args switch
 {
     ["server", .. var rest] => await ServerProgram.RunAsync(rest),
     ["cluster-proxy", .. var rest] => await ClusterProxyProgram.RunAsync(rest),
-    ["token", ..] => await CredentialsProgram.RunAsync(args),
+    ["token" or "kubeconfig" or "kubectl" or "credential", ..] => await CredentialsProgram.RunAsync(args),
     _ => await CliProgram.RunAsync(args),
 };

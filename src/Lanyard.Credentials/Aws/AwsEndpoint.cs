@@ -1,0 +1,19 @@
+namespace Lanyard.Credentials.Aws;
+
+/// <summary>Where an AWS service is; <c>AWS_ENDPOINT_URL_STS</c> and <c>AWS_ENDPOINT_URL_EKS</c> move it, as they do for AWS's own tools.</summary>
+internal static class AwsEndpoint
+{
+    /// <summary>Null when the variable is no https URL, nor an http one of this machine's loopback.</summary>
+    public static Uri? Sts(string region, Func<string, string?> environment) => Find("sts", region, environment);
+
+    /// <inheritdoc cref="Sts"/>
+    public static Uri? Eks(string region, Func<string, string?> environment) => Find("eks", region, environment);
+
+    private static Uri? Find(string service, string region, Func<string, string?> environment)
+    {
+        var suffix = region.StartsWith("cn-", StringComparison.Ordinal) ? "amazonaws.com.cn" : "amazonaws.com";
+        var told = environment($"AWS_ENDPOINT_URL_{service.ToUpperInvariant()}") is { Length: > 0 } own ? own : environment("AWS_ENDPOINT_URL");
+        return Uri.TryCreate(string.IsNullOrEmpty(told) ? $"https://{service}.{region}.{suffix}" : told, UriKind.Absolute, out var uri)
+            && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback)) ? uri : null;
+    }
+}
