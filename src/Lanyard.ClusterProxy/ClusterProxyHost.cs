@@ -18,6 +18,7 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly WebApplication _app;
+    private readonly WebApplication? _health;
 
     /// <exception cref="Configuration.ConfigurationException">A file has mistakes; all are listed.</exception>
     public ClusterProxyHost(ClusterProxyOptions options, TimeProvider time, ILoggerFactory loggers)
@@ -27,18 +28,25 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         var connection = options.Kubeconfig is { } file ? Kubeconfig.Load(file) : Kubeconfig.InCluster();
         var client = new UpstreamClient(Keep(new UpstreamPool(ClusterTls.OptionsOf(connection), time)));
         var target = new UpstreamTarget(connection.Addresses[0].Authority, connection.PathPrefix, Credential(connection));
-        var authentication = Authentication(options);
+        var keys = Keep(new IssuerKeys(time));
+        var authentication = Authentication(options, keys);
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, time), new ClusterVersion(calls, time), time);
         var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>());
         var handler = new ProxyHandler(authentication.AuthenticateAsync, review, forwarder, loggers.CreateLogger<ProxyHandler>());
         var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options) };
         _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
+        _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, loggers) : null;
     }
 
     public Uri Address => ProxyServer.AddressOf(_app);
 
-    public Task StartAsync() => _app.StartAsync();
+    /// <summary>Health is told first and until the end, so that a probe sees the start and the stop.</summary>
+    public async Task StartAsync()
+    {
+        await (_health?.StartAsync() ?? Task.CompletedTask);
+        await _app.StartAsync();
+    }
 
     /// <summary>Ends after SIGTERM or SIGINT, when the requests that run are done or their time is over.</summary>
     public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
@@ -46,8 +54,11 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        await (_health?.DisposeAsync() ?? ValueTask.CompletedTask);
         _parts.ForEach(p => p.Dispose());
     }
+
+    private bool IsServing() => _app.Lifetime.ApplicationStarted.IsCancellationRequested && !_app.Lifetime.ApplicationStopping.IsCancellationRequested;
 
     private OwnCredential Credential(ClusterConnection connection)
     {
@@ -66,10 +77,9 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         return credential;
     }
 
-    private TokenAuthentication Authentication(ClusterProxyOptions options)
+    private TokenAuthentication Authentication(ClusterProxyOptions options, IssuerKeys keys)
     {
         var files = new AuthenticationFiles(options);
-        var keys = Keep(new IssuerKeys(_time));
         var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, files.Rules, _time);
         keys.Changed = authentication.Forget;
         keys.Use(files.Rules.Issuers);

@@ -17,6 +17,7 @@ internal sealed record ClusterProxyOptions
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
         new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
         new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
+        new("--health-listen", "Address and port of /healthz, /livez and /readyz, plain and without a token; none by default."),
         new("--tls-cert-file", "Serving certificate, PEM; read again when it changes."),
         new("--tls-private-key-file", "Its key, PEM."),
         new("--plain-http", "Serve without TLS; only on a loopback address.", IsSwitch: true),
@@ -37,6 +38,9 @@ internal sealed record ClusterProxyOptions
 
     public required IPEndPoint Listen { get; init; }
 
+    /// <summary>Null for none.</summary>
+    public required IPEndPoint? HealthListen { get; init; }
+
     /// <summary>Null for plain HTTP.</summary>
     public required (string Certificate, string Key)? Tls { get; init; }
 
@@ -56,6 +60,7 @@ internal sealed record ClusterProxyOptions
             line.Mistakes.Add("--authentication-config", "give either it or the --oidc-… flags");
         }
 
+        var health = ReadEndPoint(line, "--health-listen");
         var networks = line.List("--trusted-proxies").Select(text => ReadNetwork(line, text)).OfType<IPNetwork>().ToList();
         return line.Mistakes.Any ? throw new ConfigurationException("the command line", line.Mistakes) : new ClusterProxyOptions
         {
@@ -64,17 +69,21 @@ internal sealed record ClusterProxyOptions
             AccessEntries = line.Text("--access-entries"),
             Oidc = oidc,
             Listen = listen!,
+            HealthListen = health,
             Tls = tls,
             TrustedProxies = new TrustedProxies(networks),
             Reserved = new ReservedNames(line.List("--allow-reserved-users"), line.List("--allow-reserved-groups")),
         };
     }
 
+    private static IPEndPoint? ReadEndPoint(CommandLine line, string name) =>
+        line.Read(name, t => t.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(t, out var e) ? e : null, "an address and a port");
+
     private static IPEndPoint? ReadListen(CommandLine line)
     {
         if (line.Has("--listen"))
         {
-            return line.Read("--listen", t => t.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(t, out var e) ? e : null, "an address and a port");
+            return ReadEndPoint(line, "--listen");
         }
 
         var address = line.Read("--bind-address", t => IPAddress.TryParse(t, out var a) ? a : null, "an IP address") ?? IPAddress.Any;

@@ -52,6 +52,7 @@ public sealed class ClusterProxyOptionsTests
     [InlineData("--oidc-required-claim=a", "must be CLAIM=VALUE")]
     [InlineData("--trusted-proxies=10.0.0.1/40", "is no network")]
     [InlineData("--listen=[::1]:1", "given twice")]
+    [InlineData("--health-listen=8080", "an address and a port")]
     [InlineData("--plain-http", "only on a loopback address and without --tls-… files")]
     [InlineData("--kubeconfig", "needs a value")]
     public void Mistakes_are_named(string argument, string expected) =>
