@@ -9,6 +9,9 @@ internal static partial class PrivateFiles
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnerFolder = OwnerOnly | UnixFileMode.UserExecute;
 
+    /// <summary>Mode 0700.</summary>
+    public const UnixFileMode Private = OwnerFolder;
+
     /// <summary>Mode 0711: others may go through to a name they know, and may not list.</summary>
     public const UnixFileMode Passage = OwnerFolder | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 

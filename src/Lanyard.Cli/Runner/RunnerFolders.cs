@@ -1,4 +1,5 @@
 using System.Text;
+using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Identity;
 
@@ -29,6 +30,9 @@ internal sealed class RunnerFolders : IDisposable
     public string PasswdStub => Path.Combine(Root, "passwd");
 
     public string GroupStub => Path.Combine(Root, "group");
+
+    /// <summary>Where attempts' cloud files are: in memory where the host has a place for that.</summary>
+    public string Memory { get; private set; } = "";
 
     /// <summary>Where bubblewrap says which process it made.</summary>
     public string InfoFileOf(AttemptKey key) => Path.Combine(Logs, key + ".info");
@@ -65,7 +69,15 @@ internal sealed class RunnerFolders : IDisposable
         return null;
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose()
+    {
+        if (Directory.Exists(Memory))
+        {
+            Directory.Delete(Memory, recursive: true);
+        }
+
+        _lock.Dispose();
+    }
 
     private void Prepare(string? credentialsProgram)
     {
@@ -73,6 +85,7 @@ internal sealed class RunnerFolders : IDisposable
         PrivateFiles.CreateFolder(Attempts, PrivateFiles.Passage);
         PrivateFiles.CreateFolder(Logs);
         ClearAway();
+        Memory = MemoryFolder.Open(Root);
 
         foreach (var (path, text) in ((string, string)[])[(PasswdStub, SandboxLayout.PasswdStub), (GroupStub, SandboxLayout.GroupStub)])
         {

@@ -10,6 +10,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="DefaultAudience">One of <paramref name="Audiences"/>; absent: the workspace's.</param>
 /// <param name="Labels">What a runner must have to take its runs.</param>
 /// <param name="Uuid">Fixes the id at creation, so that policies of other systems that name it keep matching; hyphenated, lower case.</param>
+/// <param name="Cloud">Cloud accounts of its runs; each block replaces the collection's.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -18,7 +19,8 @@ public sealed record DefinitionSpec(
     IReadOnlyList<AudienceSpec>? Audiences = null,
     string? DefaultAudience = null,
     IReadOnlyList<string>? Labels = null,
-    string? Uuid = null);
+    string? Uuid = null,
+    CloudSpec? Cloud = null);
 
 /// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
 /// <param name="Script">For <c>/bin/sh -e</c>.</param>

@@ -9,4 +9,5 @@ public sealed record WorkspaceSpec(string? DisplayName = null, string? DefaultAu
 public sealed record WorkspaceStatus(string Issuer, string DefaultAudience);
 
 /// <param name="DisplayName">For people, at most 200 characters.</param>
-public sealed record CollectionSpec(string? DisplayName = null);
+/// <param name="Cloud">The cloud accounts of its runs.</param>
+public sealed record CollectionSpec(string? DisplayName = null, CloudSpec? Cloud = null);

@@ -48,6 +48,7 @@ public sealed record AcceptRequest(string Session);
 /// <param name="RuntimeToken">The attempt's runtime token: the runner keeps it to itself and mints the steps' identity tokens with it.</param>
 /// <param name="Issuer">The workspace's issuer: its <c>/token</c> endpoint exchanges the runtime token for identity tokens.</param>
 /// <param name="Variables">The run's inputs as environment variables.</param>
+/// <param name="Cloud">How its tools reach their clouds; null: they reach none.</param>
 public sealed record AttemptPayload(
     string Run,
     int Attempt,
@@ -63,7 +64,8 @@ public sealed record AttemptPayload(
     int TimeoutSeconds,
     int GraceSeconds,
     IReadOnlyList<StepPayload> Steps,
-    IReadOnlyDictionary<string, string> Variables);
+    IReadOnlyDictionary<string, string> Variables,
+    CloudPayload? Cloud = null);
 
 /// <param name="Argv">The program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is there.</param>
 /// <param name="Script">A script for <c>/bin/sh -e</c>.</param>

@@ -65,6 +65,7 @@ internal static class CollectionEndpoints
 
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, CollectionsFeature.CollectionKind, collection, workspace);
         TextRules.CheckDisplayName(write.Spec.DisplayName, "spec.displayName", mistakes);
+        CloudRules.Check(write.Spec.Cloud, "spec.cloud", mistakes);
         if (mistakes.Count > 0)
         {
             return Refused.Malformed(mistakes);

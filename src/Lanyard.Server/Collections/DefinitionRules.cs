@@ -39,6 +39,7 @@ internal static class DefinitionRules
         }
 
         CheckLabels(spec.Labels ?? [], mistakes);
+        CloudRules.Check(spec.Cloud, "spec.cloud", mistakes);
         return mistakes;
     }
 

@@ -48,7 +48,8 @@ internal sealed class AttemptCalls(
             (int)rules.Options.Grace.TotalSeconds,
             [.. document.Spec.Steps.Select(s => new StepPayload(
                 s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds, DefinitionRules.OidcAudiencesOf(s)))],
-            document.Variables);
+            document.Variables,
+            CloudResolution.Resolve(document.Cloud, run.Id, run.Phase));
     }
 
     /// <returns>The attempt's state; RequestMalformed for a step that the run does not have.</returns>

@@ -15,7 +15,7 @@ internal sealed record CreatedRun(string Id, bool IsNew);
 
 /// <summary>Makes runs: the definition as it is now goes into the run, and the run into its queue.</summary>
 internal sealed class RunCreation(
-    RunStore store, RunQueries queries, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
+    RunStore store, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
 {
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
     /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
@@ -31,7 +31,8 @@ internal sealed class RunCreation(
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
-        var document = DocumentOf(collection, request, definition!, context);
+        var ofCollection = (await collections.FindAsync(collection.Id))?.Spec.Cloud;
+        var document = DocumentOf(collection, request, definition!, context) with { Cloud = CloudRules.InForce(ofCollection, definition!.Spec.Cloud) };
         var run = RecordOf(collection, request, document, runner);
         var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));
         if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), request.Priority ?? 0, document.ToJson(), key, hash, cancellationToken))

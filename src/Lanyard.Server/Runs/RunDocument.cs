@@ -8,6 +8,7 @@ namespace Lanyard.Server.Runs;
 /// <summary>What a run keeps of the moment in which it was created: a later change of the definition, or of a name, does not touch it.</summary>
 /// <param name="DefaultAudience">The definition's, else the workspace's, else the workspace's issuer.</param>
 /// <param name="Labels">The definition's and the run's.</param>
+/// <param name="Cloud">In force: the collection's, and before it the definition's.</param>
 internal sealed record RunDocument(
     string WorkspaceId,
     string Workspace,
@@ -21,7 +22,8 @@ internal sealed record RunDocument(
     IReadOnlyDictionary<string, string> Variables,
     RunContext Context,
     string? Runner,
-    IReadOnlyList<string> Labels)
+    IReadOnlyList<string> Labels,
+    CloudSpec? Cloud = null)
 {
     public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
 

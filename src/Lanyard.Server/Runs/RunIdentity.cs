@@ -50,9 +50,10 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
             new SubjectUse(document.DefinitionId, audience, named.Name));
     }
 
-    /// <summary>The default audience is always allowed: <c>oidc: true</c> needs no list.</summary>
+    /// <summary>The default audience and those of the clouds are allowed without a list; an entry of the list says how their tokens look.</summary>
     private static AudienceSpec? AudienceOf(RunDocument document, string audience) =>
-        document.Spec.Audiences?.FirstOrDefault(a => a.Audience == audience) ?? (audience == document.DefaultAudience ? new AudienceSpec(audience) : null);
+        document.Spec.Audiences?.FirstOrDefault(a => a.Audience == audience)
+        ?? (audience == document.DefaultAudience || CloudRules.AudiencesOf(document.Cloud).Contains(audience, StringComparer.Ordinal) ? new AudienceSpec(audience) : null);
 
     private Dictionary<string, string?> ValuesOf(RunRecord record, RunDocument document, ActiveRunner? runner, string? step) => new(StringComparer.Ordinal)
     {

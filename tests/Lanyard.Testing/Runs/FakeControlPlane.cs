@@ -68,6 +68,9 @@ public sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>Seconds that an API token of the instance's token endpoint lives; 0: it refuses.</summary>
     public int ApiTokenSeconds { get; set; } = 600;
 
+    /// <summary>Seconds that an identity token of a workspace's token endpoint lives.</summary>
+    public int IdentityTokenSeconds { get; set; } = 600;
+
     /// <summary>Bearers of the calls under /v1.</summary>
     public ConcurrentQueue<string> Bearers { get; } = new();
 
@@ -285,7 +288,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
         var payload = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"aud":"{{form["audience"]}}","exp":1900000000}"""));
         var token = $"eyJhbGciOiJSUzI1NiJ9.{payload}.{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(64))}";
         Tokens.Enqueue(token);
-        await AnswerAsync(context, new TokenResponse(token, OAuthNames.TokenTypeIdToken, "N_A", 600), OAuthJson.Default.TokenResponse);
+        await AnswerAsync(context, new TokenResponse(token, OAuthNames.TokenTypeIdToken, "N_A", IdentityTokenSeconds), OAuthJson.Default.TokenResponse);
     }
 
     private async Task ApiTokenAsync(HttpContext context)

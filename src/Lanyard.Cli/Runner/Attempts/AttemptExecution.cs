@@ -1,3 +1,4 @@
+using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
 using Lanyard.Cli.Runner.Sandbox;
@@ -99,11 +100,46 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
 
         var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
-        using var place = services.Endpoint.Open(Key, bearer, exchange);
-        var runner = new StepRunner(payload, folder, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange);
+        using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
+        using var place = services.Endpoint.Open(Key, bearer, exchange, aws);
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
         using var registration = timeout.Token.Register(() => _stop.Stop(StopReason.TimedOut));
-        return await RunStepsAsync(runner, reports);
+        if (payload.Cloud is not { } cloud)
+        {
+            return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports);
+        }
+
+        using var files = new CloudFolder(services.Folders.Memory, Key, owner);
+        folder.Clouds = files.Path;
+        var text = new CloudText(services.Launcher.CloudsOf(folder), services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
+        return await WithCloudsAsync(
+            new CloudFiles(cloud, files, text, exchange, log, services.Time), () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
+
+        StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
+            new(payload, folder, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds);
+    }
+
+    /// <summary>The files are there before the first step and fresh while there are steps; a stop ends the renewal, not the files.</summary>
+    private async Task<(string Outcome, string? Reason)> WithCloudsAsync(CloudFiles files, Func<Task<(string Outcome, string? Reason)>> steps)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Stopped);
+        try
+        {
+            if (!(await files.PrepareAsync(over.Token)).TryGet(out var minted, out var refusal))
+            {
+                return (RunStates.Failed, refusal.Detail);
+            }
+
+            var fresh = files.KeepFreshAsync(minted, over.Token);
+            var result = await steps();
+            await over.CancelAsync();
+            await fresh;
+            return result;
+        }
+        catch (OperationCanceledException) when (_stop.Stopped.IsCancellationRequested)
+        {
+            return OutcomeOfStop();
+        }
     }
 
     private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepRunner runner, StepReports reports)

@@ -8,6 +8,7 @@ internal static class PayloadCheck
     private const int MaxSteps = 1000;
     private const int MaxArguments = 4096;
     private const int MaxTextLength = 1024 * 1024;
+    private const int MaxCloudFiles = 32;
     private const int MaxSeconds = 35 * 24 * 3600;
 
     /// <summary>The first mistake, or null.</summary>
@@ -29,10 +30,36 @@ internal static class PayloadCheck
             return "a time is out of range";
         }
 
+        if (payload.Cloud is { } cloud && CloudMistake(cloud) is { } mistake)
+        {
+            return mistake;
+        }
+
         return payload.Steps.Count is < 1 or > MaxSteps
             ? $"it has {payload.Steps.Count} steps"
             : payload.Steps.Select(MistakeOf).FirstOrDefault(mistake => mistake is not null);
     }
+
+    private static string? CloudMistake(CloudPayload cloud)
+    {
+        string[] names = [.. cloud.Files.Select(file => file.Name), .. cloud.Tokens.Select(file => file.Name)];
+        if (names.Length > MaxCloudFiles || names.Distinct(StringComparer.Ordinal).Count() != names.Length || !names.All(IsFileName))
+        {
+            return "a cloud file has no proper name of its own";
+        }
+
+        if (cloud.Tokens.Any(file => file.Format is not (CloudFormats.Jwt or CloudFormats.ExecCredential)))
+        {
+            return "a cloud file has a format that this runner does not know";
+        }
+
+        return cloud.Aws is { } aws && !(Uri.TryCreate(aws.StsUrl, UriKind.Absolute, out var url) && (url.Scheme == Uri.UriSchemeHttps || url.IsLoopback))
+            ? "its STS has no URL"
+            : null;
+    }
+
+    private static bool IsFileName(string name) =>
+        name.Length is > 0 and <= 64 && name[0] != '.' && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '-') && !name.EndsWith(".next", StringComparison.Ordinal);
 
     private static string? MistakeOf(StepPayload step)
     {

@@ -5,7 +5,7 @@ using Lanyard.Protocol.Runs;
 namespace Lanyard.Cli.Runner.Attempts;
 
 /// <summary>
-/// A step's environment: a fixed list, the run's variables, the step's own, and last what Lanyard says about the run, which nobody can
+/// A step's environment: a fixed list, the clouds', the run's variables, the step's own, and last what Lanyard says about the run, which nobody can
 /// overwrite. Nothing of the runner's own environment is in it.
 /// </summary>
 internal static class StepEnvironment
@@ -13,7 +13,9 @@ internal static class StepEnvironment
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
     /// <param name="endpoint">URL and bearer of the attempt's place at the token endpoint.</param>
-    public static Outcome<Dictionary<string, string>> Build(AttemptPayload payload, StepPayload step, string home, string searchPath, (string Url, string Bearer) endpoint)
+    /// <param name="clouds">How tools find their clouds; what the run or the step says itself stands before it.</param>
+    public static Outcome<Dictionary<string, string>> Build(AttemptPayload payload, StepPayload step, string home, string searchPath, (string Url, string Bearer) endpoint,
+        IReadOnlyDictionary<string, string> clouds)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -23,7 +25,7 @@ internal static class StepEnvironment
             ["TERM"] = "dumb",
             ["CI"] = "true",
         };
-        foreach (var (name, value) in payload.Variables.Concat(step.Environment))
+        foreach (var (name, value) in clouds.Concat(payload.Variables).Concat(step.Environment))
         {
             if (!IsName(name) || value.Contains('\0', StringComparison.Ordinal))
             {

@@ -18,7 +18,8 @@ internal sealed class StepRunner(
     StopSwitch stop,
     AttemptServices services,
     (string Url, string Bearer) endpoint,
-    IdentityTokenExchange exchange)
+    IdentityTokenExchange exchange,
+    IReadOnlyDictionary<string, string> clouds)
 {
     private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
@@ -61,7 +62,7 @@ internal sealed class StepRunner(
     private async Task<Outcome<StepCommand>> PrepareAsync(StepPayload step)
     {
         var launcher = services.Launcher;
-        var built = StepEnvironment.Build(payload, step, launcher.HomeOf(folder), launcher.SearchPath, endpoint);
+        var built = StepEnvironment.Build(payload, step, launcher.HomeOf(folder), launcher.SearchPath, endpoint, clouds);
         if (!built.TryGet(out var environment, out var refusal))
         {
             return refusal;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Identity;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -15,7 +16,8 @@ namespace Lanyard.Cli.Runner.Endpoint;
 
 /// <summary>
 /// The runner's loopback endpoint, one for all attempts: <c>GET /token?run=…&amp;attempt=…[&amp;audience=…][&amp;subject=…]</c> in the protocol of
-/// <c>ACTIONS_ID_TOKEN_REQUEST_URL</c>. The loopback network is shared by all sandboxes, so the bearer is the wall: it belongs to one
+/// <c>ACTIONS_ID_TOKEN_REQUEST_URL</c>, and <c>GET /aws?run=…&amp;attempt=…</c> in that of <c>AWS_CONTAINER_CREDENTIALS_FULL_URI</c>.
+/// The loopback network is shared by all sandboxes, so the bearer is the wall: it belongs to one
 /// attempt, and dies with it. It knows nothing of tokens but whom to ask for one.
 /// </summary>
 internal sealed class TokenEndpoint : IAsyncDisposable
@@ -56,14 +58,16 @@ internal sealed class TokenEndpoint : IAsyncDisposable
     }
 
     /// <summary>From now until the answer is disposed, the attempt's bearer opens the attempt's URL.</summary>
-    public IDisposable Open(AttemptKey key, EndpointBearer bearer, IdentityTokenExchange exchange)
+    public IDisposable Open(AttemptKey key, EndpointBearer bearer, IdentityTokenExchange exchange, AwsCredentials? aws)
     {
-        var place = new Place(this, key, bearer, exchange, new RequestBudget(Burst, PerSecond, _time));
+        var place = new Place(this, key, bearer, exchange, aws, new RequestBudget(Burst, PerSecond, _time));
         return _places.TryAdd(key, place) ? place : throw new InvalidOperationException($"attempt {key} has a place at the endpoint already");
     }
 
     /// <summary>Has a query string, as clients of this protocol expect: they append <c>&amp;audience=…</c>.</summary>
     public string UrlOf(AttemptKey key) => $"{_address}/token?run={key.Run}&attempt={key.Attempt}";
+
+    public string AwsUrlOf(AttemptKey key) => $"{_address}/aws?run={key.Run}&attempt={key.Attempt}";
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
@@ -99,9 +103,10 @@ internal sealed class TokenEndpoint : IAsyncDisposable
     private async Task AnswerAsync(HttpContext context)
     {
         var request = context.Request;
-        if (request.Path != "/token" || request.Method != HttpMethods.Get)
+        var isAws = request.Path == "/aws";
+        if (!(isAws || request.Path == "/token") || request.Method != HttpMethods.Get)
         {
-            await RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "there is nothing here but GET /token");
+            await RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "there is nothing here but GET /token and GET /aws");
         }
         else if (Find(request) is not { } place)
         {
@@ -118,6 +123,10 @@ internal sealed class TokenEndpoint : IAsyncDisposable
         {
             context.Response.Headers.RetryAfter = "1";
             await RefuseAsync(context, StatusCodes.Status429TooManyRequests, "slow_down", "too many tokens in a short time");
+        }
+        else if (isAws)
+        {
+            await GiveAwsAsync(context, place);
         }
         else
         {
@@ -151,16 +160,45 @@ internal sealed class TokenEndpoint : IAsyncDisposable
             return;
         }
 
+        await RefuseAsync(context, refusal, "no identity token");
+    }
+
+    private static async Task GiveAwsAsync(HttpContext context, Place place)
+    {
+        if (place.Aws is null)
+        {
+            await RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "this attempt has no AWS credentials endpoint");
+            return;
+        }
+
+        var keys = await place.Aws.GetAsync(context.RequestAborted);
+        if (!keys.TryGet(out var value, out var refusal))
+        {
+            await RefuseAsync(context, refusal, "no AWS credentials");
+            return;
+        }
+
+        await WriteAsync(context, StatusCodes.Status200OK, writer =>
+        {
+            writer.WriteString("AccessKeyId", value.AccessKeyId);
+            writer.WriteString("SecretAccessKey", value.SecretAccessKey);
+            writer.WriteString("Token", value.Token);
+            writer.WriteString("Expiration", value.Expiration.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
+        });
+    }
+
+    private static Task RefuseAsync(HttpContext context, Refusal refusal, string what)
+    {
         var (status, error) = refusal.Reason switch
         {
             RefusalReason.Unavailable => (StatusCodes.Status503ServiceUnavailable, "temporarily_unavailable"),
             RefusalReason.TooManyRequests => (StatusCodes.Status429TooManyRequests, "slow_down"),
             _ => (StatusCodes.Status403Forbidden, "access_denied"),
         };
-        await RefuseAsync(context, status, error, $"no identity token: {refusal.Detail}");
+        return RefuseAsync(context, status, error, $"{what}: {refusal.Detail}");
     }
 
-    private sealed record Place(TokenEndpoint Endpoint, AttemptKey Key, EndpointBearer Bearer, IdentityTokenExchange Exchange, RequestBudget Budget) : IDisposable
+    private sealed record Place(TokenEndpoint Endpoint, AttemptKey Key, EndpointBearer Bearer, IdentityTokenExchange Exchange, AwsCredentials? Aws, RequestBudget Budget) : IDisposable
     {
         public void Dispose() => Endpoint._places.TryRemove(Key, out _);
     }

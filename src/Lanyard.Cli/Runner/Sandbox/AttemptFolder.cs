@@ -27,6 +27,9 @@ internal sealed class AttemptFolder : IDisposable
     /// <summary>The uid that the steps run under; null: the runner's own.</summary>
     public uint? Owner { get; }
 
+    /// <summary>The attempt's cloud files, which steps can read and not write; null: it has none.</summary>
+    public string? Clouds { get; set; }
+
     public string Work => Path.Combine(_path, "work");
 
     public string Temporary => Path.Combine(_path, "tmp");

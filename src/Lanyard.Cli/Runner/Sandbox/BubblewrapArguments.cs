@@ -32,6 +32,11 @@ internal static class BubblewrapArguments
 
         arguments.AddRange(["--ro-bind", folders.Programs, SandboxLayout.Programs]);
         arguments.AddRange(["--bind", attempt.Temporary, "/tmp", "--bind", attempt.Work, SandboxLayout.Work]);
+        if (attempt.Clouds is { } clouds)
+        {
+            arguments.AddRange(["--ro-bind", clouds, SandboxLayout.Clouds]);
+        }
+
         if (hasScript)
         {
             arguments.AddRange(["--ro-bind", attempt.Script, SandboxLayout.Script]);

@@ -25,6 +25,8 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
 
     public string ScriptOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Script : folder.Script;
 
+    public string CloudsOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Clouds : folder.Clouds ?? "";
+
     /// <exception cref="System.ComponentModel.Win32Exception">The sandbox's programs can't be started.</exception>
     public async Task<StepProcess> StartAsync(AttemptKey key, AttemptFolder folder, StepCommand command)
     {

@@ -8,6 +8,7 @@ internal static class SandboxLayout
 
     public const string Programs = "/run/lanyard/bin";
     public const string Script = "/run/lanyard/step";
+    public const string Clouds = "/run/lanyard/cloud";
     public const string SearchPath = Programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// <summary>What of /etc a build needs: names, certificates, the loader's cache. No host users, no keys, no configuration of services.</summary>

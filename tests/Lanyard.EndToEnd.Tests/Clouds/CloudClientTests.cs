@@ -1,0 +1,129 @@
+using System.Text.Json.Nodes;
+using Lanyard.Testing;
+using Lanyard.Testing.Clouds;
+using Lanyard.Testing.Installations;
+using Lanyard.Testing.Processes;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.Clouds;
+
+/// <summary>The clouds' own client libraries, unchanged and told nothing but what the environment says, in steps of real runs.</summary>
+[Line("5.3")]
+[Needs("npm")]
+[Needs("bwrap")]
+public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTools>
+{
+    private const string Aws = """
+        import { fromTokenFile, fromContainerMetadata } from '@aws-sdk/credential-providers';
+        import { readFileSync, writeFileSync } from 'node:fs';
+        const provider = process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI ? fromContainerMetadata() : fromTokenFile({ clientConfig: { region: 'eu-central-1' } });
+        const said = await provider().then(c => `secret ${Buffer.from(c.secretAccessKey).toString('hex')}`, e => `${e.name}: ${e.message}`);
+        writeFileSync('said', said.replaceAll('\n', ' '));
+        """;
+
+    private const string Google = """
+        import { ExternalAccountClient } from 'google-auth-library';
+        import { readFileSync, writeFileSync } from 'node:fs';
+        const client = ExternalAccountClient.fromJSON(JSON.parse(readFileSync(process.env.GOOGLE_APPLICATION_CREDENTIALS, 'utf8')));
+        client.scopes = ['https://www.googleapis.com/auth/cloud-platform'];
+        const said = await client.getAccessToken().then(t => t.token, e => `refused ${e.message}`);
+        writeFileSync('said', said.replaceAll('\n', ' '));
+        """;
+
+    private const string Azure = """
+        import { WorkloadIdentityCredential } from '@azure/identity';
+        import { writeFileSync } from 'node:fs';
+        const credential = new WorkloadIdentityCredential({ disableInstanceDiscovery: true });
+        const said = await credential.getToken('https://management.azure.com/.default').then(t => t.token, e => `refused ${e.message}`);
+        writeFileSync('said', said.replaceAll('\n', ' '));
+        """;
+
+    [Theory]
+    [InlineData("file", null, "apply")]
+    [InlineData("file", "plan", "plan")]
+    [InlineData("endpoint", null, "apply")]
+    [InlineData("endpoint", "plan", "plan")]
+    public async Task Aws_sdk_assumes_the_role_of_the_phase(string credentials, string? phase, string role)
+    {
+        await using var scene = await CloudScene.StartAsync(tools, Aws);
+        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
+        var (apply, plan) = (aws.AddRole("apply", static _ => true), aws.AddRole("plan", static _ => true));
+        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{apply}', planRoleArn: '{plan}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+
+        var (run, said) = await scene.RunAsync(phase);
+
+        Assert.True(said == "secret " + Convert.ToHexStringLower(System.Text.Encoding.ASCII.GetBytes(aws.Secrets.FirstOrDefault() ?? "")), $"{said}; {string.Join(", ", aws.Refused)}");
+        Assert.Equal($"assumed-role/{role}/{run}", aws.Sessions.First());
+    }
+
+    [Theory]
+    [InlineData("file")]
+    [InlineData("endpoint")]
+    public async Task Aws_refuses_a_role_that_trusts_another_subject_and_the_step_hears_why(string credentials)
+    {
+        await using var scene = await CloudScene.StartAsync(tools, Aws);
+        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
+        var role = aws.AddRole("other", static subject => subject == "somebody-else");
+        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{role}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+
+        var (_, said) = await scene.RunAsync();
+
+        Assert.DoesNotContain("secret", said, StringComparison.Ordinal);
+        Assert.Contains("Subject", aws.Refused.First(), StringComparison.Ordinal);
+        Assert.Empty(aws.Secrets);
+    }
+
+    [Theory]
+    [InlineData("file")]
+    [InlineData("url")]
+    public async Task Google_auth_library_acts_as_the_service_account(string source)
+    {
+        await using var scene = await CloudScene.StartAsync(tools, Google);
+        await using var google = await GoogleDouble.StartAsync(scene.Issuer);
+        var account = google.AddServiceAccount("deployer", static _ => true);
+        await scene.ApplyCollectionAsync(
+            $"gcp: {{provider: '{GoogleDouble.Provider}', serviceAccount: '{account}', source: {source}, stsEndpoint: '{google.StsUrl}', iamEndpoint: '{google.Url}'}}",
+            $"audiences: [{{audience: 'https://iam.googleapis.com/{GoogleDouble.Provider}', subject: '{{workspace}}:{{collection}}:{{definition}}'}}]");
+
+        var (_, said) = await scene.RunAsync();
+
+        Assert.True(said == "ya29." + account, $"{said}; {string.Join(", ", google.Refused)}");
+        Assert.Equal("acme:prod:deploy", google.Admitted.First());
+    }
+
+    [Fact]
+    public async Task Azure_identity_gets_in_with_the_exact_subject_and_with_no_other()
+    {
+        await using var scene = await CloudScene.StartAsync(tools, Azure);
+        await using var entra = await EntraDouble.StartAsync(scene.Issuer);
+        await scene.ApplyCollectionAsync(
+            $"azure: {{tenantId: {EntraDouble.Tenant}, clientId: {EntraDouble.Client}, authorityHost: '{entra.Url}'}}",
+            "audiences: [{audience: 'api://AzureADTokenExchange', subject: 'meshstack-definition'}]",
+            entra.CertificatePem);
+
+        var (_, refused) = await scene.RunAsync();
+        var subject = entra.Refused.First().Split(": ", 2)[1];
+        entra.Subjects.Add(subject);
+        var (_, said) = await scene.RunAsync();
+
+        Assert.Contains("AADSTS700213", refused, StringComparison.Ordinal);
+        Assert.Matches("^system:serviceaccount:[a-z0-9-]+:workspace[.]acme[.]buildingblockdefinition[.][0-9a-f-]{36}$", subject);
+        Assert.StartsWith("entra-", said, StringComparison.Ordinal);
+        Assert.Equal(subject, entra.Admitted.First());
+    }
+
+    [Fact]
+    public async Task In_a_long_run_the_token_of_60_seconds_is_another_before_it_ends_and_the_cloud_takes_the_new_one()
+    {
+        await using var scene = await CloudScene.StartAsync(tools, Aws, "first=$(cat $AWS_WEB_IDENTITY_TOKEN_FILE); while [ \"$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)\" = \"$first\" ]; do sleep 0.2; done");
+        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
+        var role = aws.AddRole("apply", static _ => true);
+        await scene.ApplyCollectionAsync(
+            $"aws: {{roleArn: '{role}', region: eu-central-1, stsEndpoint: '{aws.Url}'}}", "audiences: [{audience: sts.amazonaws.com, lifetimeSeconds: 60}]");
+
+        var (_, said) = await scene.RunAsync();
+
+        Assert.StartsWith("secret", said, StringComparison.Ordinal);
+        Assert.Empty(aws.Refused);
+    }
+}

@@ -1,0 +1,110 @@
+using System.Net;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Collections;
+using Lanyard.Server.Runs;
+using Lanyard.Testing;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Collections;
+
+[Line("5.3")]
+public sealed class CloudTests : IAsyncLifetime
+{
+    private const string Collection = "/v1/workspaces/acme/collections/infra";
+    private const string Arn = "arn:aws:iam::123456789012:role/apply";
+    private const string PlanArn = "arn:aws:iam::123456789012:role/plan";
+    private TestServer _server = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await TestServer.StartAsync();
+        await _server.MakeWorkspaceAsync("acme");
+        await _server.MakeCollectionAsync("acme", "infra");
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Every_mistake_of_a_cloud_block_is_told_at_once_for_collection_and_definition_alike()
+    {
+        const string cloud = """
+            {"aws":{"roleArn":"arn:aws:iam::1:role/x","planRoleArn":"role","region":"Mars","sessionName":"x","credentials":"key","stsEndpoint":"http://sts.example"},
+            "gcp":{"provider":"p","serviceAccount":"a","planServiceAccount":"b\"","project":"P","source":"executable","stsEndpoint":"ftp://x","iamEndpoint":"https://u@x"},
+            "azure":{"tenantId":"t","clientId":"c","planClientId":"p","subscriptionId":"s","authorityHost":"https://x?y"},
+            "vault":{"address":"vault","role":"a b","planRole":"","mount":"{","namespace":"@"},
+            "kubernetes":{"server":"k8s","audience":"","certificateAuthority":"-----BEGIN EC PRIVATE KEY-----","namespace":"A"}}
+            """;
+        string[] expected =
+        [
+            "aws.credentials", "aws.planRoleArn", "aws.region", "aws.roleArn", "aws.sessionName", "aws.stsEndpoint",
+            "azure.authorityHost", "azure.clientId", "azure.planClientId", "azure.subscriptionId", "azure.tenantId",
+            "gcp.iamEndpoint", "gcp.planServiceAccount", "gcp.project", "gcp.provider", "gcp.serviceAccount", "gcp.source", "gcp.stsEndpoint",
+            "kubernetes.audience", "kubernetes.certificateAuthority", "kubernetes.namespace", "kubernetes.server",
+            "vault.address", "vault.mount", "vault.namespace", "vault.planRole", "vault.role",
+        ];
+
+        var collection = await _server.PutAsync(Collection, "{\"spec\":{\"cloud\":" + cloud + "}}", ifMatch: "*");
+        var definition = await _server.PutAsync(Collection + "/definitions/d", """{"spec":{"steps":[{"name":"a","script":"true"}],"cloud":""" + cloud + "}}");
+
+        foreach (var answer in new[] { collection, definition })
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, answer.Status);
+            Assert.Equal(
+                expected.Select(static path => "spec.cloud." + path),
+                answer.Mistakes.Select(static mistake => mistake[..mistake.IndexOf(':', StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task A_cloud_block_is_kept_as_it_was_written_and_a_member_that_nobody_knows_is_refused()
+    {
+        const string good = $$$$$"""{"spec":{"cloud":{"aws":{"roleArn":"{{{{{Arn}}}}}","region":"eu-central-1"}}}}""";
+
+        var put = await _server.PutAsync(Collection, good, ifMatch: "*");
+        var unknown = await _server.PutAsync(Collection, """{"spec":{"cloud":{"alibaba":{}}}}""", ifMatch: "*");
+        var secret = await _server.PutAsync(Collection, $$$$$"""{"spec":{"cloud":{"aws":{"roleArn":"{{{{{Arn}}}}}","secretAccessKey":"x"}}}}""", ifMatch: "*");
+
+        Assert.Equal(HttpStatusCode.OK, put.Status);
+        Assert.Equal(Arn, put.Json.GetProperty("spec").GetProperty("cloud").GetProperty("aws").GetProperty("roleArn").GetString());
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (unknown.Status, secret.Status));
+    }
+
+    [Fact]
+    public void A_definitions_block_stands_before_the_collections_cloud_by_cloud()
+    {
+        var collection = new CloudSpec(new AwsSpec(Arn), Vault: new VaultSpec("https://vault.example", "apply"));
+        var definition = new CloudSpec(new AwsSpec(PlanArn));
+
+        Assert.Equal(new CloudSpec(definition.Aws, Vault: collection.Vault), CloudRules.InForce(collection, definition));
+        Assert.Null(CloudRules.InForce(null, new CloudSpec()));
+    }
+
+    [Theory]
+    [InlineData("plan", "plan")]
+    [InlineData("apply", "apply")]
+    [InlineData("destroy", "apply")]
+    public void Plan_has_roles_of_its_own_at_every_cloud(string phase, string expected)
+    {
+        var cloud = new CloudSpec(
+            new AwsSpec(Arn, PlanArn),
+            new GcpSpec("projects/1/locations/global/workloadIdentityPools/pool/providers/prov", "apply@x", "plan@x"),
+            new AzureSpec("t", "apply", "plan"),
+            new VaultSpec("https://vault.example", "apply", "plan"));
+
+        var payload = CloudResolution.Resolve(cloud, "run_1", phase)!;
+
+        Assert.Equal($"arn:aws:iam::123456789012:role/{expected}", payload.Variables["AWS_ROLE_ARN"]);
+        Assert.Equal((expected, expected, expected), (payload.Variables["AZURE_CLIENT_ID"], payload.Variables["ARM_CLIENT_ID"], payload.Variables["VAULT_AUTH_ROLE"]));
+        Assert.Contains($"serviceAccounts/{expected}@x:generateAccessToken", payload.Files.Single().Content, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_endpoint_is_instead_of_the_file_because_sdks_would_take_the_file_first()
+    {
+        var payload = CloudResolution.Resolve(new CloudSpec(new AwsSpec(Arn, Credentials: "endpoint", Region: "cn-north-1")), "run_1", "apply")!;
+
+        Assert.Empty(payload.Tokens);
+        Assert.DoesNotContain("AWS_WEB_IDENTITY_TOKEN_FILE", payload.Variables.Keys);
+        Assert.Equal(("sts.amazonaws.com", Arn, "run_1", "https://sts.cn-north-1.amazonaws.com.cn"), (payload.Aws!.Audience, payload.Aws.RoleArn, payload.Aws.SessionName, payload.Aws.StsUrl));
+    }
+}
