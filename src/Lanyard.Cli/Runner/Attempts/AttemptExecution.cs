@@ -113,16 +113,18 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         folder.Clouds = files.Path;
         var text = new CloudText(services.Launcher.CloudsOf(folder), services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
         return await WithCloudsAsync(
-            new CloudFiles(cloud, files, text, exchange, log, services.Time), () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
+            new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
 
         StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
             new(payload, folder, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds);
     }
 
     /// <summary>The files are there before the first step and fresh while there are steps; a stop ends the renewal, not the files.</summary>
-    private async Task<(string Outcome, string? Reason)> WithCloudsAsync(CloudFiles files, Func<Task<(string Outcome, string? Reason)>> steps)
+    private async Task<(string Outcome, string? Reason)> WithCloudsAsync(
+        CloudFiles files, AwsCredentials? aws, Func<Task<(string Outcome, string? Reason)>> steps)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Stopped);
+        var keys = aws?.KeepFreshAsync(over.Token) ?? Task.CompletedTask;
         try
         {
             if (!(await files.PrepareAsync(over.Token)).TryGet(out var minted, out var refusal))
@@ -139,6 +141,11 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         catch (OperationCanceledException) when (_stop.Stopped.IsCancellationRequested)
         {
             return OutcomeOfStop();
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await keys;
         }
     }
 

@@ -4,6 +4,7 @@ using System.Xml;
 using System.Xml.Linq;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
+using Lanyard.Cli.Runner.Server;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
 
@@ -13,29 +14,64 @@ internal sealed record AwsSessionKeys(string AccessKeyId, string SecretAccessKey
 
 /// <summary>
 /// AWS credentials of one attempt for the container-credentials endpoint: STS AssumeRoleWithWebIdentity with the attempt's identity token, for
-/// the shortest life that STS gives (15 minutes), so that little outlives the attempt. One exchange at a time serves all who ask.
+/// the shortest life that STS gives (15 minutes), so that little outlives the attempt. They are fetched
+/// ahead, one exchange at a time, because SDKs wait for a second only.
 /// </summary>
 internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExchange exchange, HttpClient http, AttemptLog log, TimeProvider time) : IDisposable
 {
     private const int MaxAnswer = 64 * 1024;
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan Enough = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
     private readonly SemaphoreSlim _one = new(1, 1);
     private AwsSessionKeys? _last;
 
-    /// <returns>Keys good for half their life; else the refusal of our issuer, or of STS in its words.</returns>
-    public async Task<Outcome<AwsSessionKeys>> GetAsync(CancellationToken cancellationToken)
+    /// <summary>Fetches before anybody asks, and again at half the keys' life, until <paramref name="stopped"/> or a refusal, which the next who asks hears.</summary>
+    public async Task KeepFreshAsync(CancellationToken stopped)
+    {
+        var backoff = new Backoff(time);
+        try
+        {
+            while (true)
+            {
+                var keys = await RefreshAsync(Life / 2, stopped);
+                if (!keys.IsRefused)
+                {
+                    backoff.Reset();
+                    await Task.Delay(Life / 2, time, stopped);
+                }
+                else if (keys.Refusal.Reason is RefusalReason.Unavailable)
+                {
+                    await backoff.WaitAsync(null, stopped);
+                }
+                else
+                {
+                    return;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stopped.IsCancellationRequested)
+        {
+            // The attempt ends.
+        }
+    }
+
+    /// <returns>Keys good for a while; else the refusal of our issuer, or of STS in its words.</returns>
+    public async Task<Outcome<AwsSessionKeys>> GetAsync(CancellationToken cancellationToken) =>
+        Volatile.Read(ref _last) is { } last && last.Expiration - time.GetUtcNow() > Enough ? last : await RefreshAsync(Enough, cancellationToken);
+
+    private async Task<Outcome<AwsSessionKeys>> RefreshAsync(TimeSpan enough, CancellationToken cancellationToken)
     {
         await _one.WaitAsync(cancellationToken);
         try
         {
-            if (_last is { } last && last.Expiration - time.GetUtcNow() > Life / 2)
+            if (_last is { } last && last.Expiration - time.GetUtcNow() > enough)
             {
                 return last;
             }
 
             var fresh = await AssumeAsync(cancellationToken);
-            _last = fresh.IsRefused ? null : fresh.Value;
+            Volatile.Write(ref _last, fresh.IsRefused ? _last : fresh.Value);
             return fresh;
         }
         finally
