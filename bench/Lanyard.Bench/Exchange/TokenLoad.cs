@@ -1,0 +1,84 @@
+using System.Net.Sockets;
+using System.Text;
+using Lanyard.Bench.Parts;
+
+namespace Lanyard.Bench.Exchange;
+
+/// <summary>Connections that each send a request as soon as the one before is answered.</summary>
+internal sealed class TokenLoad : IDisposable
+{
+    private readonly List<LeanHttp> _connections = [];
+
+    public static async Task<TokenLoad> ConnectAsync(Uri server, int connections)
+    {
+        var load = new TokenLoad();
+        for (var i = 0; i < connections; i++)
+            load._connections.Add(await LeanHttp.ConnectAsync(server));
+        return load;
+    }
+
+    /// <param name="process">The server's.</param>
+    /// <param name="request">Makes each request.</param>
+    /// <returns>Answers in a CPU-second of the server.</returns>
+    public async Task<double> RunAsync(int process, Func<byte[]> request, TimeSpan duration)
+    {
+        var (cpu, began) = (Cpu.Of(process), TimeProvider.System.GetTimestamp());
+        var done = await Task.WhenAll(_connections.Select(connection => Task.Run(async () =>
+        {
+            var answers = 0;
+            while (TimeProvider.System.GetElapsedTime(began) < duration)
+            {
+                await connection.SendAsync(request());
+                answers++;
+            }
+            return answers;
+        })));
+        return done.Sum() / (Cpu.Of(process) - cpu);
+    }
+
+    public void Dispose() => _connections.ForEach(static connection => connection.Dispose());
+}
+
+/// <summary>npm's oidc-provider as a process.</summary>
+internal sealed class IssuerPeer : IDisposable
+{
+    private const int Connections = 16;
+    private readonly NodePeer _node;
+    private readonly TokenLoad _load;
+    private readonly byte[] _request;
+
+    private IssuerPeer(NodePeer node, TokenLoad load, byte[] request) => (_node, _load, _request) = (node, load, request);
+
+    public int Id => _node.Id;
+
+    public static async Task<IssuerPeer> StartAsync(string algorithm)
+    {
+        using var probe = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        probe.Start();
+        var port = ((System.Net.IPEndPoint)probe.LocalEndpoint).Port;
+        probe.Stop();
+        var server = new Uri($"http://127.0.0.1:{port}");
+        var node = await NodePeer.StartAsync("issuer.mjs", algorithm, $"{port}");
+        string said;
+        do
+        {
+            said = await node.ReadAsync();
+        }
+        while (!said.StartsWith("secret ", StringComparison.Ordinal));
+        BenchInstallation.Pin(node.Id, 0);
+        var form = $"grant_type=client_credentials&client_id=ci&client_secret={said["secret ".Length..]}&scope=api&resource=urn:kube";
+        var peer = new IssuerPeer(
+            node, await TokenLoad.ConnectAsync(server, Connections),
+            LeanHttp.Request(server, "POST", "/token", null, "application/x-www-form-urlencoded", Encoding.ASCII.GetBytes(form)));
+        await peer.RunAsync(TimeSpan.FromSeconds(2));
+        return peer;
+    }
+
+    public Task<double> RunAsync(TimeSpan duration) => _load.RunAsync(Id, () => _request, duration);
+
+    public void Dispose()
+    {
+        _load.Dispose();
+        _node.Dispose();
+    }
+}

@@ -1,0 +1,59 @@
+using System.Globalization;
+
+namespace Lanyard.Bench.Parts;
+
+/// <summary>CPU time and memory as the kernel counts them.</summary>
+internal static class Cpu
+{
+    /// <summary>Linux's USER_HZ, the same on every platform that we measure on.</summary>
+    private const double TicksPerSecond = 100;
+
+    /// <summary>Of this process, in seconds; counts microseconds.</summary>
+    public static double OfSelf => Environment.CpuUsage.TotalTime.TotalSeconds;
+
+    /// <summary>User and system seconds of a process, in steps of 10 ms.</summary>
+    public static double Of(int process)
+    {
+        var fields = File.ReadAllText($"/proc/{process}/stat").Split(')')[^1].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return (Number(fields[11]) + Number(fields[12])) / TicksPerSecond;
+    }
+
+    /// <summary>Seconds that all cores were busy since the start of the machine.</summary>
+    public static double OfMachine()
+    {
+        var fields = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return (Number(fields[1]) + Number(fields[2]) + Number(fields[3]) + Number(fields[6]) + Number(fields[7])) / TicksPerSecond;
+    }
+
+    /// <summary>Proportional set size of a process in MB.</summary>
+    public static double PssOf(int process)
+    {
+        var line = File.ReadLines($"/proc/{process}/smaps_rollup").First(static line => line.StartsWith("Pss:", StringComparison.Ordinal));
+        return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) / 1024;
+    }
+
+    private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+}
+
+/// <summary>How much of the machine others used between two moments.</summary>
+internal sealed class ForeignLoad
+{
+    private readonly IReadOnlyList<int> _processes;
+    private readonly long _began = TimeProvider.System.GetTimestamp();
+    private readonly double _machine = Cpu.OfMachine();
+    private readonly double _own;
+
+    private ForeignLoad(IReadOnlyList<int> processes) => (_processes, _own) = (processes, Own(processes));
+
+    /// <param name="processes">The benchmark's, besides this one.</param>
+    public static ForeignLoad Start(IReadOnlyList<int> processes) => new(processes);
+
+    /// <summary>Since the start, of all cores: 0 to 1.</summary>
+    public double Share()
+    {
+        var seconds = TimeProvider.System.GetElapsedTime(_began).TotalSeconds * Environment.ProcessorCount;
+        return Math.Clamp((Cpu.OfMachine() - _machine - (Own(_processes) - _own)) / seconds, 0, 1);
+    }
+
+    private static double Own(IReadOnlyList<int> processes) => Cpu.OfSelf + processes.Sum(Cpu.Of);
+}

@@ -1,0 +1,52 @@
+using System.Text.Json;
+using Lanyard.Bench.Dispatch;
+using Lanyard.Bench.Exchange;
+using Lanyard.Bench.Rows;
+using Lanyard.Bench.Verify;
+
+namespace Lanyard.Bench;
+
+/// <summary><c>bench/run</c>: one benchmark, a table on standard output, and the same as JSON where asked.</summary>
+internal static class Program
+{
+    private static readonly Dictionary<string, Func<Task<(List<BenchRow> Rows, string Note)>>> Benches = new(StringComparer.Ordinal)
+    {
+        ["verify"] = VerifyBench.RunAsync,
+        ["exchange"] = ExchangeBench.RunAsync,
+        ["dispatch"] = DispatchBench.RunAsync,
+    };
+
+    public static async Task<int> Main(string[] args)
+    {
+        if (args is ["--list"])
+        {
+            foreach (var name in Benches.Keys)
+                Console.Out.WriteLine(name);
+            return 0;
+        }
+        if (args is not ([_] or [_, "--json", _]) || !Benches.TryGetValue(args[0], out var run))
+        {
+            await Console.Error.WriteLineAsync("usage: bench/run NAME [--json FILE]; bench/run --list names them");
+            return 2;
+        }
+        var (rows, note) = await run();
+        Print(rows, note);
+        if (args.Length == 3)
+            await File.WriteAllTextAsync(args[2], JsonSerializer.Serialize(rows, BenchJson.Default.IReadOnlyListBenchRow) + "\n");
+        return 0;
+    }
+
+    private static void Print(List<BenchRow> rows, string note)
+    {
+        Console.Out.WriteLine("| what | ours | peer | | unit | ratio | goal | holds |");
+        Console.Out.WriteLine("|---|---|---|---|---|---|---|---|");
+        foreach (var row in rows)
+        {
+            var holds = row.Suspect ? "suspect" : row.Holds ? "yes" : "no";
+            Console.Out.WriteLine(FormattableString.Invariant(
+                $"| {row.Name} | {row.Ours} | {row.Peer} | {row.PeerName} | {row.Unit} | {row.Ratio} | {row.Goal} | {holds} |"));
+        }
+        Console.Out.WriteLine();
+        Console.Out.WriteLine(note);
+    }
+}
