@@ -1,4 +1,5 @@
 using Lanyard.Bench.Rows;
+using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Bench;
 
