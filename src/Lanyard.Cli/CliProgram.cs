@@ -1,6 +1,8 @@
 using System.CommandLine;
+using Lanyard.Cli.Admins;
 using Lanyard.Cli.Audit;
 using Lanyard.Cli.Clusters;
+using Lanyard.Cli.Definitions;
 using Lanyard.Cli.Explain;
 using Lanyard.Cli.Issuers;
 using Lanyard.Cli.Machines;
@@ -91,6 +93,8 @@ public static class CliProgram
         root.Subcommands.Add(MachineCommand.Create(context));
         root.Subcommands.Add(CacheCommand.Create(context));
         root.Subcommands.Add(IssuerCommand.Create(context));
+        root.Subcommands.Add(SubjectCommand.Create(context));
+        root.Subcommands.Add(AdminKeyCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));
         return root;

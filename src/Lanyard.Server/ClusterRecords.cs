@@ -10,7 +10,7 @@ internal static class ClusterRecords
 {
     public static TrustRecord Of(ClusterTrustRecord cluster)
     {
-        var spec = new TrustedIssuerSpec(cluster.Issuer, Keys(cluster.Jwks));
+        var spec = new TrustedIssuerSpec(cluster.Issuer, Keys(cluster));
         return new TrustRecord(
             cluster.Id,
             cluster.WorkspaceId,
@@ -23,10 +23,13 @@ internal static class ClusterRecords
             cluster.UpdatedAt);
     }
 
-    private static IssuerKeys Keys(string? jwks)
+    private static IssuerKeys Keys(ClusterTrustRecord cluster)
     {
-        if (jwks is null) return new IssuerKeys(Discovery: new DiscoveredKeys());
-        using var document = JsonDocument.Parse(jwks);
-        return new IssuerKeys(Jwks: document.RootElement.Clone());
+        if (cluster.Jwks is null) return new IssuerKeys(Discovery: new DiscoveredKeys());
+        using var document = JsonDocument.Parse(cluster.Jwks);
+        var jwks = document.RootElement.Clone();
+        return cluster.Keys.Pusher is { } pusher
+            ? new IssuerKeys(Pushed: new PushedKeysSpec(jwks, pusher.Subject, cluster.Keys.RequireApproval))
+            : new IssuerKeys(Jwks: jwks);
     }
 }

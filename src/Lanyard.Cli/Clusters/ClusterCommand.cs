@@ -5,13 +5,16 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Clusters;
 
-/// <summary><c>lanyard cluster register | approve CODE | list</c>.</summary>
+/// <summary><c>lanyard cluster register | approve CODE | list | push-keys | keys | approve-keys ID</c>.</summary>
 internal static class ClusterCommand
 {
     public static Command Create(CliContext context) => new("cluster", "Kubernetes clusters whose service accounts are believed.")
     {
         RegisterCommand.Create(context),
         ApproveCommand.Create(context),
+        PushKeysCommand.Create(context),
+        PushedKeys.List(context),
+        PushedKeys.Approve(context),
         List(context),
     };
 

@@ -14,7 +14,8 @@ internal enum KeyChoice
 
 /// <summary>The flags of <c>lanyard cluster register</c>, each of them the answer to a question of <see cref="RegisterWizard"/>.</summary>
 internal sealed record RegisterAnswers(
-    string? Kubeconfig, string? Context, bool Kubectl, string? Namespace, string? ServiceAccount, bool Create, KeyChoice Keys, string Workspace, string? Slug, bool Yes, WantedRunner? Runner);
+    string? Kubeconfig, string? Context, bool Kubectl, string? Namespace, string? ServiceAccount, bool Create, KeyChoice Keys, string Workspace, string? Slug, bool Yes, WantedRunner? Runner,
+    string? Pusher = null, bool ApproveKeys = false);
 
 /// <summary><c>lanyard cluster register</c>: the wizard's command line.</summary>
 internal static class RegisterCommand
@@ -30,11 +31,13 @@ internal static class RegisterCommand
         var keys = new Option<KeyChoice>("--keys") { Description = "auto, discovery or uploaded" };
         var slug = new Option<string?>("--slug") { Description = "name of the cluster here (default: the context's name)" };
         var yes = new Option<bool>("--yes", "-y") { Description = "ask nothing: flags and defaults answer" };
+        var pusher = new Option<string?>("--pusher") { Description = "service account in the same namespace that may push rotated keys of a private cluster later" };
+        var approveKeys = new Option<bool>("--approve-keys") { Description = "with --pusher: pushed keys also wait for an admin" };
         var runner = new RunnerOptions();
         var scope = new ScopeOptions();
         var command = new Command("register", "Register the cluster of a kube context: a wizard whose every question is a flag.")
         {
-            kubeconfig, kubeContext, kubectl, @namespace, serviceAccount, create, keys, slug, yes,
+            kubeconfig, kubeContext, kubectl, @namespace, serviceAccount, create, keys, slug, yes, pusher, approveKeys,
         };
         scope.AddTo(command, withCollection: false);
         runner.AddTo(command);
@@ -52,7 +55,9 @@ internal static class RegisterCommand
                 workspace,
                 arguments.GetValue(slug),
                 arguments.GetValue(yes),
-                runner.Read(arguments, workspace));
+                runner.Read(arguments, workspace),
+                arguments.GetValue(pusher),
+                arguments.GetValue(approveKeys));
             using var api = context.Connect(arguments);
             return await new RegisterWizard(context, arguments, api, answers).RunAsync(cancellationToken);
         });

@@ -113,8 +113,24 @@ internal sealed class RegisterWizard(CliContext context, ParseResult arguments, 
         }
 
         context.Say("private: the keys are uploaded");
-        spec["keys"] = new JsonObject { ["jwks"] = keys.DeepClone() };
+        spec["keys"] = await UploadedAsync(kube, keys, HttpCall.Text(spec["runner"]!["namespace"])!, cancellationToken);
         return (await TryAsync(kube, spec, slug, cancellationToken)).Cluster;
+    }
+
+    private async Task<JsonObject> UploadedAsync(KubeApi kube, JsonObject keys, string @namespace, CancellationToken cancellationToken)
+    {
+        var uploaded = new JsonObject { ["jwks"] = keys.DeepClone() };
+        if (answers.Pusher is { } pusher)
+        {
+            await EnsureAsync(kube, @namespace, pusher, cancellationToken);
+            uploaded["pusher"] = new JsonObject { ["namespace"] = @namespace, ["serviceAccount"] = pusher };
+            if (answers.ApproveKeys)
+            {
+                uploaded["requireApproval"] = true;
+            }
+        }
+
+        return uploaded;
     }
 
     private async Task<(JsonObject? Cluster, bool KeysFailed)> TryAsync(KubeApi kube, JsonObject spec, string slug, CancellationToken cancellationToken)

@@ -23,6 +23,14 @@ internal static class ServerConnection
         }
     }
 
+    /// <summary>For a caller with a bearer of its own: no login is looked for.</summary>
+    public static ApiClient OpenAs(ParseResult arguments, ConnectionOptions options, CliConsole console, BearerSource bearer)
+    {
+        var server = ParseUrl(
+            arguments.GetValue(options.Server) ?? console.Variable("LANYARD_SERVER") ?? throw new CommandStopped(ExitCode.Usage, "which server? Give --server URL or set LANYARD_SERVER."));
+        return new ApiClient(server, Transport.Create(arguments.GetValue(options.CaFile) ?? console.Variable("LANYARD_CA_FILE")), bearer, console.Time);
+    }
+
     /// <summary>An explicit option wins; then a pipeline's own token; then the admin key of this host.</summary>
     private static BearerSource ChooseBearer(
         ParseResult arguments, ConnectionOptions options, CliConsole console, Uri server, HttpClient http, string? adminKeyPath)

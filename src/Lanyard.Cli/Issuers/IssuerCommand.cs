@@ -5,13 +5,14 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Issuers;
 
-/// <summary><c>lanyard issuer show|rotate WORKSPACE</c>: what a relying party must be told, and a new signing key now.</summary>
+/// <summary><c>lanyard issuer show|rotate|export WORKSPACE</c>: what a relying party must be told, and a new signing key now.</summary>
 internal static class IssuerCommand
 {
     public static Command Create(CliContext context) => new("issuer", "The OIDC issuer of a workspace.")
     {
         Show(context),
         Rotate(context),
+        IssuerExport.Create(context),
     };
 
     private static Command Show(CliContext context)

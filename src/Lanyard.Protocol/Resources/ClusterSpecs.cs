@@ -9,10 +9,12 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="ApiServerVersion">As the API server says, such as <c>v1.33.1</c>; for people.</param>
 public sealed record ClusterSpec(string Issuer, ClusterKeys Keys, ClusterSubject Runner, string? ApiServerVersion = null);
 
-/// <summary>Where the keys come from; exactly one member.</summary>
+/// <summary>Where the keys come from: either <paramref name="Discovery"/> or <paramref name="Jwks"/>.</summary>
 /// <param name="Discovery"><c>true</c>: the server fetches them from the issuer, which it can reach.</param>
 /// <param name="Jwks">The key set as the API server gives it at <c>/openid/v1/jwks</c>: for private clusters.</param>
-public sealed record ClusterKeys(bool? Discovery = null, JsonElement? Jwks = null);
+/// <param name="Pusher">With <paramref name="Jwks"/>: the service account that may push rotated keys later (<c>lanyard cluster push-keys</c>).</param>
+/// <param name="RequireApproval">With <paramref name="Pusher"/>: pushed keys also wait for an admin.</param>
+public sealed record ClusterKeys(bool? Discovery = null, JsonElement? Jwks = null, ClusterSubject? Pusher = null, bool? RequireApproval = null);
 
 public sealed record ClusterSubject(string Namespace, string ServiceAccount)
 {

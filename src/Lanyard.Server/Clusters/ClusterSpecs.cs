@@ -18,16 +18,8 @@ internal static class ClusterSpecs
         }
 
         Keys(spec, mistakes);
-        if (!Slug.IsValid(spec.Runner.Namespace))
-        {
-            mistakes.Add(new Mistake("spec.runner.namespace", Slug.Rule));
-        }
-
-        // A DNS subdomain (RFC 1123): dots are allowed in names of service accounts.
-        if (spec.Runner.ServiceAccount.Length > 253 || !spec.Runner.ServiceAccount.Split('.').All(Slug.IsValid))
-        {
-            mistakes.Add(new Mistake("spec.runner.serviceAccount", "must be the name of a service account"));
-        }
+        Pusher(spec, mistakes);
+        Subject(spec.Runner, "spec.runner", mistakes);
 
         if (spec.ApiServerVersion is { } version && (version.Length > 100 || version.Any(char.IsControl)))
         {
@@ -35,6 +27,45 @@ internal static class ClusterSpecs
         }
 
         return mistakes;
+    }
+
+    private static void Subject(ClusterSubject subject, string path, List<Mistake> mistakes)
+    {
+        if (!Slug.IsValid(subject.Namespace))
+        {
+            mistakes.Add(new Mistake($"{path}.namespace", Slug.Rule));
+        }
+
+        // A DNS subdomain (RFC 1123): dots are allowed in names of service accounts.
+        if (subject.ServiceAccount.Length > 253 || !subject.ServiceAccount.Split('.').All(Slug.IsValid))
+        {
+            mistakes.Add(new Mistake($"{path}.serviceAccount", "must be the name of a service account"));
+        }
+    }
+
+    /// <summary>A runner that could announce keys could become everybody whom the cluster knows: the pusher is somebody else.</summary>
+    private static void Pusher(ClusterSpec spec, List<Mistake> mistakes)
+    {
+        if (spec.Keys.Pusher is null)
+        {
+            if (spec.Keys.RequireApproval is not null)
+            {
+                mistakes.Add(new Mistake("spec.keys.requireApproval", "needs a pusher"));
+            }
+
+            return;
+        }
+
+        Subject(spec.Keys.Pusher, "spec.keys.pusher", mistakes);
+        if (spec.Keys.Jwks is null)
+        {
+            mistakes.Add(new Mistake("spec.keys.pusher", "needs jwks: keys that are discovered are not pushed"));
+        }
+
+        if (spec.Keys.Pusher == spec.Runner)
+        {
+            mistakes.Add(new Mistake("spec.keys.pusher", "must be a service account of its own, not the runner's"));
+        }
     }
 
     private static void Keys(ClusterSpec spec, List<Mistake> mistakes)

@@ -77,7 +77,7 @@ internal sealed class ClusterStore(Database database, ClusterTrust trust, TimePr
             """,
             cancellationToken);
         var jwks = row.Spec.Keys.Jwks?.GetRawText();
-        await trust.Put(transaction, new ClusterTrustRecord(row.Id, workspaceId, slug, spec.Issuer, jwks, row.Version, row.Created, now), cancellationToken);
+        await trust.Put(transaction, new ClusterTrustRecord(row.Id, workspaceId, slug, spec.Issuer, jwks, row.Version, row.Created, now, row.Spec.Keys), cancellationToken);
         return (new ClusterRow(row, status), current is null);
     }
 
@@ -121,7 +121,7 @@ internal sealed class ClusterStore(Database database, ClusterTrust trust, TimePr
         }
 
         using var canonical = JsonDocument.Parse(KeySet.Parse(jwks.GetRawText()).Value.ToJson());
-        return spec with { Keys = new ClusterKeys(Jwks: canonical.RootElement.Clone()) };
+        return spec with { Keys = spec.Keys with { Jwks = canonical.RootElement.Clone() } };
     }
 
     private static Task<ClusterRow?> FindAsync(SqlExecutor executor, string workspaceId, string slug, SqlFragment lockRow, CancellationToken cancellationToken) =>

@@ -1,15 +1,18 @@
 using Lanyard.Identity;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
+using Lanyard.Protocol.Resources;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Clusters;
 
 /// <summary>What a registered cluster adds to trust: its tokens are believed, by these keys.</summary>
 /// <param name="Id">The cluster's own id (<c>clu_…</c>).</param>
+/// <param name="Keys">As the spec has them: who may push others.</param>
 /// <param name="Jwks">The uploaded keys, canonical and public; null where they are fetched from the issuer.</param>
 internal sealed record ClusterTrustRecord(
-    string Id, string WorkspaceId, string Slug, string Issuer, string? Jwks, long Version, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);
+    string Id, string WorkspaceId, string Slug, string Issuer, string? Jwks, long Version, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt,
+    ClusterKeys Keys);
 
 /// <summary>
 /// What Clusters asks of Federation, handed in where the server is put together: trust is written in the same transaction as the cluster, and how

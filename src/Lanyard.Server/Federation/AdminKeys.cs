@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using Lanyard.Identity;
 using Lanyard.Identity.Jose;
+using Lanyard.Protocol.Resources;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -9,7 +11,7 @@ namespace Lanyard.Server.Federation;
 /// The keys with which administrators sign their assertions. Each server makes one in its data directory at first start (0600), for the
 /// CLI on that host; it proves possession by a signature and is never sent.
 /// </summary>
-internal sealed class AdminKeys(Database database, TimeProvider time)
+internal sealed class AdminKeys(Database database, TrustRecordStore trust, TimeProvider time)
 {
     public const string FileName = "admin-key.pem";
 
@@ -22,7 +24,16 @@ internal sealed class AdminKeys(Database database, TimeProvider time)
     public async Task<string> EnsureAsync(string dataDirectory, CancellationToken cancellation)
     {
         var path = Path.Combine(dataDirectory, FileName);
-        using var key = File.Exists(path) ? Read(path) : Create(path);
+        var key = File.Exists(path) ? Read(path) : Create(path);
+        if (await IsRetiredAsync(ClientId(key.Public), cancellation))
+        {
+            // It was removed, because it leaked perhaps: this host gets a new one, and the old file opens nothing.
+            key.Dispose();
+            File.Delete(path);
+            key = Create(path);
+        }
+
+        using var disposing = key;
         var clientId = ClientId(key.Public);
         await database.ExecuteAsync(
             $"""
@@ -32,6 +43,40 @@ internal sealed class AdminKeys(Database database, TimeProvider time)
             cancellation);
         return clientId;
     }
+
+    public async Task<IReadOnlyList<AdminKeyView>> ListAsync(CancellationToken cancellation) => await database.QueryAsync(
+        $"select client_id, host, created_at from admin_keys order by created_at, client_id",
+        static row => new AdminKeyView(row.GetString(0), row.GetString(1), row.GetTime(2)),
+        cancellation);
+
+    /// <returns>It; or Conflict: it is there, or was removed before.</returns>
+    public async Task<Outcome<AdminKeyView>> AddAsync(VerificationKey key, string name, CancellationToken cancellation)
+    {
+        var added = new AdminKeyView(ClientId(key), name, DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds()));
+        if (await IsRetiredAsync(added.Id, cancellation)) return new Refusal(RefusalReason.Conflict, "this key was removed once and is not taken again");
+        return await database.ExecuteAsync(
+            $"insert into admin_keys (client_id, jwk, host, created_at) values ({added.Id}, {Jwk(key)}, {name}, {added.CreatedAt}) on conflict do nothing", cancellation) == 1
+            ? added
+            : new Refusal(RefusalReason.Conflict, $"{added.Id} is registered already");
+    }
+
+    /// <summary>Its tokens are dead from now on, on every replica. The last key stays: nobody could come in again.</summary>
+    public Task<Refusal?> RemoveAsync(string clientId, CancellationToken cancellation) => database.TransactionAsync(
+        async Task<Refusal?> (transaction) =>
+        {
+            var all = await transaction.QueryAsync($"select client_id from admin_keys order by client_id {database.ForUpdate}", static row => row.GetString(0), cancellation);
+            if (!all.Contains(clientId, StringComparer.Ordinal)) return Http.Access.Missing($"no admin key {clientId}");
+            if (all.Count == 1) return new Refusal(RefusalReason.Conflict, "the last admin key can't be removed: add another first");
+            await transaction.ExecuteAsync($"delete from admin_keys where client_id = {clientId}", cancellation);
+            await transaction.ExecuteAsync(
+                $"insert into retired_admin_keys (client_id, retired_at) values ({clientId}, {time.GetUtcNow()}) on conflict do nothing", cancellation);
+            transaction.OnCommitted(trust.Changed);
+            return null;
+        },
+        cancellation);
+
+    private async Task<bool> IsRetiredAsync(string clientId, CancellationToken cancellation) => await database.QuerySingleOrNullAsync(
+        $"select client_id from retired_admin_keys where client_id = {clientId}", static row => row.GetString(0), cancellation) is not null;
 
     public async Task<VerificationKey?> FindAsync(string clientId, CancellationToken cancellation)
     {

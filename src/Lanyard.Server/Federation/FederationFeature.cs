@@ -31,12 +31,14 @@ internal static class FederationFeature
         services.AddSingleton(provider => new KeySetCache(
             Keeping(provider.GetRequiredService<TrustRecordStore>()), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<KeyLookup>(provider => provider.GetRequiredService<KeySetCache>().GetAsync);
+        services.AddSingleton<PushedKeyStore>().AddSingleton<KeyPushes>();
         services.AddHostedService<TrustWatch>();
         return services;
     }
 
     public static void MapFederation(this IEndpointRouteBuilder routes)
     {
+        MapKeys(routes);
         foreach (var (prefix, name) in ((string, string)[])[("/v1/workspaces/{workspace}", ""), ("/v1", "Instance")])
         {
             var issuers = routes.MapGroup(prefix + "/trusted-issuers").WithTags("Trust");
@@ -53,6 +55,19 @@ internal static class FederationFeature
                 .Produces<Resource<JsonElement>>().Produces<Resource<JsonElement>>(StatusCodes.Status201Created);
             policies.MapDelete("/{policy}", TrustPolicyEndpoints.DeleteAsync).WithName($"delete{name}TrustPolicy").Produces(StatusCodes.Status204NoContent);
         }
+    }
+
+    private static void MapKeys(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/keys", PushedKeyEndpoints.PushAsync).ExcludeFromDescription();
+        var pushed = routes.MapGroup("/v1/workspaces/{workspace}/pushed-keys").WithTags("Trust");
+        pushed.MapGet("", PushedKeyEndpoints.ListAsync).WithName("listPushedKeys").Produces<PushedKeysList>();
+        pushed.MapPost("/{record}/approve", PushedKeyEndpoints.ApproveAsync).WithName("approvePushedKeys").Produces<PushedKeysView>();
+
+        var admins = routes.MapGroup("/v1/admin-keys").WithTags("Trust");
+        admins.MapGet("", AdminKeyEndpoints.ListAsync).WithName("listAdminKeys").Produces<AdminKeyList>();
+        admins.MapPost("", AdminKeyEndpoints.AddAsync).WithName("addAdminKey").Accepts<AdminKeyRequest>("application/json").Produces<AdminKeyView>(StatusCodes.Status201Created);
+        admins.MapDelete("/{key}", AdminKeyEndpoints.RemoveAsync).WithName("removeAdminKey").Produces(StatusCodes.Status204NoContent);
     }
 
     private static KeyKeeping Keeping(TrustRecordStore store) => new(

@@ -10,6 +10,9 @@ internal static partial class FederationLog
     [LoggerMessage(LogLevel.Error, "What is revoked could not be read or swept; tried again soon")]
     public static partial void WatchFailed(this ILogger logger, Exception exception);
 
+    [LoggerMessage(LogLevel.Warning, "Keys of {Record} changed by {Action}: now {State}; trusted anew: {Added}; leaving: {Removed}")]
+    public static partial void KeysChanged(this ILogger logger, string record, string action, string state, string added, string removed);
+
     [LoggerMessage(LogLevel.Error, "Trust policy {Policy} can't be used and matches nobody: {Mistakes}")]
     public static partial void PolicyUnusable(this ILogger logger, string policy, string mistakes);
 }

@@ -40,6 +40,11 @@ internal sealed class TrustDirectory : IDisposable
         return workspaceId is null ? records : [.. records.Where(r => r.Record.WorkspaceId is null || r.Record.WorkspaceId == workspaceId)];
     }
 
+    /// <summary>The records of one workspace, or of the instance, whose keys are pushed.</summary>
+    public async ValueTask<IReadOnlyList<KnownIssuer>> PushedAsync(string? workspaceId, CancellationToken cancellation) =>
+        [.. (await _records.GetAsync(cancellation)).ById.Values
+            .Where(known => known.Issuer.Keys == KeySource.Pushed && known.Record.WorkspaceId == workspaceId).OrderBy(known => known.Record.Id, StringComparer.Ordinal)];
+
     public async ValueTask<KnownIssuer?> ByIdAsync(string recordId, CancellationToken cancellation) =>
         (await _records.GetAsync(cancellation)).ById.GetValueOrDefault(recordId);
 

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Federation;
 
 /// <summary>Hears that trust changed or a token was revoked, on any replica, and makes every memory of it here be forgotten; sweeps what is expired.</summary>
 internal sealed class TrustWatch(
-    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, TimeProvider time, ILogger<TrustWatch> log)
+    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, TimeProvider time, ILogger<TrustWatch> log)
     : BackgroundService
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(5);
@@ -22,7 +22,12 @@ internal sealed class TrustWatch(
         });
         await TryAsync(memory.LoadAsync, stoppingToken);
         using var timer = new PeriodicTimer(SweepEvery, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken)) await TryAsync(memory.SweepAsync, stoppingToken);
+        do
+        {
+            await TryAsync(memory.SweepAsync, stoppingToken);
+            await TryAsync(pushed.SweepAsync, stoppingToken);
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private void Forget()

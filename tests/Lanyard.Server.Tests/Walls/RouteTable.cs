@@ -39,7 +39,12 @@ internal sealed class RouteTable(WalledWorld world)
         return
         [
             Row("GET /v1/workspaces", reach: Reach.OwnOnly),
+            Row("GET /v1/admin-keys"),
+            Row("POST /v1/admin-keys", "{}", works: [400]),
+            Row("DELETE /v1/admin-keys/{key}", works: [409]),
             .. Resource(one, Empty),
+            Row($"GET {one}/pushed-keys"),
+            Row($"POST {one}/pushed-keys/{{record}}/approve", "{}", works: [409]),
             Row($"GET {one}/audit"),
             Row($"GET {one}/issuer"),
             Row($"POST {one}/issuer/rotate", "{}"),

@@ -73,7 +73,16 @@ internal sealed class WalledWorld : IAsyncDisposable
         foreach (var home in (string[])["/v1", "/v1/workspaces/acme"])
         {
             await PutAsync($"{home}/trusted-issuers/ci", """{"issuer":"https://ci.example","keys":{"discovery":{}}}""");
+            var pushing = await PutAsync(
+                $"{home}/trusted-issuers/pushing", $$"""{"issuer":"https://pushing.example","keys":{"pushed":{"jwks":{{Jwks}},"subject":"pusher"} } }""");
+            Names["{record}"] = (pushing, "ti_01k00000000000000000000000");
             await PutAsync($"{home}/trust-policies/deploy", """{"issuer":"ci","claims":{"sub":"x"},"allow":{"roles":["viewer"]}}""");
+        }
+
+        using (var admin = Lanyard.Identity.Jose.SigningKey.Generate(Lanyard.Identity.Jose.SignatureAlgorithm.ES256))
+        {
+            var key = await Server.Services.GetRequiredService<Federation.AdminKeys>().AddAsync(admin.Public, "only", CancellationToken.None);
+            Names["{key}"] = (key.Value.Id, "key_" + new string('x', 43));
         }
 
         await FillClustersAsync(acme, other);

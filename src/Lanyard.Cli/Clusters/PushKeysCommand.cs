@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Connection;
+
+namespace Lanyard.Cli.Clusters;
+
+/// <summary>
+/// <c>lanyard cluster push-keys</c>: announces a private cluster's rotated keys. <c>--token-file</c> is a token of the pusher's service account for the audience
+/// <c>URL/keys</c> that a still trusted key signed; a token of the new key is the proof. In the cluster, with <c>--watch</c> and a projected token file, it does
+/// both by itself: it keeps the last token that was taken, until the kubelet has put a newer one into the file.
+/// </summary>
+internal static class PushKeysCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var proof = new Option<string?>("--proof-file") { Description = "a token for the same audience and subject, signed by one of the new keys" };
+        var jwks = new Option<string?>("--jwks-file") { Description = "the cluster's key set; default: what the API server publishes" };
+        var kubeconfig = new Option<string?>("--kubeconfig") { Description = "default: KUBECONFIG, else ~/.kube/config" };
+        var kubeContext = new Option<string?>("--context") { Description = "default: the current one" };
+        var watch = new Option<bool>("--watch") { Description = "stay, and push whenever the keys change; looks once a minute" };
+        var command = new Command("push-keys", "Push a private cluster's rotated keys, under a key that is still trusted.") { proof, jwks, kubeconfig, kubeContext, watch };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            if (arguments.GetValue(context.Options.TokenFile) is not { } tokenFile)
+            {
+                throw new CommandStopped(ExitCode.Usage, "--token-file FILE: a token for the audience URL/keys is wanted.");
+            }
+
+            if (arguments.GetValue(watch) && (arguments.GetValue(proof) is not null || arguments.GetValue(jwks) is not null))
+            {
+                throw new CommandStopped(ExitCode.Usage, "--watch takes proof and keys by itself: leave --proof-file and --jwks-file out.");
+            }
+
+            Task<JsonObject> KeysAsync() => ReadKeysAsync(arguments.GetValue(jwks), arguments.GetValue(kubeconfig), arguments.GetValue(kubeContext), context, cancellationToken);
+            if (arguments.GetValue(watch))
+            {
+                return await new KeyWatch(context, arguments, tokenFile, KeysAsync).RunAsync(cancellationToken);
+            }
+
+            using var api = context.Connect(arguments);
+            var token = arguments.GetValue(proof) is { } file ? (await File.ReadAllTextAsync(file, cancellationToken)).Trim() : null;
+            var answer = await api.PostAsync("/keys", Body(await KeysAsync(), token), cancellationToken);
+            context.Print(arguments, answer, writer => writer.WriteLine(HttpCall.Text(answer["state"])));
+            return HttpCall.Text(answer["state"]) == "accepted" ? ExitCode.Done : ExitCode.No;
+        });
+        return command;
+    }
+
+    public static JsonObject Body(JsonObject keys, string? proof)
+    {
+        var body = new JsonObject { ["jwks"] = keys.DeepClone() };
+        if (proof is not null)
+        {
+            body["proof"] = proof;
+        }
+
+        return body;
+    }
+
+    private static async Task<JsonObject> ReadKeysAsync(string? file, string? kubeconfig, string? contextName, CliContext context, CancellationToken cancellationToken)
+    {
+        if (file is not null)
+        {
+            return HttpCall.TryParse(await File.ReadAllTextAsync(file, cancellationToken)) as JsonObject ?? throw new CommandStopped(ExitCode.Usage, $"{file} is no JSON object.");
+        }
+
+        using var kube = await OpenAsync(kubeconfig, contextName, context, cancellationToken);
+        return await kube.GetKeysAsync(cancellationToken);
+    }
+
+    /// <summary>In a pod without a kubeconfig: the pod's own service account may read the key set (<c>system:service-account-issuer-discovery</c>).</summary>
+    private static async Task<KubeApi> OpenAsync(string? kubeconfig, string? contextName, CliContext context, CancellationToken cancellationToken)
+    {
+        const string Folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+        if (kubeconfig is null && contextName is null && context.Console.Variable("KUBECONFIG") is null && context.Console.Variable("KUBERNETES_SERVICE_HOST") is { Length: > 0 } host)
+        {
+            var http = Transport.Create(Path.Combine(Folder, "ca.crt"));
+            http.DefaultRequestHeaders.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(Folder, "token"), cancellationToken)).Trim());
+            var name = host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host;
+            return new KubeApi($"https://{name}:{context.Console.Variable("KUBERNETES_SERVICE_PORT") ?? "443"}", http);
+        }
+
+        var kube = Kubeconfig.Load(kubeconfig, contextName, context.Console);
+        return new KubeApi(kube.Server, await KubeTransport.CreateAsync(kube, cancellationToken));
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Lanyard.Protocol.Resources;
+
+/// <summary>Body of <c>POST &lt;instance&gt;/keys</c>; the bearer is a token for the audience <c>&lt;instance&gt;/keys</c>, signed by a key that is still trusted.</summary>
+/// <param name="Jwks">All keys that the cluster publishes now.</param>
+/// <param name="Proof">A token for the same audience and subject, signed by one of the new keys; without it they wait.</param>
+public sealed record KeyPushRequest(JsonElement Jwks, string? Proof = null);
+
+/// <param name="State"><c>accepted</c>, <c>pending</c> (a proof is wanted) or <c>awaiting-approval</c>.</param>
+public sealed record KeyPushAnswer(string State);
+
+/// <summary>The keys of a record whose cluster pushes them.</summary>
+/// <param name="Record">Its id.</param>
+/// <param name="Leaving">Key ids that a newer push no longer has, and until when they are trusted.</param>
+/// <param name="Pending">Key ids of a push that is not trusted yet.</param>
+/// <param name="IsProven">Only an admin's approval is missing.</param>
+public sealed record PushedKeysView(
+    string Record, string Slug, string Subject, bool RequireApproval, IReadOnlyList<string> Keys, IReadOnlyDictionary<string, DateTimeOffset> Leaving,
+    IReadOnlyList<string> Pending, bool IsProven);
+
+public sealed record PushedKeysList(IReadOnlyList<PushedKeysView> Items);
+
+/// <param name="Id"><c>key_</c> and the key's RFC 7638 thumbprint: the client id of its assertions.</param>
+/// <param name="Name">Whose it is.</param>
+public sealed record AdminKeyView(string Id, string Name, DateTimeOffset CreatedAt);
+
+public sealed record AdminKeyList(IReadOnlyList<AdminKeyView> Items);
+
+/// <summary>Body of <c>POST /v1/admin-keys</c>.</summary>
+/// <param name="Jwk">The public key.</param>
+public sealed record AdminKeyRequest(JsonElement Jwk, string Name);
+
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    PropertyNameCaseInsensitive = false,
+    RespectRequiredConstructorParameters = true,
+    RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(KeyPushRequest))]
+[JsonSerializable(typeof(KeyPushAnswer))]
+[JsonSerializable(typeof(PushedKeysView))]
+[JsonSerializable(typeof(PushedKeysList))]
+[JsonSerializable(typeof(AdminKeyView))]
+[JsonSerializable(typeof(AdminKeyList))]
+[JsonSerializable(typeof(AdminKeyRequest))]
+public sealed partial class KeysJson : JsonSerializerContext;

@@ -1,0 +1,98 @@
+using System.Text.Json;
+using Lanyard.Identity;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// Takes the keys that a private cluster pushes (docs/architecture.md): the rule is <see cref="PushedKeys"/>, here it meets records, database and audit. Every
+/// change of trusted or waiting keys is an alarm in the audit, because it decides who can log in.
+/// </summary>
+internal sealed class KeyPushes(
+    Instance instance, TrustDirectory trust, PushedKeyStore store, TokenVerifier verifier, AuditLog audit, TimeProvider time, ILogger<KeyPushes> log)
+{
+    /// <summary>Records that one push may be for: several workspaces may have registered the same cluster.</summary>
+    private const int MaxRecords = 16;
+
+    private readonly PushedKeys _rule = new(verifier, time);
+
+    public static string AudienceOf(Instance instance) => instance.Url + "/keys";
+
+    /// <summary>What a record's spec says of pushes; null where its keys come from elsewhere.</summary>
+    public static PushedKeysSpec? SpecOf(KnownIssuer record) => record.Issuer.Keys == KeySource.Pushed
+        ? JsonSerializer.Deserialize(record.Record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!.Keys.Pushed
+        : null;
+
+    public async ValueTask<IReadOnlyList<KnownIssuer>> RecordsOfAsync(UnverifiedToken authorization, CancellationToken cancellation) =>
+        [.. (await trust.ByIssuerAsync(authorization.Issuer, null, cancellation)).Where(record => record.Issuer.Keys == KeySource.Pushed).Take(MaxRecords)];
+
+    /// <returns>The state that the keys are in, the least trusted where the push was for several records; or the refusal of the record that came nearest.</returns>
+    public async Task<Outcome<string>> PushAsync(IReadOnlyList<KnownIssuer> candidates, KeyPush push, string requestId, CancellationToken cancellation)
+    {
+        Refusal? furthest = null;
+        var states = new List<string>();
+        foreach (var record in candidates)
+        {
+            var spec = SpecOf(record)!;
+            var outcome = await store.ChangeAsync(
+                record.Record.Id,
+                state => _rule.Apply(state, record.Issuer, push, AudienceOf(instance), spec.Subject, spec.RequireApproval ?? false),
+                cancellation);
+            if (outcome.TryGet(out var change, out var refusal))
+            {
+                states.Add(StateOf(change.After));
+                await AlarmAsync(record, "keys.push", change.Before, change.After, new AuditEvent("keys.push") { RequestId = requestId, TokenSha256 = Hash(push) });
+            }
+            else if (furthest is null || refusal.Stage > furthest.Stage)
+            {
+                furthest = refusal;
+            }
+        }
+
+        if (states.Count > 0) return states.Max(StringComparer.Ordinal)!;
+        furthest ??= new Refusal(RefusalReason.IssuerUnknown, "no record whose keys are pushed is for this issuer");
+        await audit.RecordAsync(new AuditEvent("keys.push") { RequestId = requestId, Refusal = furthest, TokenSha256 = Hash(push) });
+        return furthest;
+    }
+
+    /// <summary>An admin's yes to keys that were proven.</summary>
+    public async Task<Outcome<PushedKeySet>> ApproveAsync(KnownIssuer record, AuditEvent about, CancellationToken cancellation)
+    {
+        var outcome = await store.ChangeAsync(record.Record.Id, state => _rule.Approve(state, record.Issuer), cancellation);
+        if (!outcome.TryGet(out var change, out var refusal)) return refusal;
+        await AlarmAsync(record, "keys.approve", change.Before, change.After, about);
+        return change.After;
+    }
+
+    public static IReadOnlyList<string> Names(KeySet? keys) => keys is null ? [] : [.. keys.Keys.Select(key => key.KeyId ?? key.Thumbprint)];
+
+    private static string StateOf(PushedKeySet keys) => keys.Pending is null ? "accepted" : keys.IsPendingProven ? "awaiting-approval" : "pending";
+
+    private static string Hash(KeyPush push) => push.Authorization.Hash().ToString();
+
+    private async Task AlarmAsync(KnownIssuer record, string action, PushedKeySet before, PushedKeySet after, AuditEvent about)
+    {
+        var added = string.Join(' ', Names(after.Current).Except(Names(before.Current)));
+        var removed = string.Join(' ', Names(before.Current).Except(Names(after.Current)));
+        log.KeysChanged(record.Record.Id, action, StateOf(after), added, removed);
+        await audit.RecordAsync(about with
+        {
+            WorkspaceId = record.Record.WorkspaceId,
+            Target = record.Record.Id,
+            Details = new Dictionary<string, string>
+            {
+                ["alarm"] = "true",
+                ["state"] = StateOf(after),
+                ["added"] = added,
+                ["removed"] = removed,
+                ["pending"] = string.Join(' ', Names(after.Pending)),
+            },
+        });
+    }
+}
