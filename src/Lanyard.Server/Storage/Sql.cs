@@ -33,7 +33,7 @@ internal sealed class Sql
 
     public void AppendLiteral(string value) => _pieces.Add(new Piece(value, default));
 
-    public void AppendFormatted(SqlFragment value) => _pieces.Add(new Piece(value.Text, default));
+    public void AppendFormatted(SqlFragment value) => _pieces.Add(new Piece(value.Text ?? "", default));
 
     public void AppendFormatted(SqlPart value) => _pieces.AddRange(value.Sql._pieces);
 

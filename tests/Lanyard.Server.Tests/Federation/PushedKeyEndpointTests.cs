@@ -15,7 +15,7 @@ public sealed class PushedKeyEndpointTests : IAsyncLifetime
     private const string Collections = "/v1/workspaces/acme/collections";
     private const string Pusher = "system:serviceaccount:lanyard:pusher";
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly ManualTime _time = new();
     private DoorServer _server = null!;
     private TestIssuer _cluster = null!;
 
@@ -52,6 +52,7 @@ public sealed class PushedKeyEndpointTests : IAsyncLifetime
 
         // The record's longest life and the clocks' allowance later, the old key signs nothing any more.
         _time.Advance(TimeSpan.FromSeconds(3600 + 61));
+        await _server.LogInAsync(_time);
         await _server.Services.GetRequiredService<PushedKeyStore>().SweepAsync(TestContext.Current.CancellationToken);
         _cluster.Rotate();
         Assert.Equal(HttpStatusCode.Unauthorized, (await _server.GetAsync(Collections, Signed(old))).Status);

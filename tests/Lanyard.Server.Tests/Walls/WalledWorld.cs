@@ -81,7 +81,7 @@ internal sealed class WalledWorld : IAsyncDisposable
 
         using (var admin = Lanyard.Identity.Jose.SigningKey.Generate(Lanyard.Identity.Jose.SignatureAlgorithm.ES256))
         {
-            var key = await Server.Services.GetRequiredService<Federation.AdminKeys>().AddAsync(admin.Public, "only", CancellationToken.None);
+            var key = await Server.Services.GetRequiredService<Lanyard.Server.Federation.AdminKeys>().AddAsync(admin.Public, "only", CancellationToken.None);
             Names["{key}"] = (key.Value.Id, "key_" + new string('x', 43));
         }
 
