@@ -59,6 +59,7 @@ public sealed class RunnerProcessTests : IAsyncLifetime
             await attempt.LogSaysAsync("up");
             runner.Signal(9);
             await runner.WaitForExitAsync();
+            await Eventually.HoldsAsync(() => Task.FromResult(_plane.WaitingPolls == 0), "the dead runner's poll is gone");
         }
 
         var again = _plane.Enqueue(Payloads.Of(Payloads.Script("echo fresh")));

@@ -24,6 +24,7 @@ namespace Lanyard.Testing.Runs;
 /// </summary>
 public sealed class FakeControlPlane : IAsyncDisposable
 {
+    private int _waitingPolls;
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<FakeAttempt> _queue = new();
     private readonly ConcurrentDictionary<string, FakeAttempt> _attempts = new();
@@ -44,6 +45,9 @@ public sealed class FakeControlPlane : IAsyncDisposable
     public ConcurrentQueue<SessionRequest> Sessions { get; } = new();
 
     public ConcurrentQueue<PollRequest> Polls { get; } = new();
+
+    /// <summary>Polls that wait at this moment. A killed runner's stays until its connection is seen to be gone, and would be given the next run.</summary>
+    public int WaitingPolls => Volatile.Read(ref _waitingPolls);
 
     public ConcurrentQueue<HeartbeatRequest> Heartbeats { get; } = new();
 
@@ -194,6 +198,19 @@ public sealed class FakeControlPlane : IAsyncDisposable
     {
         var request = await ReadAsync(context, RunnerJson.Default.PollRequest);
         Polls.Enqueue(request);
+        Interlocked.Increment(ref _waitingPolls);
+        try
+        {
+            await AnswerPollAsync(context, request);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waitingPolls);
+        }
+    }
+
+    private async Task AnswerPollAsync(HttpContext context, PollRequest request)
+    {
         using var wait = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopped.Token);
         wait.CancelAfter(TimeSpan.FromSeconds(request.WaitSeconds));
         while (true)
