@@ -25,6 +25,9 @@ public sealed class PostgresServer
 
     public string Binaries { get; }
 
+    /// <summary>The process above all of the server's.</summary>
+    public int Id => _process.Id;
+
     /// <summary>The user that owns the server.</summary>
     public static string User => Environment.UserName == "root" ? "postgres" : Environment.UserName;
 

@@ -13,9 +13,9 @@ internal static class DispatchBench
     {
         var rows = new List<BenchRow>();
         var notes = new List<string>();
-        await LatencyAsync("SQLite", null, rows, notes);
+        await LatencyAsync("SQLite", null, [], rows, notes);
         var postgres = await PostgresServer.SharedAsync() ?? throw new InvalidOperationException("PostgreSQL is missing");
-        await LatencyAsync("PostgreSQL", await postgres.CreateDatabaseAsync(), rows, notes);
+        await LatencyAsync("PostgreSQL", await postgres.CreateDatabaseAsync(), [postgres.Id], rows, notes);
         await LifecyclesAsync(rows, notes);
         await IdleRunners.MeasureAsync(rows);
         await TokenCommand.MeasureAsync(rows, notes);
@@ -23,13 +23,13 @@ internal static class DispatchBench
     }
 
     /// <summary>From before the request that makes the run until after the answer to its accept: more than from queued to accepted.</summary>
-    private static async Task LatencyAsync(string name, string? database, List<BenchRow> rows, List<string> notes)
+    private static async Task LatencyAsync(string name, string? database, int[] processes, List<BenchRow> rows, List<string> notes)
     {
         await using var installation = await BenchInstallation.StartAsync(database);
         using var runner = await BenchRunner.OpenAsync(installation.Url, await installation.AddRunnerAsync(0));
         using var creator = new RunCreator(await LeanHttp.ConnectAsync(installation.Url), installation);
         await RoundAsync(runner, creator);
-        var medians = await new RoundLoop($"latency on {name}", [installation.ServerId], TimeSpan.FromSeconds(15)).RunAsync(async () =>
+        var medians = await new RoundLoop($"latency on {name}", [installation.ServerId, .. processes], TimeSpan.FromSeconds(15)).RunAsync(async () =>
         {
             var times = await RoundAsync(runner, creator);
             return new() { ["p50"] = Samples.Median(times), ["p99"] = Samples.Percentile(times, 0.99) };

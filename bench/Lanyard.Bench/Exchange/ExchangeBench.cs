@@ -18,7 +18,7 @@ internal static class ExchangeBench
         using var es256 = await IssuerPeer.StartAsync("ES256");
         using var rs256 = await IssuerPeer.StartAsync("RS256");
         BenchInstallation.Pin(installation.ServerId, 0);
-        using var ours = await TokenLoad.ConnectAsync(installation.Url, Connections);
+        var ours = new TokenLoad(installation.Url, Connections);
         var subject = installation.SubjectToken();
         var api = Form(installation, "/token", subject, null);
         var identity = Form(installation, "/oidc/acme/token", subject, BenchInstallation.OutsideAudience);

@@ -4,39 +4,40 @@ using Lanyard.Bench.Parts;
 
 namespace Lanyard.Bench.Exchange;
 
-/// <summary>Connections that each send a request as soon as the one before is answered.</summary>
-internal sealed class TokenLoad : IDisposable
+/// <summary>
+/// Connections that each send a request as soon as the one before is answered. They are made anew for every slice: between two of a server's slices
+/// the others have theirs, and a server may close a connection that said nothing for so long (node does after five seconds).
+/// </summary>
+internal sealed class TokenLoad(Uri server, int connections)
 {
-    private readonly List<LeanHttp> _connections = [];
-
-    public static async Task<TokenLoad> ConnectAsync(Uri server, int connections)
-    {
-        var load = new TokenLoad();
-        for (var i = 0; i < connections; i++)
-            load._connections.Add(await LeanHttp.ConnectAsync(server));
-        return load;
-    }
-
     /// <param name="process">The server's.</param>
     /// <param name="request">Makes each request.</param>
     /// <returns>Answers in a CPU-second of the server.</returns>
     public async Task<double> RunAsync(int process, Func<byte[]> request, TimeSpan duration)
     {
-        var (cpu, began) = (Cpu.Of(process), TimeProvider.System.GetTimestamp());
-        var done = await Task.WhenAll(_connections.Select(connection => Task.Run(async () =>
+        var open = new List<LeanHttp>(connections);
+        try
         {
-            var answers = 0;
-            while (TimeProvider.System.GetElapsedTime(began) < duration)
+            for (var i = 0; i < connections; i++)
+                open.Add(await LeanHttp.ConnectAsync(server));
+            var (cpu, began) = (Cpu.Of(process), TimeProvider.System.GetTimestamp());
+            var done = await Task.WhenAll(open.Select(connection => Task.Run(async () =>
             {
-                await connection.SendAsync(request());
-                answers++;
-            }
-            return answers;
-        })));
-        return done.Sum() / (Cpu.Of(process) - cpu);
+                var answers = 0;
+                while (TimeProvider.System.GetElapsedTime(began) < duration)
+                {
+                    await connection.SendAsync(request());
+                    answers++;
+                }
+                return answers;
+            })));
+            return done.Sum() / (Cpu.Of(process) - cpu);
+        }
+        finally
+        {
+            open.ForEach(static connection => connection.Dispose());
+        }
     }
-
-    public void Dispose() => _connections.ForEach(static connection => connection.Dispose());
 }
 
 /// <summary>npm's oidc-provider as a process.</summary>
@@ -68,7 +69,7 @@ internal sealed class IssuerPeer : IDisposable
         BenchInstallation.Pin(node.Id, 0);
         var form = $"grant_type=client_credentials&client_id=ci&client_secret={said["secret ".Length..]}&scope=api&resource=urn:kube";
         var peer = new IssuerPeer(
-            node, await TokenLoad.ConnectAsync(server, Connections),
+            node, new TokenLoad(server, Connections),
             LeanHttp.Request(server, "POST", "/token", null, "application/x-www-form-urlencoded", Encoding.ASCII.GetBytes(form)));
         await peer.RunAsync(TimeSpan.FromSeconds(2));
         return peer;
@@ -76,9 +77,5 @@ internal sealed class IssuerPeer : IDisposable
 
     public Task<double> RunAsync(TimeSpan duration) => _load.RunAsync(Id, () => _request, duration);
 
-    public void Dispose()
-    {
-        _load.Dispose();
-        _node.Dispose();
-    }
+    public void Dispose() => _node.Dispose();
 }
