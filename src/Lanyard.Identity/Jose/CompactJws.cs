@@ -29,13 +29,14 @@ public static class CompactJws
             return headerRefusal;
         }
 
+        Span<byte> keyId = stackalloc byte[JwsHeader.MaxKeyIdLength];
         var check = new SignatureCheck
         {
             Keys = keys,
             Rules = rules ?? AlgorithmRules.Default,
             AlgorithmText = read.AlgorithmText,
-            HasKeyId = read.KeyIdStart >= 0,
-            KeyId = read.KeyIdStart >= 0 ? header.AsSpan(read.KeyIdStart, read.KeyIdLength) : default,
+            HasKeyId = read.KeyId.Exists,
+            KeyId = read.KeyId.Exists ? keyId[..JwsHeader.ReadKeyId(jws[..headerEnd], read.KeyId, keyId)] : default,
             SigningInput = jws[..payloadEnd],
             Signature = signature,
         };

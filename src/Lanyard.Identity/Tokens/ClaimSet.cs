@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
@@ -11,31 +13,38 @@ namespace Lanyard.Identity.Tokens;
 /// </summary>
 public sealed class ClaimSet
 {
-    private readonly byte[] _json;
-    private readonly int _length;
-    private readonly JsonMember[] _members;
+    private const int MaxNameLength = byte.MaxValue;
+    private const int PlaceSize = sizeof(ushort);
 
-    /// <param name="json">Begins with the object; what follows <paramref name="length"/> bytes is not ours.</param>
-    internal ClaimSet(byte[] json, int length, JsonMember[] members)
+    /// <summary>The object, and behind it where each outermost name begins, two bytes a name: one array for all.</summary>
+    private readonly byte[] _data;
+    private readonly int _length;
+    private readonly bool _anyNameEscaped;
+
+    private ClaimSet(ReadOnlySpan<byte> json, ReadOnlySpan<JsonMember> members)
     {
-        _json = json;
-        _length = length;
-        _members = members;
+        _length = json.Length;
+        _data = new byte[json.Length + (PlaceSize * members.Length)];
+        json.CopyTo(_data);
+        for (var i = 0; i < members.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(_data.AsSpan(_length + (PlaceSize * i)), members[i].NameStart);
+            _anyNameEscaped |= members[i].IsNameEscaped;
+        }
     }
 
-    public int Count => _members.Length;
+    public int Count => (_data.Length - _length) / PlaceSize;
 
     /// <summary>The claims as they stand in the token, UTF-8.</summary>
-    public ReadOnlyMemory<byte> Json => _json.AsMemory(0, _length);
+    public ReadOnlyMemory<byte> Json => _data.AsMemory(0, _length);
 
     /// <summary>Names of the outermost claims in the token's order.</summary>
-    public IEnumerable<string> Names => _members.Select(NameOf);
+    public IEnumerable<string> Names => Enumerable.Range(0, Count).Select(NameOf);
 
     /// <summary>Reads claims that are no token's, for tests, templates and trials.</summary>
     public static Outcome<ClaimSet> Parse(ReadOnlySpan<byte> json)
     {
-        var copy = json.ToArray();
-        return TryWalk(copy, copy.Length, out var claims) is { } refusal ? refusal : claims!;
+        return TryWalk(json, out var claims) is { } refusal ? refusal : claims!;
     }
 
     public static Outcome<ClaimSet> Parse(string json) => Parse(Encoding.UTF8.GetBytes(json));
@@ -43,16 +52,28 @@ public sealed class ClaimSet
     /// <summary>An outermost claim by its exact name.</summary>
     public bool TryGet(string name, out ClaimValue value)
     {
-        foreach (var member in _members)
+        value = default;
+        Span<byte> utf8 = stackalloc byte[MaxNameLength];
+        if (!Encoding.UTF8.TryGetBytes(name, utf8, out var length))
         {
-            if (HasName(member, name))
+            return false;
+        }
+
+        utf8 = utf8[..length];
+        if (utf8.ContainsAny((byte)'"', (byte)'\\') && !_anyNameEscaped)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < Count; i++)
+        {
+            if (TryMatch(i, utf8, out var end))
             {
-                value = new ClaimValue(_json.AsMemory(member.ValueStart, member.ValueLength), member.Kind);
+                value = ValueBehind(end);
                 return true;
             }
         }
 
-        value = default;
         return false;
     }
 
@@ -141,30 +162,64 @@ public sealed class ClaimSet
         return document.RootElement.Clone();
     }
 
-    internal static Refusal? TryWalk(byte[] json, int length, out ClaimSet? claims)
+    /// <summary>Reads a token's payload.</summary>
+    internal static Refusal? TryDecode(ReadOnlySpan<byte> encoded, out ClaimSet? claims)
+    {
+        claims = null;
+        var buffer = ArrayPool<byte>.Shared.Rent(Base64Url.GetDecodedLength(encoded.Length));
+        try
+        {
+            return Base64Url.TryDecode(encoded, buffer, out var length) ? TryWalk(buffer.AsSpan(0, length), out claims) : CompactJws.NotBase64Url;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static Refusal? TryWalk(ReadOnlySpan<byte> json, out ClaimSet? claims)
     {
         Span<JsonMember> members = stackalloc JsonMember[StrictJson.MaxMembers];
-        var refusal = StrictJson.Walk(json.AsSpan(0, length), RefusalReason.PayloadMalformed, members, out var count);
-        claims = refusal is null ? new ClaimSet(json, length, members[..count].ToArray()) : null;
+        var refusal = StrictJson.Walk(json, RefusalReason.PayloadMalformed, members, out var count);
+        claims = refusal is null ? new ClaimSet(json, members[..count]) : null;
         return refusal;
     }
 
-    private bool HasName(JsonMember member, string name)
+    private int NameStart(int member) => BinaryPrimitives.ReadUInt16LittleEndian(_data.AsSpan(_length + (PlaceSize * member)));
+
+    /// <param name="end">Where the name's closing quote stands.</param>
+    private bool TryMatch(int member, ReadOnlySpan<byte> name, out int end)
     {
-        if (!member.IsNameEscaped && member.NameLength != name.Length && Ascii.IsValid(name))
+        var start = NameStart(member);
+        if (_anyNameEscaped)
         {
-            return false;
+            var reader = StringAt(start - 1);
+            end = start - 2 + (int)reader.BytesConsumed;
+            return reader.ValueTextEquals(name);
         }
 
-        var reader = new Utf8JsonReader(_json.AsSpan(member.NameStart - 1, member.NameLength + 2));
-        reader.Read();
-        return reader.ValueTextEquals(name);
+        end = start + name.Length;
+        return end < _length && _data[end] == '"' && _data.AsSpan(start, name.Length).SequenceEqual(name);
     }
 
-    private string NameOf(JsonMember member)
+    /// <param name="nameEnd">Where the closing quote of its name stands.</param>
+    private ClaimValue ValueBehind(int nameEnd)
     {
-        var reader = new Utf8JsonReader(_json.AsSpan(member.NameStart - 1, member.NameLength + 2));
+        var start = nameEnd + 1;
+        while (_data[start] is (byte)':' or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n')
+        {
+            start++;
+        }
+
+        return ClaimValue.At(_data.AsMemory(start, _length - start));
+    }
+
+    private string NameOf(int member) => StringAt(NameStart(member) - 1).GetString()!;
+
+    private Utf8JsonReader StringAt(int quote)
+    {
+        var reader = new Utf8JsonReader(_data.AsSpan(quote, _length - quote));
         reader.Read();
-        return reader.GetString()!;
+        return reader;
     }
 }

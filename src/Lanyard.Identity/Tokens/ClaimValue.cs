@@ -13,6 +13,16 @@ public readonly struct ClaimValue
         Kind = kind;
     }
 
+    /// <summary>The value with which the text begins; the text has been walked before.</summary>
+    internal static ClaimValue At(ReadOnlyMemory<byte> json)
+    {
+        var reader = new Utf8JsonReader(json.Span);
+        reader.Read();
+        var kind = KindOf(reader.TokenType);
+        reader.Skip();
+        return new ClaimValue(json[..(int)reader.BytesConsumed], kind);
+    }
+
     public JsonValueKind Kind { get; }
 
     /// <summary>The value as it stands in the token, UTF-8.</summary>
@@ -150,17 +160,18 @@ public readonly struct ClaimValue
     private ClaimValue Take(ref Utf8JsonReader reader)
     {
         var start = (int)reader.TokenStartIndex;
-        var kind = reader.TokenType switch
-        {
-            JsonTokenType.StartObject => JsonValueKind.Object,
-            JsonTokenType.StartArray => JsonValueKind.Array,
-            JsonTokenType.String => JsonValueKind.String,
-            JsonTokenType.Number => JsonValueKind.Number,
-            JsonTokenType.True => JsonValueKind.True,
-            JsonTokenType.False => JsonValueKind.False,
-            _ => JsonValueKind.Null,
-        };
+        var kind = KindOf(reader.TokenType);
         reader.Skip();
         return new ClaimValue(Json[start..(int)reader.BytesConsumed], kind);
     }
+    private static JsonValueKind KindOf(JsonTokenType token) => token switch
+    {
+        JsonTokenType.StartObject => JsonValueKind.Object,
+        JsonTokenType.StartArray => JsonValueKind.Array,
+        JsonTokenType.String => JsonValueKind.String,
+        JsonTokenType.Number => JsonValueKind.Number,
+        JsonTokenType.True => JsonValueKind.True,
+        JsonTokenType.False => JsonValueKind.False,
+        _ => JsonValueKind.Null,
+    };
 }

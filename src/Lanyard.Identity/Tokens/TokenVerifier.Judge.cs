@@ -54,7 +54,7 @@ public sealed partial class TokenVerifier
         foreach (var record in records)
         {
             var lookup = await keys(record, null, cancellationToken);
-            if (lookup.IsRefused || (token.HasKeyId && lookup.Value.Find(token.KeyIdUtf8) is null))
+            if (lookup.IsRefused || LacksKeyOf(token, lookup.Value))
             {
                 continue;
             }
@@ -105,7 +105,7 @@ public sealed partial class TokenVerifier
 
     private static IReadOnlyList<TrustedIssuer> WithIssuer(UnverifiedToken token, IReadOnlyList<TrustedIssuer> candidates)
     {
-        if (candidates.Count == 1 && candidates[0].Issuer == token.Issuer)
+        if (candidates.Count == 1 && token.IsFrom(candidates[0].Issuer))
         {
             return candidates;
         }
@@ -113,7 +113,7 @@ public sealed partial class TokenVerifier
         var records = new List<TrustedIssuer>();
         foreach (var candidate in candidates)
         {
-            if (candidate.Issuer == token.Issuer)
+            if (token.IsFrom(candidate.Issuer))
             {
                 records.Add(candidate);
             }
@@ -121,6 +121,10 @@ public sealed partial class TokenVerifier
 
         return records;
     }
+
+    /// <summary>Whether the token names a key that is not among these.</summary>
+    private static bool LacksKeyOf(UnverifiedToken token, KeySet keys) =>
+        token.HasKeyId && keys.Find(token.ReadKeyId(stackalloc byte[JwsHeader.MaxKeyIdLength])) is null;
 
     private static Refusal Further(Refusal? furthest, Refusal refusal) => furthest is null || refusal.Stage > furthest.Stage ? refusal : furthest;
 }

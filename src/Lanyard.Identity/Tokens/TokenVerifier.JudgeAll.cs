@@ -35,7 +35,7 @@ public sealed partial class TokenVerifier
         foreach (var record in WithIssuer(token, candidates))
         {
             var lookup = await keys(record, null, cancellationToken);
-            if (lookup.IsRefused || (token.HasKeyId && lookup.Value.Find(token.KeyIdUtf8) is null)) lacking.Add(record);
+            if (lookup.IsRefused || LacksKeyOf(token, lookup.Value)) lacking.Add(record);
             else judging.Judge(record, lookup);
         }
 

@@ -115,13 +115,14 @@ public sealed partial class TokenVerifier(TimeProvider time)
             return new Refusal(RefusalReason.SignatureInvalid, $"a signature of more than {MaxSignatureLength} bytes");
         }
 
+        Span<byte> keyId = stackalloc byte[JwsHeader.MaxKeyIdLength];
         var check = new SignatureCheck
         {
             Keys = keys,
             Rules = issuer.Algorithms,
             AlgorithmText = token.Algorithm,
             HasKeyId = token.HasKeyId,
-            KeyId = token.KeyIdUtf8,
+            KeyId = token.ReadKeyId(keyId),
             SigningInput = token.SigningInput,
             Signature = signature[..length],
             Memo = memo,

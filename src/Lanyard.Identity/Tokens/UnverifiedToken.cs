@@ -9,21 +9,20 @@ namespace Lanyard.Identity.Tokens;
 /// </summary>
 public sealed class UnverifiedToken
 {
+    /// <summary>Headers of usual tokens are shorter.</summary>
+    private const int StackHeaderSize = 1024;
+
     private readonly ReadOnlyMemory<byte> _encoded;
 
-    /// <summary>The payload, then the header: one array for both.</summary>
-    private readonly byte[] _json;
-    private readonly int _keyIdStart;
-    private readonly int _keyIdLength;
-    private readonly int _payloadEnd;
+    // A token has at most 16 KiB: 16 bits hold every position in it.
+    private readonly ushort _payloadEnd;
+    private readonly HeaderMember _keyId;
 
-    private UnverifiedToken(ReadOnlyMemory<byte> encoded, int payloadEnd, byte[] json, int headerStart, JwsHeader header, ClaimSet claims)
+    private UnverifiedToken(ReadOnlyMemory<byte> encoded, int payloadEnd, JwsHeader header, ClaimSet claims)
     {
         _encoded = encoded;
-        _payloadEnd = payloadEnd;
-        _json = json;
-        _keyIdStart = header.KeyIdStart < 0 ? -1 : headerStart + header.KeyIdStart;
-        _keyIdLength = header.KeyIdLength;
+        _payloadEnd = (ushort)payloadEnd;
+        _keyId = header.KeyId;
         Algorithm = header.AlgorithmText;
         Type = header.Type;
         Claims = claims;
@@ -38,20 +37,28 @@ public sealed class UnverifiedToken
     public ClaimSet Claims { get; }
 
     /// <summary>The claim <c>iss</c>; never null, because a token without one is no token here.</summary>
-    public string Issuer => field ??= Claims.TryGetString(ClaimNames.Issuer, out var issuer) ? issuer : "";
+    public string Issuer => Claims.TryGetString(ClaimNames.Issuer, out var issuer) ? issuer : "";
 
-    public string? KeyId => HasKeyId ? Encoding.UTF8.GetString(KeyIdUtf8) : null;
+    public string? KeyId => HasKeyId ? Encoding.UTF8.GetString(ReadKeyId(stackalloc byte[JwsHeader.MaxKeyIdLength])) : null;
 
     /// <summary>SHA-256 of the whole token: what logs and audit know it by.</summary>
     public TokenHash Hash() => TokenHash.Of(_encoded.Span);
 
-    internal bool HasKeyId => _keyIdStart >= 0;
-
-    internal ReadOnlySpan<byte> KeyIdUtf8 => HasKeyId ? _json.AsSpan(_keyIdStart, _keyIdLength) : default;
+    internal bool HasKeyId => _keyId.Exists;
 
     internal ReadOnlySpan<byte> SigningInput => _encoded.Span[.._payloadEnd];
 
     internal ReadOnlySpan<byte> SignatureText => _encoded.Span[(_payloadEnd + 1)..];
+
+    /// <summary>Whether it is from this issuer, to the letter.</summary>
+    internal bool IsFrom(string issuer) => Claims.TryGet(ClaimNames.Issuer, out var claimed) && claimed.EqualsString(issuer);
+
+    /// <summary>
+    /// The header's <c>kid</c>, decoded anew where it is asked for: the token keeps no copy of its header. Empty when there is none.
+    /// </summary>
+    /// <param name="buffer">At least <see cref="JwsHeader.MaxKeyIdLength"/>.</param>
+    internal ReadOnlySpan<byte> ReadKeyId(Span<byte> buffer) =>
+        HasKeyId ? buffer[..JwsHeader.ReadKeyId(_encoded.Span[.._encoded.Span.IndexOf((byte)'.')], _keyId, buffer)] : default;
 
     /// <summary>Reads a compact JWS. The memory must not change until the token is judged.</summary>
     public static Outcome<UnverifiedToken> Parse(ReadOnlyMemory<byte> token, Trace? trace = null)
@@ -83,26 +90,23 @@ public sealed class UnverifiedToken
             return refusal;
         }
 
-        var payloadLength = Base64Url.GetDecodedLength(payloadEnd - headerEnd - 1);
-        var json = new byte[payloadLength + Base64Url.GetDecodedLength(headerEnd)];
-        if (!Base64Url.TryDecode(span[(headerEnd + 1)..payloadEnd], json.AsSpan(0, payloadLength), out _)
-            || !Base64Url.TryDecode(span[..headerEnd], json.AsSpan(payloadLength), out _)
-            || !Base64Url.IsCanonical(span[(payloadEnd + 1)..]))
+        if (!Base64Url.IsCanonical(span[(payloadEnd + 1)..]))
         {
             return CompactJws.NotBase64Url;
         }
 
-        trace?.Pass(Stage.Shape, $"{span.Length} bytes, three segments, strict base64url");
-        if (JwsHeader.Read(json.AsSpan(payloadLength), out var header) is { } headerRefusal)
+        var headerSize = Base64Url.GetDecodedLength(headerEnd);
+        if (ReadHeader(span[..headerEnd], headerSize <= StackHeaderSize ? stackalloc byte[StackHeaderSize] : new byte[headerSize], out var header) is { } headerRefusal)
         {
             return headerRefusal;
         }
 
-        if (ClaimSet.TryWalk(json, payloadLength, out var claims) is { } payloadRefusal)
+        if (ClaimSet.TryDecode(span[(headerEnd + 1)..payloadEnd], out var claims) is { } payloadRefusal)
         {
             return payloadRefusal;
         }
 
+        trace?.Pass(Stage.Shape, $"{span.Length} bytes, three segments, strict base64url");
         if (!claims!.TryGet(ClaimNames.Issuer, out var issuer))
         {
             return new Refusal(RefusalReason.ClaimMissing, "no iss");
@@ -114,7 +118,13 @@ public sealed class UnverifiedToken
         }
 
         trace?.Pass(Stage.Content, $"alg {Printable.Of(header.AlgorithmText)}, {claims.Count} claims, iss {issuer}");
-        return new UnverifiedToken(token, payloadEnd, json, payloadLength, header, claims);
+        return new UnverifiedToken(token, payloadEnd, header, claims);
+    }
+
+    private static Refusal? ReadHeader(ReadOnlySpan<byte> encoded, Span<byte> buffer, out JwsHeader header)
+    {
+        header = default;
+        return Base64Url.TryDecode(encoded, buffer, out var length) ? JwsHeader.Read(buffer[..length], out header) : CompactJws.NotBase64Url;
     }
 
     private static Refusal Refuse(Refusal refusal, Trace? trace)

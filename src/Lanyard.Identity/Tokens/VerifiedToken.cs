@@ -9,8 +9,15 @@ namespace Lanyard.Identity.Tokens;
 /// </summary>
 public sealed class VerifiedToken
 {
+    private const long Absent = -1;
+
     private readonly TrustedIssuer _trustedIssuer;
     private readonly VerificationKey _key;
+
+    // Whole seconds since 1970, as tokens have them: three DateTimeOffsets, of which two may be null, are 64 bytes.
+    private readonly long _issuedAt;
+    private readonly long _notBefore;
+    private readonly long _expiresAt;
 
     internal VerifiedToken(UnverifiedToken token, TrustedIssuer trustedIssuer, VerificationKey key, SignatureAlgorithm algorithm, TokenTimes times)
     {
@@ -19,9 +26,9 @@ public sealed class VerifiedToken
         Claims = token.Claims;
         Type = token.Type;
         Algorithm = algorithm;
-        IssuedAt = times.IssuedAt;
-        NotBefore = times.NotBefore;
-        ExpiresAt = times.ExpiresAt;
+        _issuedAt = times.IssuedAt?.ToUnixTimeSeconds() ?? Absent;
+        _notBefore = times.NotBefore?.ToUnixTimeSeconds() ?? Absent;
+        _expiresAt = times.ExpiresAt.ToUnixTimeSeconds();
         Sha256 = token.Hash();
     }
 
@@ -37,11 +44,11 @@ public sealed class VerifiedToken
     public IReadOnlyList<string> Audiences => field ??= Claims.TryGetStrings(ClaimNames.Audience, out var audiences) ? audiences : [];
 
     /// <summary>Null when the issuer's record lets <c>iat</c> be absent and it is.</summary>
-    public DateTimeOffset? IssuedAt { get; }
+    public DateTimeOffset? IssuedAt => Time(_issuedAt);
 
-    public DateTimeOffset? NotBefore { get; }
+    public DateTimeOffset? NotBefore => Time(_notBefore);
 
-    public DateTimeOffset ExpiresAt { get; }
+    public DateTimeOffset ExpiresAt => DateTimeOffset.FromUnixTimeSeconds(_expiresAt);
 
     /// <summary>The claim <c>jti</c>.</summary>
     public string? TokenId => Claims.TryGetString(ClaimNames.TokenId, out var id) ? id : null;
@@ -58,4 +65,6 @@ public sealed class VerifiedToken
 
     /// <summary>The key's <c>kid</c>, or its thumbprint when it has none.</summary>
     public string KeyId => _key.KeyId ?? _key.Thumbprint;
+
+    private static DateTimeOffset? Time(long seconds) => seconds == Absent ? null : DateTimeOffset.FromUnixTimeSeconds(seconds);
 }

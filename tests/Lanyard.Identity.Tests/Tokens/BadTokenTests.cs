@@ -126,6 +126,58 @@ public sealed class BadTokenTests : IAsyncLifetime
     public async Task A_header_that_says_too_much_or_too_little_is_refused(string header, RefusalReason reason) =>
         await RefusedAsync(Headed(header.Replace("KID", _issuer.Key.KeyId, StringComparison.Ordinal)), reason);
 
+    /// <summary>The chain decodes the kid alone, from wherever it stands in the header; every place modulo four is tried, and every spelling.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("a")]
+    [InlineData("ab")]
+    [InlineData("abc")]
+    [InlineData("abcd")]
+    public async Task A_kid_is_the_same_wherever_it_stands_and_however_it_is_spelled(string before)
+    {
+        var kid = _issuer.Key.KeyId;
+        var escaped = string.Concat(kid.Select(static c => $"\\u{(int)c:x4}"));
+        foreach (var spelled in (string[])[kid, escaped, escaped[..6] + kid[1..], kid[..^1] + escaped[^6..]])
+        {
+            foreach (var after in (string[])["", ",\"x\":1", ",\"xy\":1", ",\"xyz\":1"])
+            {
+                var header = $$"""{"x{{before}}y":0,"alg":"ES256","kid":"{{spelled}}"{{after.Replace("x", "z", StringComparison.Ordinal)}}}""";
+                var judged = await JudgeAsync(Headed(header));
+                Assert.False(judged.IsRefused, $"{header}: {(judged.IsRefused ? judged.Refusal : null)}");
+                Assert.Equal(kid, UnverifiedToken.Parse(Headed(header)).Value.KeyId);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(200, RefusalReason.KeyUnknown)]
+    [InlineData(201, RefusalReason.HeaderMalformed)]
+    public async Task A_kid_has_at_most_200_bytes_however_it_is_spelled(int length, RefusalReason reason)
+    {
+        await RefusedAsync(Headed($$"""{"alg":"ES256","kid":"{{new string('k', length)}}"}"""), reason);
+        await RefusedAsync(Headed($$"""{"alg":"ES256","kid":"{{string.Concat(Enumerable.Repeat("\\u006b", length))}}"}"""), reason);
+    }
+
+    [Fact]
+    public async Task Claims_are_found_by_name_alone_whatever_stands_in_their_values()
+    {
+        var payload = _issuer.Claims(Audience).ToJsonString()[..^1] + ""","a" : "sub\":\"x", "su":1,"subb":2,"o":{"sub":"inner"},"l":["sub"],"caf\u00e9":"c"}""";
+        var claims = UnverifiedToken.Parse(_issuer.MintRaw(_issuer.Header(), payload)).Value.Claims;
+        Assert.True(claims.TryGetString("sub", out var subject) && subject == "subject");
+        Assert.True(claims.TryGetString("a", out var a) && a == "sub\":\"x");
+        Assert.True(claims.TryGetInt64("su", out var su) && su == 1 && claims.TryGetInt64("subb", out var subb) && subb == 2);
+        Assert.True(claims.TryGetString("caf\u00e9", out var c) && c == "c");
+        foreach (var name in (string[])["", "s", "su\"", "a\" : \"sub", "su\":1,\"subb", "inner", "caf\\u00e9", new string('x', 300)]) Assert.False(claims.TryGet(name, out _), name);
+        Assert.Contains("caf\u00e9", claims.Names);
+        var plain = ClaimSet.Parse("""{"a":"b","c":{"d":[1,{}]} , "e" : null,"f":1.5}""").Value;
+        Assert.False(plain.TryGet("a\":\"b", out _));
+        Assert.Equal("""{"d":[1,{}]}""", Encoding.UTF8.GetString(plain.Find("c")!.Value.Json.Span));
+        Assert.Equal(System.Text.Json.JsonValueKind.Null, plain.Find("e")!.Value.Kind);
+        Assert.Equal("1.5", Encoding.UTF8.GetString(plain.Find("f")!.Value.Json.Span));
+        Assert.Equal(["a", "c", "e", "f"], plain.Names);
+        Assert.False((await JudgeAsync(_issuer.MintRaw(_issuer.Header(), payload))).IsRefused);
+    }
+
     [Fact]
     public async Task A_key_that_a_token_brings_or_points_to_is_never_used()
     {
