@@ -33,7 +33,9 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, time), new ClusterVersion(calls, time), time);
         var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>());
-        var handler = new ProxyHandler(authentication.AuthenticateAsync, review, forwarder, loggers.CreateLogger<ProxyHandler>());
+        var callers = new CallerIdentification(
+            authentication.AuthenticateAsync, options.PassthroughAudiences is { } audiences ? new TokenReviews(calls, audiences, time) : null);
+        var handler = new ProxyHandler(callers, review, forwarder, loggers.CreateLogger<ProxyHandler>());
         var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options) };
         _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
         _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, loggers) : null;

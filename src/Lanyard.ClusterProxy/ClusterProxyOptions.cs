@@ -22,6 +22,8 @@ internal sealed record ClusterProxyOptions
         new("--tls-private-key-file", "Its key, PEM."),
         new("--plain-http", "Serve without TLS; only on a loopback address.", IsSwitch: true),
         new("--trusted-proxies", "Networks whose X-Forwarded-For is believed, such as 10.0.0.0/8.", Repeats: true),
+        new("--token-passthrough", "Ask the API server (TokenReview) about tokens that no configured issuer vouches for, and pass them on.", IsSwitch: true),
+        new("--token-passthrough-audiences", "Audiences one of which such tokens must have, with commas between; default: the API server's own.", Repeats: true),
         new("--allow-reserved-users", "User names beginning with system: that tokens may become; * at the end.", Repeats: true),
         new("--allow-reserved-groups", "Groups beginning with system: that tokens may bring; * at the end.", Repeats: true),
         .. OidcFlags.Flags,
@@ -48,6 +50,9 @@ internal sealed record ClusterProxyOptions
 
     public required ReservedNames Reserved { get; init; }
 
+    /// <summary>Audiences of tokens that are passed on; null where none are.</summary>
+    public required IReadOnlyList<string>? PassthroughAudiences { get; init; }
+
     /// <exception cref="ConfigurationException">The command line has mistakes.</exception>
     public static ClusterProxyOptions Parse(IReadOnlyList<string> arguments)
     {
@@ -62,6 +67,12 @@ internal sealed record ClusterProxyOptions
 
         var health = ReadEndPoint(line, "--health-listen");
         var networks = line.List("--trusted-proxies").Select(text => ReadNetwork(line, text)).OfType<IPNetwork>().ToList();
+        var passthrough = line.Switch("--token-passthrough") ? line.List("--token-passthrough-audiences") : null;
+        if (passthrough is null && line.Has("--token-passthrough-audiences"))
+        {
+            line.Mistakes.Add("--token-passthrough-audiences", "only with --token-passthrough");
+        }
+
         return line.Mistakes.Any ? throw new ConfigurationException("the command line", line.Mistakes) : new ClusterProxyOptions
         {
             Kubeconfig = line.Text("--kubeconfig"),
@@ -73,6 +84,7 @@ internal sealed record ClusterProxyOptions
             Tls = tls,
             TrustedProxies = new TrustedProxies(networks),
             Reserved = new ReservedNames(line.List("--allow-reserved-users"), line.List("--allow-reserved-groups")),
+            PassthroughAudiences = passthrough,
         };
     }
 

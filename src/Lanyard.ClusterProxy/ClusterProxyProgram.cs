@@ -35,8 +35,7 @@ public static class ClusterProxyProgram
             await proxy.WaitForShutdownAsync();
             return 0;
         }
-        catch (Exception e) when (e is ConfigurationException or CryptographicException or FileNotFoundException or DirectoryNotFoundException
-            or UnauthorizedAccessException or ArgumentException)
+        catch (Exception e) when (IsMisuse(e))
         {
             await Console.Error.WriteLineAsync($"lanyard cluster-proxy: {e.Message}");
             return Misused;
@@ -47,6 +46,29 @@ public static class ClusterProxyProgram
             return 1;
         }
     }
+
+    /// <summary>Whether <c>lanyard explain</c> is asked about the proxy's own files: that needs no server.</summary>
+    public static bool Explains(string[] args) =>
+        args.Any(a => a.StartsWith("--authentication-config", StringComparison.Ordinal) || a.StartsWith("--oidc-", StringComparison.Ordinal));
+
+    /// <returns>0 when the token would be let in, 1 when not, 2 when the command line or a file can't be used.</returns>
+    public static async Task<int> ExplainAsync(string[] args, TextReader input, TextWriter output, TextWriter errors)
+    {
+        ArgumentNullException.ThrowIfNull(args);
+        ArgumentNullException.ThrowIfNull(errors);
+        try
+        {
+            return await Explain.ExplainCommand.RunAsync(args, input, output, TimeProvider.System);
+        }
+        catch (Exception e) when (IsMisuse(e))
+        {
+            await errors.WriteLineAsync($"lanyard explain: {e.Message}");
+            return Misused;
+        }
+    }
+
+    private static bool IsMisuse(Exception e) => e is ConfigurationException or CryptographicException or FileNotFoundException or DirectoryNotFoundException
+        or UnauthorizedAccessException or ArgumentException;
 
     private static void Log(ILoggingBuilder logging)
     {

@@ -36,7 +36,7 @@ public sealed class ClusterProxyOptionsTests
     {
         string[] given = prefix is null ? [] : ["--oidc-username-prefix", prefix];
 
-        Assert.Equal(expected, ClusterProxyOptions.Parse([.. Oidc, "--oidc-username-claim", claim, .. given]).Oidc!.Username.Prefix);
+        Assert.Equal(expected, ClusterProxyOptions.Parse([.. Oidc, "--oidc-username-claim", claim, .. given]).Oidc!.Username!.Prefix);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
@@ -27,7 +28,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public Uri Address => ProxyServer.AddressOf(_app);
 
-    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "")
+    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null)
     {
         var identity = ImpersonationHeaders.Create(user ?? new KubernetesUser("ci:1") { Groups = ["a", "b"] }).Value;
         var pool = new UpstreamPool(new UpstreamOptions { Addresses = [upstream] }, TimeProvider.System);
@@ -37,8 +38,10 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var client = new UpstreamClient(pool);
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, TimeProvider.System), new ClusterVersion(calls, TimeProvider.System), TimeProvider.System);
+        var callers = new CallerIdentification(
+            (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, TimeProvider.System));
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
-        var handler = new ProxyHandler((token, _) => new(Judge(token, identity)), review, forwarder, NullLogger<ProxyHandler>.Instance);
+        var handler = new ProxyHandler(callers, review, forwarder, NullLogger<ProxyHandler>.Instance);
         var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) };
         var app = ProxyServer.Build(listen, handler.HandleAsync, NullLoggerFactory.Instance);
         await app.StartAsync();
@@ -69,5 +72,10 @@ internal sealed class ProxyDriver : IAsyncDisposable
     }
 
     private static Outcome<ImpersonationHeaders> Judge(string token, ImpersonationHeaders identity) =>
-        token == "good" ? identity : new Refusal(RefusalReason.SignatureInvalid, "not the good token");
+        token switch
+        {
+            "good" => identity,
+            "expired" => new Refusal(RefusalReason.Expired, "it was good"),
+            _ => new Refusal(RefusalReason.SignatureInvalid, "not the good token"),
+        };
 }

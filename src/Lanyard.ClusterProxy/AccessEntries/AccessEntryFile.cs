@@ -1,4 +1,5 @@
 using Lanyard.ClusterProxy.Configuration;
+using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity.Trust;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
@@ -85,7 +86,7 @@ internal static class AccessEntryFile
         foreach (var key in map.Names.ToList())
         {
             var values = map.IsList(key) ? map.Texts(key) : map.Text(key) is { } one ? [one] : [];
-            if (key.Any(char.IsAsciiLetterUpper) || !key.Contains('/', StringComparison.Ordinal) || IsReserved(key))
+            if (!KubernetesUser.IsOwnExtraKey(key))
             {
                 map.Wrong(key, "a key is lower-case with a domain before a slash, and not of kubernetes.io or k8s.io");
             }
@@ -94,12 +95,6 @@ internal static class AccessEntryFile
         }
 
         return extras;
-    }
-
-    private static bool IsReserved(string key)
-    {
-        var domain = key.Split('/')[0];
-        return domain is "kubernetes.io" or "k8s.io" || domain.EndsWith(".kubernetes.io", StringComparison.Ordinal) || domain.EndsWith(".k8s.io", StringComparison.Ordinal);
     }
 
     private static PrincipalTemplate? Template(YamlMap map, string member, string? text)

@@ -4,7 +4,7 @@ namespace Lanyard.ClusterProxy.Authentication;
 
 /// <summary>
 /// Reads the Kubernetes <c>AuthenticationConfiguration</c> file (apiserver.config.k8s.io v1 and v1beta1): strictly, all mistakes at once.
-/// What this proxy does not do is refused by name and never passed over: anonymous access, egress selectors, CEL.
+/// What this proxy does not do is refused by name and never passed over: anonymous access, egress selectors.
 /// </summary>
 internal static class AuthenticationFile
 {
@@ -68,12 +68,23 @@ internal static class AuthenticationFile
         }
     }
 
-    /// <summary>Two issuers without prefixes could each name the other's users.</summary>
+    /// <summary>Two issuers without prefixes, or with one expression that does not look at <c>iss</c>, could each name the other's users.</summary>
     private static void RefuseSameNames(YamlMap root, List<JwtAuthenticator?> read, int index)
     {
-        if (read[index] is { } one && read.Take(index).OfType<JwtAuthenticator>().Any(e => e.Username.Prefix == one.Username.Prefix))
+        if (read[index] is not { } one)
         {
-            root.Wrong($"jwt[{index}].claimMappings.username.prefix", $"another issuer has the prefix \"{one.Username.Prefix}\" too: their users could not be told apart");
+            return;
+        }
+
+        var earlier = read.Take(index).OfType<JwtAuthenticator>().ToList();
+        if (one.Username is { } name && earlier.Any(e => e.Username?.Prefix == name.Prefix))
+        {
+            root.Wrong($"jwt[{index}].claimMappings.username.prefix", $"another issuer has the prefix \"{name.Prefix}\" too: their users could not be told apart");
+        }
+
+        if (one.Expressions.Username is { } program && !program.Text.Contains("iss", StringComparison.Ordinal) && earlier.Any(e => e.Expressions.Username?.Text == program.Text))
+        {
+            root.Wrong($"jwt[{index}].claimMappings.username.expression", "another issuer has this expression too: their users could not be told apart");
         }
     }
 }

@@ -16,9 +16,13 @@ internal sealed class AuthenticationRules(IReadOnlyList<JwtAuthenticator> authen
 
     public ReservedNames Reserved { get; } = reserved;
 
-    public Outcome<KubernetesUser> UserOf(VerifiedToken token) => entries is null
-        ? ClaimMapper.Map(token, _byRecord[token.TrustRecordId])
-        : ByEntry(token, entries);
+    /// <summary>The user validation rules of the issuer hold whoever made the user: its claim mappings or an access entry.</summary>
+    public Outcome<KubernetesUser> UserOf(VerifiedToken token)
+    {
+        var authenticator = _byRecord[token.TrustRecordId];
+        var outcome = entries is null ? ClaimMapper.Map(token, authenticator) : ByEntry(token, entries);
+        return outcome.TryGet(out var user, out _) && UserRules.Judge(user, authenticator.Expressions.UserRules) is { } refusal ? refusal : outcome;
+    }
 
     private static Outcome<KubernetesUser> ByEntry(VerifiedToken token, IReadOnlyList<AccessEntry> entries)
     {

@@ -13,28 +13,35 @@ internal static class ClaimMapper
     public static Outcome<KubernetesUser> Map(VerifiedToken token, JwtAuthenticator authenticator)
     {
         var claims = token.Claims;
-        if (!claims.TryGetString(authenticator.Username.Claim, out var name) || name.Length == 0)
+        var expressions = new ExpressionMapper(authenticator.Expressions, claims);
+        var named = authenticator.Username is { } claim ? ReadName(claims, claim) : expressions.Username();
+        if (!named.TryGet(out var name, out var refusal))
         {
-            return new Refusal(RefusalReason.ClaimMissing, $"no text in the user name's claim {authenticator.Username.Claim}");
+            return refusal;
         }
 
-        if (authenticator.Username.Claim == Email && claims.TryGet("email_verified", out var verified) && verified.Kind != JsonValueKind.True)
+        var grouped = authenticator.Groups is { } mapping ? ReadGroups(claims, mapping) : expressions.Groups();
+        if (!grouped.TryGet(out var groups, out refusal) || !expressions.Extras().TryGet(out var extras, out refusal))
         {
-            return new Refusal(RefusalReason.ConditionFailed, "email_verified is there and not true");
+            return refusal;
         }
 
-        var user = new KubernetesUser(authenticator.Username.Prefix + name) { Extras = KubernetesUser.CredentialOf(token) };
-        if (authenticator.Groups is { } mapping)
-        {
-            if (!ReadGroups(claims, mapping).TryGet(out var groups, out var refusal))
-            {
-                return refusal;
-            }
+        var user = new KubernetesUser(name) { Groups = groups, Extras = [.. KubernetesUser.CredentialOf(token), .. extras] };
+        return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim)
+            : !expressions.Uid().TryGet(out var uid, out refusal) ? refusal
+            : user with { Uid = uid.Length > 0 ? uid : null };
+    }
 
-            user = user with { Groups = groups };
+    private static Outcome<string> ReadName(ClaimSet claims, PrefixedClaim mapping)
+    {
+        if (!claims.TryGetString(mapping.Claim, out var name) || name.Length == 0)
+        {
+            return new Refusal(RefusalReason.ClaimMissing, $"no text in the user name's claim {mapping.Claim}");
         }
 
-        return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim) : user;
+        return mapping.Claim == Email && claims.TryGet("email_verified", out var verified) && verified.Kind != JsonValueKind.True
+            ? new Refusal(RefusalReason.ConditionFailed, "email_verified is there and not true")
+            : mapping.Prefix + name;
     }
 
     private static Outcome<List<string>> ReadGroups(ClaimSet claims, PrefixedClaim mapping)

@@ -11,15 +11,19 @@ namespace Lanyard.ClusterProxy.Authentication;
 /// </summary>
 internal sealed class IssuerKeys : IDisposable
 {
+    private const int AskedAtOnce = 8;
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<string, string> _seen = new(StringComparer.Ordinal);
     private readonly KeySetCache _cache;
+    private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private IReadOnlyList<TrustedIssuer> _issuers = [];
 
     public IssuerKeys(TimeProvider time)
     {
+        _time = time;
         _cache = new KeySetCache(new KeyKeeping((_, _) => Task.FromResult<KeptKeys?>(null), Saw), new DiscoveryClient(time).FetchAsync, time);
         _timer = time.CreateTimer(_ => Refresh(), null, Period, Period);
     }
@@ -36,17 +40,32 @@ internal sealed class IssuerKeys : IDisposable
 
     public ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellation) => _cache.GetAsync(issuer, keyId, cancellation);
 
-    /// <summary>For each issuer null when its keys are known, else why not.</summary>
+    /// <summary>
+    /// For each issuer null when its keys are known, else why not. All are asked at once, a few at a time, and none for longer than
+    /// <see cref="Patience"/>: a probe must not wait for the slowest of 64 issuers.
+    /// </summary>
     public async Task<IReadOnlyList<(string Issuer, Refusal? Missing)>> StateAsync(CancellationToken cancellation)
     {
-        var states = new List<(string, Refusal?)>();
-        foreach (var issuer in Volatile.Read(ref _issuers))
-        {
-            var keys = await _cache.GetAsync(issuer, null, cancellation);
-            states.Add((issuer.Issuer, keys.IsRefused ? keys.Refusal : null));
-        }
-
+        var issuers = Volatile.Read(ref _issuers);
+        var states = new (string, Refusal?)[issuers.Count];
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, issuers.Count),
+            new ParallelOptions { MaxDegreeOfParallelism = AskedAtOnce, CancellationToken = cancellation },
+            async (i, stop) => states[i] = (issuers[i].Issuer, await MissingAsync(issuers[i], stop)));
         return states;
+    }
+
+    private async Task<Refusal?> MissingAsync(TrustedIssuer issuer, CancellationToken cancellation)
+    {
+        try
+        {
+            var keys = await _cache.GetAsync(issuer, null, cancellation).AsTask().WaitAsync(Patience, _time, cancellation);
+            return keys.IsRefused ? keys.Refusal : null;
+        }
+        catch (TimeoutException)
+        {
+            return new Refusal(RefusalReason.IssuerUnreachable, $"no keys of {issuer.Issuer} within {Patience.TotalSeconds} s");
+        }
     }
 
     public void Dispose() => _timer.Dispose();

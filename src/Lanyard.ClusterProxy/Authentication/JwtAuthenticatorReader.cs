@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Lanyard.ClusterProxy.Configuration;
+using Lanyard.Identity.Cel;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Trust;
 
@@ -15,8 +16,6 @@ internal static class JwtAuthenticatorReader
     /// </summary>
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(366);
 
-    private const string NoCel = "CEL expressions are not supported here yet; use claim";
-
     public static JwtAuthenticator? Read(YamlMap entry)
     {
         var issuer = entry.Map("issuer");
@@ -26,20 +25,33 @@ internal static class JwtAuthenticatorReader
         }
 
         var record = issuer is null ? null : ReadIssuer(issuer);
-        var required = ReadRules(entry);
+        var (required, rules) = ReadRules(entry);
         var mappings = entry.Map("claimMappings");
-        var username = mappings?.Map("username") is { } name ? ReadPrefixed(name) : null;
         if (mappings?.Has("username") != true)
         {
             entry.Wrong("claimMappings.username", "required");
         }
 
-        var groups = mappings?.Map("groups") is { } list ? ReadPrefixed(list) : null;
-        var uid = mappings is null ? null : ReadUid(mappings);
+        var (username, nameExpression) = ReadMapping(mappings?.Map("username"), hasPrefix: true);
+        var (groups, groupsExpression) = ReadMapping(mappings?.Map("groups"), hasPrefix: true);
+        var (uid, uidExpression) = ReadMapping(mappings?.Map("uid"), hasPrefix: false);
+        var expressions = new UserExpressions
+        {
+            Username = nameExpression,
+            Groups = groupsExpression,
+            Uid = uidExpression,
+            Extras = mappings is null ? [] : ExpressionReader.Extras(mappings),
+            UserRules = ExpressionReader.UserRules(entry),
+        };
         mappings?.RefuseOthers();
-        RefuseCelList(entry, "userValidationRules");
+        MailRule.Check(mappings, expressions, rules);
         entry.RefuseOthers();
-        return record is null || username is null ? null : new JwtAuthenticator(record with { RequiredClaims = required }, username, groups, uid);
+        return record is null || (username is null && nameExpression is null)
+            ? null
+            : new JwtAuthenticator(record with { RequiredClaims = required, Conditions = [.. rules.Select(ExpressionReader.Condition)] }, username, groups, uid?.Claim)
+            {
+                Expressions = expressions,
+            };
     }
 
     /// <summary>https only, but for loopback, where no network can be listened to.</summary>
@@ -121,86 +133,105 @@ internal static class JwtAuthenticatorReader
         return audiences;
     }
 
-    private static List<ClaimCondition> ReadRules(YamlMap entry)
+    private static (List<ClaimCondition> Required, List<ExpressionRule> Rules) ReadRules(YamlMap entry)
     {
         var conditions = new List<ClaimCondition>();
+        var rules = new List<ExpressionRule>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var rule in entry.Maps("claimValidationRules"))
         {
-            if (rule.Has("expression") || rule.Has("message"))
+            if (rule.Has("expression"))
             {
-                _ = (rule.Text("expression"), rule.Text("message"));
-                rule.Wrong("expression", NoCel);
-            }
+                if (rule.Has("claim") || rule.Has("requiredValue"))
+                {
+                    _ = (rule.Text("claim"), rule.Text("requiredValue"));
+                    rule.Wrong("claim", "a rule has either claim and requiredValue or expression");
+                }
 
-            var claim = rule.Text("claim");
-            var value = rule.Text("requiredValue") ?? "";
-            if (claim is { Length: > 0 } && !seen.Add(claim))
-            {
-                rule.Wrong("claim", "has a rule already");
+                if (ExpressionReader.Rule(rule, CelEnvironments.KubernetesClaims) is { } read)
+                {
+                    Distinct(rule, "expression", read.Condition.Text, seen);
+                    rules.Add(read);
+                }
             }
-            else if (claim is { Length: > 0 })
+            else if (ReadRequired(rule, seen) is { } condition)
             {
-                conditions.Add(ClaimCondition.Exact(ExactPath(claim), value));
-            }
-            else if (!rule.Has("expression"))
-            {
-                rule.Wrong("claim", "required");
+                conditions.Add(condition);
             }
 
             rule.RefuseOthers();
         }
 
-        return conditions;
+        return (conditions, rules);
+    }
+
+    private static ClaimCondition? ReadRequired(YamlMap rule, HashSet<string> seen)
+    {
+        if (rule.Has("message"))
+        {
+            rule.Text("message");
+            rule.Wrong("message", "only with expression");
+        }
+
+        var claim = rule.RequiredText("claim");
+        var value = rule.Text("requiredValue") ?? "";
+        if (claim is null)
+        {
+            return null;
+        }
+
+        Distinct(rule, "claim", claim, seen);
+        return ClaimCondition.Exact(ExactPath(claim), value);
+    }
+
+    private static void Distinct(YamlMap rule, string member, string text, HashSet<string> seen)
+    {
+        if (!seen.Add($"{member} {text}"))
+        {
+            rule.Wrong(member, "has a rule already");
+        }
     }
 
     /// <summary>The file names claims, never paths: dots are part of the name.</summary>
     internal static string ExactPath(string claim) =>
         claim.Replace("\\", "\\\\", StringComparison.Ordinal).Replace(".", "\\.", StringComparison.Ordinal);
 
-    private static PrefixedClaim? ReadPrefixed(YamlMap map)
+    /// <summary>A claim (with its prefix, where one belongs to it) or an expression, never both.</summary>
+    private static (PrefixedClaim? Claim, CelProgram? Expression) ReadMapping(YamlMap? map, bool hasPrefix)
     {
-        if (map.Has("expression"))
+        if (map is null)
         {
-            map.Text("expression");
-            map.Wrong("expression", NoCel);
+            return default;
         }
 
-        var claim = map.Has("expression") ? map.Text("claim") : map.RequiredText("claim");
-        var prefix = map.Text("prefix");
+        var (claim, expression) = map.Has("expression") ? (null, ReadExpression(map, hasPrefix)) : (ReadClaim(map, hasPrefix), (CelProgram?)null);
+        map.RefuseOthers();
+        return (claim, expression);
+    }
+
+    private static CelProgram? ReadExpression(YamlMap map, bool hasPrefix)
+    {
+        foreach (var name in hasPrefix ? ["claim", "prefix"] : new[] { "claim" })
+        {
+            if (map.Has(name))
+            {
+                map.Text(name);
+                map.Wrong(name, "not with expression");
+            }
+        }
+
+        return ExpressionReader.Mapping(map, "expression");
+    }
+
+    private static PrefixedClaim? ReadClaim(YamlMap map, bool hasPrefix)
+    {
+        var claim = map.RequiredText("claim");
+        var prefix = hasPrefix ? map.Text("prefix") : "";
         if (prefix is null && claim is not null && !map.Has("prefix"))
         {
             map.Wrong("prefix", "required with claim; \"\" means none");
         }
 
-        map.RefuseOthers();
         return claim is null ? null : new PrefixedClaim(claim, prefix ?? "");
-    }
-
-    private static string? ReadUid(YamlMap mappings)
-    {
-        RefuseCelList(mappings, "extra");
-        if (mappings.Map("uid") is not { } uid)
-        {
-            return null;
-        }
-
-        if (uid.Has("expression"))
-        {
-            uid.Text("expression");
-            uid.Wrong("expression", NoCel);
-        }
-
-        var claim = uid.Has("expression") ? uid.Text("claim") : uid.RequiredText("claim");
-        uid.RefuseOthers();
-        return claim;
-    }
-
-    private static void RefuseCelList(YamlMap map, string name)
-    {
-        if (map.Maps(name).Count > 0)
-        {
-            map.Wrong(name, NoCel);
-        }
     }
 }

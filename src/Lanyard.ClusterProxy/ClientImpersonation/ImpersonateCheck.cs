@@ -69,7 +69,7 @@ internal sealed record ImpersonateCheck(string Group, string Resource, string Su
     }
 
     /// <summary>The subject's groups as the API server would complete them for an impersonated user.</summary>
-    private static IEnumerable<string> GroupsOf(KubernetesUser subject)
+    internal static IEnumerable<string> GroupsOf(KubernetesUser subject)
     {
         foreach (var group in subject.Groups)
         {

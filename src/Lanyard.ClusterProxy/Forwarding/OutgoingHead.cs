@@ -1,6 +1,5 @@
 using System.Globalization;
 using Lanyard.ClusterProxy.Hygiene;
-using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.ClusterProxy.Upstream;
 using Microsoft.AspNetCore.Http;
 
@@ -15,7 +14,7 @@ internal static class OutgoingHead
         HttpContext context,
         in RequestShape shape,
         UpstreamTarget target,
-        ImpersonationHeaders identity,
+        UpstreamIdentity identity,
         TrustedProxies trusted,
         string? protocols)
     {
@@ -27,21 +26,21 @@ internal static class OutgoingHead
         head.Raw(" HTTP/1.1\r\n"u8);
         head.Raw(target.HostLine);
         var isTrusted = trusted.Contains(context.Connection.RemoteIpAddress);
-        Forwarded(head, request, shape, isTrusted, protocols);
+        Forwarded(head, request, shape, isTrusted, protocols, identity.IsPassedOn);
         ClientAddress(head, context, isTrusted);
         Framing(head, request, shape);
-        head.Raw(target.Credential.AuthorizationLine);
-        head.Raw(identity.Lines);
+        head.Raw(identity.AuthorizationLine(target.Credential));
+        head.Raw(identity.ImpersonationLines);
         head.Raw("\r\n"u8);
     }
 
-    private static void Forwarded(HeadBuffer head, HttpRequest request, in RequestShape shape, bool isTrusted, string? protocols)
+    private static void Forwarded(HeadBuffer head, HttpRequest request, in RequestShape shape, bool isTrusted, string? protocols, bool isPassedOn)
     {
         foreach (var (name, values) in request.Headers)
         {
             var fate = HeaderRules.Judge(name);
             var isXff = fate == HeaderFate.Forwarding && name.Equals("X-Forwarded-For", StringComparison.OrdinalIgnoreCase);
-            var passes = fate == HeaderFate.Forward || (fate == HeaderFate.Forwarding && isTrusted && !isXff);
+            var passes = fate == HeaderFate.Forward || (fate == HeaderFate.Forwarding && isTrusted && !isXff) || (fate == HeaderFate.Impersonation && isPassedOn);
             if (!passes || (shape.Nominated.Count > 0 && shape.Nominated.Contains(name, StringComparer.OrdinalIgnoreCase)))
             {
                 continue;

@@ -1,7 +1,6 @@
 using System.Text;
 using Lanyard.ClusterProxy.Answers;
 using Lanyard.ClusterProxy.Hygiene;
-using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.ClusterProxy.Upstream;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -13,7 +12,7 @@ namespace Lanyard.ClusterProxy.Forwarding;
 internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log)
 {
     /// <param name="protocols">Replaces <c>Sec-WebSocket-Protocol</c>, see <see cref="OutgoingHead"/>.</param>
-    public async Task ForwardAsync(HttpContext context, RequestShape shape, ImpersonationHeaders identity, string? protocols)
+    public async Task ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols)
     {
         using var head = new HeadBuffer();
         OutgoingHead.Write(head, context, shape, target, identity, trusted, protocols);
@@ -35,7 +34,7 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
 
         await using (exchange)
         {
-            await RelayAsync(context, shape, exchange);
+            await RelayAsync(context, shape, exchange, identity.IsPassedOn);
         }
     }
 
@@ -47,7 +46,7 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         return new UpstreamRequest(head, body, method == "HEAD", !hasBody && method is ("GET" or "HEAD" or "OPTIONS"), shape.Upgrade is not null);
     }
 
-    private async Task RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange)
+    private async Task RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, bool isPassedOn)
     {
         try
         {
@@ -55,7 +54,7 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
             {
                 await UpgradeAsync(context, shape, exchange);
             }
-            else if (exchange.Head.Status == 401)
+            else if (exchange.Head.Status == 401 && !isPassedOn)
             {
                 log.OwnCredentialRefused();
                 await RefusalAnswers.OwnCredentialRefused.WriteAsync(context);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lanyard.Identity.Tokens;
 
 namespace Lanyard.ClusterProxy.Impersonation;
@@ -17,11 +18,62 @@ internal sealed record KubernetesUser(string Name)
     public static IReadOnlyList<ExtraValue> CredentialOf(VerifiedToken token) =>
         token.TokenId is { Length: > 0 } id ? [new ExtraValue(CredentialId, $"JTI={id}")] : [];
 
+    /// <summary>Whether an operator may map claims to this extra: lower-case, a domain before a slash, and not one of Kubernetes' own.</summary>
+    public static bool IsOwnExtraKey(string key)
+    {
+        var slash = key.IndexOf('/', StringComparison.Ordinal);
+        var domain = slash > 0 ? key[..slash] : "";
+        return slash > 0 && slash < key.Length - 1 && !key.Any(char.IsAsciiLetterUpper)
+            && domain is not ("kubernetes.io" or "k8s.io") && !domain.EndsWith(".kubernetes.io", StringComparison.Ordinal) && !domain.EndsWith(".k8s.io", StringComparison.Ordinal);
+    }
+
     public string? Uid { get; init; }
 
     public IReadOnlyList<string> Groups { get; init; } = [];
 
     public IReadOnlyList<ExtraValue> Extras { get; init; } = [];
+
+    /// <summary>As authentication/v1 UserInfo: what is empty is left out.</summary>
+    public void WriteJson(Utf8JsonWriter json, IReadOnlyList<string> groups)
+    {
+        json.WriteStartObject();
+        json.WriteString("username", Name);
+        if (Uid is not null)
+        {
+            json.WriteString("uid", Uid);
+        }
+
+        if (groups.Count > 0)
+        {
+            json.WritePropertyName("groups");
+            WriteTexts(json, groups);
+        }
+
+        if (Extras.Count > 0)
+        {
+            json.WriteStartObject("extra");
+            foreach (var extra in Extras.GroupBy(e => e.Key.ToLowerInvariant(), StringComparer.Ordinal))
+            {
+                json.WritePropertyName(extra.Key);
+                WriteTexts(json, extra.Select(e => e.Value));
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteTexts(Utf8JsonWriter json, IEnumerable<string> texts)
+    {
+        json.WriteStartArray();
+        foreach (var text in texts)
+        {
+            json.WriteStringValue(text);
+        }
+
+        json.WriteEndArray();
+    }
 }
 
 /// <summary>One value of an extra; a key with three values is three of these.</summary>

@@ -10,14 +10,11 @@ using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Serving;
 
-/// <summary>Judges a token down to the lines that impersonate its user.</summary>
-internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string token, CancellationToken cancellation);
-
 /// <summary>
 /// The way of every request: 1 shape, 2 token, 3 user, 4 the client's own impersonation, 5 forward. There is no way round a step and no
 /// anonymous request.
 /// </summary>
-internal sealed class ProxyHandler(Authenticate authenticate, ImpersonationReview review, RequestForwarder forwarder, ILogger<ProxyHandler> log)
+internal sealed class ProxyHandler(CallerIdentification callers, ImpersonationReview review, RequestForwarder forwarder, ILogger<ProxyHandler> log)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -37,23 +34,24 @@ internal sealed class ProxyHandler(Authenticate authenticate, ImpersonationRevie
         }
 
         // 3
-        if (!(await authenticate(bearer.Token, context.RequestAborted)).TryGet(out var identity, out refusal))
+        if (!(await callers.IdentifyAsync(bearer.Token, context.RequestAborted)).TryGet(out var caller, out refusal))
         {
             await RefuseAsync(context, refusal);
             return;
         }
 
-        // 4
-        if (shape.Impersonates)
+        // 4: a caller whose own token goes on is judged by the API server, its wishes too.
+        var identity = caller.Identity;
+        if (shape.Impersonates && caller.Impersonated is { } subject)
         {
-            var outcome = await review.JudgeAsync(context.Request.Headers, identity, context.RequestAborted);
+            var outcome = await review.JudgeAsync(context.Request.Headers, subject, context.RequestAborted);
             if (outcome.Target is null)
             {
-                await DenyAsync(context, identity, outcome);
+                await DenyAsync(context, subject, outcome);
                 return;
             }
 
-            identity = outcome.Target;
+            identity = UpstreamIdentity.Of(outcome.Target);
         }
 
         // 5
