@@ -78,6 +78,7 @@ public static class CliProgram
             "Lanyard: identities for the machines that build and deploy software.\n\n"
             + "Exit codes: 0 done · 1 the answer is no · 2 not understood · 3 refused by the server · 4 unreachable or failing · 5 not authenticated.");
         context.Options.AddTo(root);
+        ListPrograms(root);
         root.Subcommands.Add(Demo.DemoCommand.Create(context));
         root.Subcommands.Add(Verify.VerifyCommand.Create(context));
         root.Subcommands.Add(ApplyCommand.Create(context));
@@ -98,5 +99,16 @@ public static class CliProgram
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));
         return root;
+    }
+
+    /// <summary>The words that <c>lanyard</c> answers with other programs of its own; they are here so that <c>--help</c> names them.</summary>
+    private static void ListPrograms(RootCommand root)
+    {
+        root.Subcommands.Add(new Command("server", "The control plane; see lanyard server --help."));
+        root.Subcommands.Add(new Command("cluster-proxy", "kubectl with a pipeline's own token: the proxy before an API server."));
+        root.Subcommands.Add(new Command("token", "In a run: print an identity token of the run."));
+        root.Subcommands.Add(new Command("kubectl", "In a pipeline: run kubectl with the pipeline's own token."));
+        root.Subcommands.Add(new Command("kubeconfig", "In a pipeline: write a kubeconfig that asks for the pipeline's own token."));
+        root.Subcommands.Add(new Command("credential", "In a pipeline: answer kubectl's credential plugin."));
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Connection;
 
@@ -22,10 +23,15 @@ internal static class DemoCommand
             var scratch = Directory.CreateTempSubdirectory("lanyard-demo-").FullName;
             // Steps run under uids of their own, which must be able to go through the folder.
             if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(scratch, (UnixFileMode)0b111_001_001);
+            // A terminal's hang-up and a supervisor's SIGTERM end the server and the runner too, which would otherwise keep the port and the key.
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            using var terminated = StopOn(PosixSignal.SIGTERM, stop);
+            using var interrupted = StopOn(PosixSignal.SIGINT, stop);
+            using var hungUp = StopOn(PosixSignal.SIGHUP, stop);
             try
             {
                 var data = isOnce ? Path.Combine(scratch, "data") : Path.GetFullPath(".lanyard");
-                return await RunAsync(context, data, scratch, arguments.GetValue(listen) ?? (isOnce ? "127.0.0.1:0" : "127.0.0.1:7700"), isOnce, arguments.GetValue(json), cancellationToken);
+                return await RunAsync(context, data, scratch, arguments.GetValue(listen) ?? (isOnce ? "127.0.0.1:0" : "127.0.0.1:7700"), isOnce, arguments.GetValue(json), stop.Token);
             }
             finally
             {
@@ -34,6 +40,12 @@ internal static class DemoCommand
         });
         return command;
     }
+
+    private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stop) => PosixSignalRegistration.Create(signal, received =>
+    {
+        received.Cancel = true;
+        stop.Cancel();
+    });
 
     private static async Task<int> RunAsync(CliContext context, string data, string scratch, string listen, bool once, bool json, CancellationToken cancellation)
     {

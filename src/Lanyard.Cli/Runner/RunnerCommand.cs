@@ -1,3 +1,4 @@
+using System.CommandLine;
 using Lanyard.Cli.Runner.Server;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -13,8 +14,8 @@ public static class RunnerCommand
     public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
     {
         var options = new RunnerOptionSet();
-        var command = options.CreateCommand();
-        var parsed = command.Parse(args);
+        var program = new RootCommand("Lanyard") { options.CreateCommand() };
+        var parsed = program.Parse(["runner", .. args]);
         if (parsed.Action is not null && parsed.Errors.Count == 0)
         {
             return await parsed.InvokeAsync(cancellationToken: cancellationToken); // --help and --version

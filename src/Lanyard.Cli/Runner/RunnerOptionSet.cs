@@ -29,10 +29,11 @@ internal sealed class RunnerOptionSet
 
     private readonly Option<string> _credentials = new("--credentials-program") { Description = "what steps find as `lanyard`; default: lanyard-credentials beside this program" };
 
-    public RootCommand CreateCommand()
+    public Command CreateCommand()
     {
-        var command = new RootCommand(
-            "lanyard runner: takes runs from the collections that it is connected to, each in a sandbox of its own.\n"
+        var command = new Command(
+            "runner",
+            "Takes runs from the collections that it is connected to, each in a sandbox of its own.\n"
             + "(lanyard runner requests and lanyard runner approve are an admin's commands: see their --help.)\n\n"
             + "SIGTERM finishes what is held and exits; a second one cancels it.\n"
             + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");

@@ -10,7 +10,7 @@ internal static class RunnerCommand
 {
     private static readonly string[] Columns = ["fingerprint", "name", "hostname", "state", "expiresAt"];
 
-    public static Command Create(CliContext context) => new("runner", "Requests of hosts that want to be runners.")
+    public static Command Create(CliContext context) => new("runner", "Take runs and execute them (lanyard runner --help); or admit hosts that ask to: requests, approve.")
     {
         Requests(context),
         Approve(context),

@@ -3,8 +3,11 @@ using System.Text;
 namespace Lanyard.Cli.Runs;
 
 /// <summary>Writes a log's bytes as text and knows how many it has taken; a character cut by a chunk's end is kept for the next chunk.</summary>
-internal sealed class LogCopy(TextWriter writer)
+/// <param name="notes">Told of a further attempt, once it has said something.</param>
+internal sealed class LogCopy(TextWriter writer, TextWriter notes)
 {
+    private bool _isFurther;
+
     private readonly Decoder _decoder = new UTF8Encoding(false, throwOnInvalidBytes: false).GetDecoder();
     private readonly byte[] _bytes = new byte[32 * 1024];
     private readonly char[] _characters = new char[32 * 1024 + 4];
@@ -21,13 +24,15 @@ internal sealed class LogCopy(TextWriter writer)
     public void GoTo(int attempt)
     {
         Flush();
-        (Attempt, Offset, IsOver) = (attempt, 0, false);
+        (Attempt, Offset, IsOver, _isFurther) = (attempt, 0, false, true);
     }
 
     public async Task FromAsync(Stream body, CancellationToken cancellationToken)
     {
         while (await body.ReadAsync(_bytes, cancellationToken) is > 0 and var read)
         {
+            if (_isFurther) await notes.WriteLineAsync($"--- attempt {Attempt}".AsMemory(), cancellationToken);
+            _isFurther = false;
             Offset += read;
             var count = _decoder.GetChars(_bytes.AsSpan(0, read), _characters, flush: false);
             await writer.WriteAsync(_characters.AsMemory(0, count), cancellationToken);

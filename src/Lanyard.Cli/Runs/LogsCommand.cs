@@ -38,7 +38,7 @@ internal static class LogsCommand
     /// </summary>
     public static async Task CopyAsync(ApiClient api, string run, bool follow, CliConsole console, CancellationToken cancellationToken, int attempt = 0)
     {
-        var copy = new LogCopy(console.Out) { Attempt = attempt };
+        var copy = new LogCopy(console.Out, console.Error) { Attempt = attempt };
         for (var cuts = 0; ;)
         {
             var before = copy.Offset;
@@ -67,8 +67,8 @@ internal static class LogsCommand
                 return;
             }
 
+            // Over, and yet the run went on when it was asked: a further attempt may follow, and is spoken of when it does.
             copy.GoTo(copy.Attempt + 1);
-            console.Error.WriteLine($"--- attempt {copy.Attempt}");
         }
     }
 

@@ -97,6 +97,31 @@ public sealed class RunCommandsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_only_attempt_that_is_over_before_its_run_is_known_to_be_announces_no_second_one()
+    {
+        var asked = 0;
+        _api.OnRequest = async http =>
+        {
+            if (http.Request.Path == Run)
+            {
+                await http.Response.WriteAsync($$"""{"id":"run_01k","state":"{{(asked++ < 3 ? "running" : "succeeded")}}","attempt":1}""");
+                return true;
+            }
+
+            var attempt = http.Request.Query["attempt"].ToString();
+            http.Response.Headers["Lanyard-Log-Attempt"] = attempt.Length == 0 ? "1" : attempt;
+            http.Response.Headers["Lanyard-Log-Over"] = attempt == "2" ? "false" : "true";
+            if (attempt != "2" && http.Request.Query["offset"] == "0") await http.Response.WriteAsync("only try\n");
+            else http.Response.StatusCode = 204;
+            return true;
+        };
+
+        Assert.Equal(0, await _cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal("only try\n", _cli.Out.ToString());
+        Assert.Equal("run_01k succeeded\n", _cli.Error.ToString());
+    }
+
+    [Fact]
     public async Task A_run_is_created_with_its_variables_and_named_on_standard_output()
     {
         string? body = null;

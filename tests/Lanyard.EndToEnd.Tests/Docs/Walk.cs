@@ -1,0 +1,72 @@
+using System.Text.RegularExpressions;
+using Lanyard.Testing;
+
+namespace Lanyard.EndToEnd.Tests.Docs;
+
+/// <summary>One path of a page as a reader walks it: its fenced shell lines in order, and after them the lines that the page says are printed.</summary>
+internal sealed record Walk(IReadOnlyList<(string Kind, string Text)> Blocks)
+{
+    /// <summary>What stands under the heading that begins so, up to the next heading of the same or a higher level.</summary>
+    public static Walk Read(string page, string heading)
+    {
+        var lines = File.ReadAllLines(Repo.At(page.Split('/')));
+        var start = Array.FindIndex(lines, line => line.StartsWith(heading, StringComparison.Ordinal));
+        if (start < 0) throw new InvalidOperationException($"{page} has no heading {heading}");
+        var level = heading.TakeWhile(static c => c == '#').Count();
+        var section = lines.Skip(start + 1).TakeWhile(line => !(line.StartsWith('#') && line.TakeWhile(static c => c == '#').Count() <= level && line.Contains(' ', StringComparison.Ordinal)) || InFence(lines, line, start));
+        return new Walk(ReadBlocks(section));
+    }
+
+    /// <summary>The shell lines of all blocks, as one script.</summary>
+    public string Script => string.Join('\n', Blocks.Where(static block => block.Kind == "sh").Select(static block => block.Text));
+
+    /// <summary>The commands under <c>script:</c> of a pipeline's file.</summary>
+    public string PipelineScript => string.Join('\n', Blocks.Where(static block => block.Kind == "yaml").SelectMany(static block => block.Text.Split('\n'))
+        .SkipWhile(static line => !line.TrimEnd().EndsWith("script:", StringComparison.Ordinal)).Skip(1).Select(static line => line.TrimStart(' ', '-')));
+
+    /// <summary>Which of the promised lines did not come; <c>…</c> stands for anything.</summary>
+    public IReadOnlyList<string> Missing(string output)
+    {
+        var said = output.Split('\n');
+        var missing = new List<string>();
+        foreach (var promise in Blocks.Where(static block => block.Kind == "text").SelectMany(static block => block.Text.Split('\n')))
+        {
+            var pattern = new Regex("^" + string.Join(".*", promise.Split('…').Select(Regex.Escape)) + "$", RegexOptions.None, TimeSpan.FromSeconds(1));
+            if (!said.Any(line => pattern.IsMatch(line.TrimEnd()))) missing.Add(promise);
+        }
+
+        return missing;
+    }
+
+    // A shell comment begins like a heading; inside a fence it is none.
+    private static bool InFence(string[] lines, string line, int start)
+    {
+        var at = Array.IndexOf(lines, line, start + 1);
+        return lines[(start + 1)..at].Count(static l => l.StartsWith("```", StringComparison.Ordinal)) % 2 == 1;
+    }
+
+    private static List<(string, string)> ReadBlocks(IEnumerable<string> section)
+    {
+        var blocks = new List<(string, string)>();
+        string? kind = null;
+        var text = new List<string>();
+        foreach (var line in section)
+        {
+            if (!line.StartsWith("```", StringComparison.Ordinal))
+            {
+                if (kind is not null) text.Add(line);
+            }
+            else if (kind is null)
+            {
+                (kind, text) = (line[3..], []);
+            }
+            else
+            {
+                blocks.Add((kind, string.Join('\n', text)));
+                kind = null;
+            }
+        }
+
+        return blocks;
+    }
+}
