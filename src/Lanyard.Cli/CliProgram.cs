@@ -95,6 +95,7 @@ public static class CliProgram
         root.Subcommands.Add(CacheCommand.Create(context));
         root.Subcommands.Add(IssuerCommand.Create(context));
         root.Subcommands.Add(SubjectCommand.Create(context));
+        root.Subcommands.Add(TrustPolicies.TrustPolicyCommand.Create(context));
         root.Subcommands.Add(AdminKeyCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));

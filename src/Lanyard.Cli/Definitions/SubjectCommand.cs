@@ -8,12 +8,12 @@ using Lanyard.Identity.Tokens;
 namespace Lanyard.Cli.Definitions;
 
 /// <summary>
-/// <c>lanyard subject migrate DEFINITION --audience A --to NAME</c>: makes another of the audience's subject templates the default. The one before stays to be asked
+/// <c>lanyard subject preview</c> (<see cref="SubjectPreviewCommand"/>) and <c>lanyard subject migrate DEFINITION --audience A --to NAME</c>: makes another of the audience's subject templates the default. The one before stays to be asked
 /// for by name, so that a caller whose policies are not changed yet goes on.
 /// </summary>
 internal static class SubjectCommand
 {
-    public static Command Create(CliContext context) => new("subject", "The subjects of identity tokens.") { Migrate(context) };
+    public static Command Create(CliContext context) => new("subject", "The subjects of identity tokens.") { SubjectPreviewCommand.Create(context), Migrate(context) };
 
     private static Command Migrate(CliContext context)
     {

@@ -46,6 +46,9 @@ public sealed class SubjectTemplate
         return reader.Read() is { } mistake ? Malformed(mistake) : new SubjectTemplate(reader.Pieces);
     }
 
+    /// <summary>Whether a value of this name stands in it.</summary>
+    public bool Uses(string name) => _pieces.Any(piece => piece.Name == name);
+
     /// <summary>The subject for these values; null or empty is missing.</summary>
     /// <returns>Or ScopeNotAllowed, with what is wrong.</returns>
     public Outcome<string> Render(IReadOnlyDictionary<string, string?> values)

@@ -23,6 +23,7 @@ internal static class CollectionsFeature
         services.AddSingleton<CollectionStore>();
         services.AddSingleton<DefinitionStore>();
         services.AddSingleton<SubjectUses>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<SubjectUses>());
+        services.AddSingleton<SubjectPreview>();
         return services;
     }
 
@@ -42,6 +43,7 @@ internal static class CollectionsFeature
         definitions.MapPut("/{definition}", DefinitionEndpoints.PutAsync).WithName("putDefinition")
             .Accepts<ResourceWrite<DefinitionSpec>>("application/json")
             .Produces<Resource<DefinitionSpec>>().Produces<Resource<DefinitionSpec>>(StatusCodes.Status201Created);
+        definitions.MapGet("/{definition}/subjects", SubjectEndpoints.ListAsync).WithName("previewSubjects").Produces<SubjectList>();
         definitions.MapDelete("/{definition}", DefinitionEndpoints.DeleteAsync).WithName("deleteDefinition").Produces(StatusCodes.Status204NoContent);
     }
 }

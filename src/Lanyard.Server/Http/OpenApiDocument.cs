@@ -25,6 +25,7 @@ internal static class OpenApiDocument
             options.SerializerOptions.TypeInfoResolverChain.Add(ResourceJson.Default);
             options.SerializerOptions.TypeInfoResolverChain.Add(AuditJson.Default);
             options.SerializerOptions.TypeInfoResolverChain.Add(RuntimeJson.Default);
+            options.SerializerOptions.TypeInfoResolverChain.Add(SubjectJson.Default);
         });
         return services.AddOpenApi("v1", static options =>
         {

@@ -51,6 +51,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {one}/collections", knownTo: "sibling-collection"),
             .. Resource(collection, Empty),
             Row($"GET {collection}/definitions"),
+            Row($"GET {definition}/subjects"),
             .. Resource(definition, Definition),
         ];
     }

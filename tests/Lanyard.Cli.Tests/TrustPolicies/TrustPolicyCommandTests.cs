@@ -1,0 +1,195 @@
+using System.Text.Json.Nodes;
+using Lanyard.Testing;
+using Lanyard.Testing.Processes;
+using Microsoft.AspNetCore.Http;
+using Xunit;
+
+namespace Lanyard.Cli.Tests.TrustPolicies;
+
+/// <summary>What is printed to be pasted: exact, whole, and nothing that a subject holds can end a quotation.</summary>
+[Line("5.4")]
+public sealed class TrustPolicyCommandTests : IAsyncLifetime
+{
+    private const string Nasty = "w:it's;${x}:\"$(id)\"";
+    private readonly CliRun _cli = new();
+    private FakeApi _api = null!;
+    private JsonArray _items = [];
+    private string _asked = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        _api = await FakeApi.StartAsync();
+        _cli.Environment["LANYARD_SERVER"] = _api.Url;
+        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
+        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
+        _cli.Environment["LANYARD_COLLECTION"] = "prod";
+        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
+        _api.OnRequest = async http =>
+        {
+            if (http.Request.Path == "/v1/workspaces/acme")
+            {
+                await http.Response.WriteAsync("""{"id":"ws_1","slug":"acme"}""");
+                return true;
+            }
+
+            _asked = http.Request.Path + http.Request.QueryString;
+            await http.Response.WriteAsync(new JsonObject { ["issuer"] = "https://lanyard.example/oidc/acme", ["items"] = _items.DeepClone() }.ToJsonString());
+            return true;
+        };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _api.DisposeAsync();
+        _cli.Dispose();
+    }
+
+    [Fact]
+    [Line("3.11")]
+    public async Task AWS_is_told_audience_and_subject_exactly_and_the_document_is_JSON_whatever_the_subject_holds()
+    {
+        Have("sts.amazonaws.com", Nasty);
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "aws", "deploy", "--account", "123456789012"));
+
+        var document = JsonNode.Parse(Between(_cli.Out.ToString(), "<<'EOF'\n", "\nEOF"))!["Statement"]![0]!;
+        Assert.Equal("arn:aws:iam::123456789012:oidc-provider/lanyard.example/oidc/acme", document["Principal"]!["Federated"]!.GetValue<string>());
+        var condition = document["Condition"]!["StringEquals"]!.AsObject();
+        Assert.Equal("sts.amazonaws.com", condition["lanyard.example/oidc/acme:aud"]!.GetValue<string>());
+        Assert.Equal(Nasty, condition["lanyard.example/oidc/acme:sub"]!.GetValue<string>());
+        Assert.Contains("--role-name 'lanyard-deploy'", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects", _asked);
+    }
+
+    [Fact]
+    [Line("3.11")]
+    public async Task EKS_gets_an_access_entry_its_policy_and_the_fallback_of_old_clusters()
+    {
+        Have("sts.amazonaws.com", "w:acme");
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "eks", "deploy", "--account", "123456789012", "--cluster", "demo", "--policy", "AmazonEKSEditPolicy", "--namespace", "a", "--namespace", "b"));
+
+        var said = _cli.Out.ToString();
+        Assert.Contains("create-access-entry --cluster-name 'demo' --principal-arn 'arn:aws:iam::123456789012:role/lanyard-deploy' --type STANDARD", said, StringComparison.Ordinal);
+        Assert.Contains("cluster-access-policy/AmazonEKSEditPolicy --access-scope 'type=namespace,namespaces=a,b'", said, StringComparison.Ordinal);
+        Assert.Contains("- rolearn: arn:aws:iam::123456789012:role/lanyard-deploy", said, StringComparison.Ordinal);
+        Assert.Contains("eks:DescribeCluster", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Google_learns_the_provider_from_the_audience_and_demands_the_workspaces_id()
+    {
+        Have("https://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme", "w:acme");
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
+
+        var said = _cli.Out.ToString();
+        Assert.Contains("providers create-oidc acme --project=42 --location=global --workload-identity-pool=lanyard", said, StringComparison.Ordinal);
+        Assert.Contains(@"--attribute-condition='assertion.workspace_id == '\''ws_1'\'''", said, StringComparison.Ordinal);
+        Assert.Contains("--member='principal://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/subject/w:acme'", said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("aws", "sts.amazonaws.com")]
+    [InlineData("azure", "api://AzureADTokenExchange")]
+    [InlineData("vault", "https://vault.example")]
+    public async Task No_subject_ends_a_quotation_of_the_shell(string target, string audience)
+    {
+        Have(audience, Nasty);
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", target, "deploy"));
+
+        // The commands are typed into a shell in which each of the tools only says what it was given.
+        var script = "aws() { printf '%s\\n' \"$@\"; }; az() { aws \"$@\"; }; vault() { aws \"$@\"; }; cd \"$(mktemp -d)\"\n" + _cli.Out + "\ncat trust-policy.json 2> /dev/null || true";
+        var said = (await Command.RunAsync("bash", ["-euo", "pipefail", "-c", script])).Succeeded();
+
+        Assert.DoesNotContain("uid=", said, StringComparison.Ordinal);
+        Assert.Contains(target == "vault" ? "bound_subject=" + Nasty : "it", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task For_OpenTofu_no_subject_becomes_a_template()
+    {
+        Have("https://vault.example", Nasty);
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "vault", "deploy", "--hcl"));
+
+        Assert.Contains("""bound_subject   = "w:it's;$${x}:\"$(id)\"" """.TrimEnd(), _cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Kubernetes_gets_the_configuration_and_a_binding_in_each_namespace()
+    {
+        Have("https://kubernetes.example", "w:acme");
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "kubernetes", "deploy", "--role", "edit", "--namespace", "a", "--namespace", "b"));
+
+        var documents = _cli.Out.ToString().Split("\n---\n");
+        Assert.Equal(3, documents.Length);
+        Assert.Contains("url: \"https://lanyard.example/oidc/acme\"", documents[0], StringComparison.Ordinal);
+        Assert.Contains("""metadata: {name: "lanyard-deploy", namespace: "b"}""", documents[2], StringComparison.Ordinal);
+        Assert.Contains("""kind: User, name: "lanyard:w:acme" """.TrimEnd(), documents[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_other_side_would_refuse_is_said_and_the_exit_code_is_1()
+    {
+        Have("api://AzureADTokenExchange", "run:<run>", ("Azure", "compares the whole subject exactly, and run is another in every run"));
+
+        Assert.Equal(1, await _cli.RunAsync("trust-policy", "azure", "deploy"));
+
+        Assert.Contains("! Azure compares the whole subject exactly", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! the subject has parts that only a run knows", _cli.Error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("aws", "deploy", "--account", "12345")]
+    [InlineData("aws", "deploy", "--role", "a;id")]
+    [InlineData("eks", "deploy", "--namespace", "a'b")]
+    [InlineData("azure", "deploy", "--client-id", "$(id)")]
+    [InlineData("gcp", "deploy", "--provider", "projects/x")]
+    [InlineData("aws", "../deploy")]
+    [InlineData("aws", "deploy", "--audience", "other")]
+    [InlineData("aws", "deploy", "--subject", "other")]
+    public async Task What_would_not_be_a_word_there_is_refused(params string[] arguments)
+    {
+        Have("sts.amazonaws.com", "w:acme");
+        if (arguments[0] is "azure") Have("api://AzureADTokenExchange", "w:acme");
+        if (arguments[0] is "gcp") Have("https://google.example", "w:acme");
+
+        Assert.Equal(2, await _cli.RunAsync(["trust-policy", .. arguments]));
+
+        Assert.Equal("", _cli.Out.ToString());
+    }
+
+    [Fact]
+    public async Task A_preview_shows_subjects_uses_and_problems()
+    {
+        Have("sts.amazonaws.com", "w:acme", ("AWS", "takes an issuer of https without a port only"));
+
+        Assert.Equal(1, await _cli.RunAsync("subject", "preview", "deploy", "--environment", "live"));
+
+        Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects?environment=live", _asked);
+        Assert.Contains("sts.amazonaws.com  lanyard (default)  w:acme   3       2026-11-01T00:00:00Z", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! sts.amazonaws.com, lanyard: AWS takes an issuer of https without a port only", _cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
+    private void Have(string audience, string subject, params (string Cloud, string Text)[] problems) => _items =
+    [
+        new JsonObject
+        {
+            ["audience"] = audience,
+            ["name"] = "lanyard",
+            ["isDefault"] = true,
+            ["example"] = subject,
+            ["tokens"] = 3,
+            ["lastUsedAt"] = "2026-11-01T00:00:00Z",
+            ["problems"] = new JsonArray([.. problems.Select(static problem => new JsonObject { ["cloud"] = problem.Cloud, ["text"] = problem.Text })]),
+        },
+    ];
+
+    private static string Between(string text, string start, string end)
+    {
+        var from = text.IndexOf(start, StringComparison.Ordinal) + start.Length;
+        return text[from..text.IndexOf(end, from, StringComparison.Ordinal)];
+    }
+}
