@@ -2,7 +2,9 @@ using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Cluster;
 using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.ClusterProxy.Upstream;
 using Lanyard.Identity.Tokens;
 using Microsoft.AspNetCore.Builder;
@@ -17,6 +19,7 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     private readonly List<IDisposable> _parts = [];
     private readonly TimeProvider _time;
     private readonly ILogger _log;
+    private readonly Observation _observation;
     private readonly WebApplication _app;
     private readonly WebApplication? _health;
 
@@ -35,10 +38,13 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>());
         var callers = new CallerIdentification(
             authentication.AuthenticateAsync, options.PassthroughAudiences is { } audiences ? new TokenReviews(calls, audiences, time) : null);
-        var handler = new ProxyHandler(callers, review, forwarder, loggers.CreateLogger<ProxyHandler>());
-        var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options) };
+        var admission = new Admission(options.Limits, time);
+        _observation = new Observation(options.Observation, options.TrustedProxies, admission, time, loggers.CreateLogger<Observation>());
+        _observation.Watch(Watch);
+        var handler = new ProxyHandler(callers, review, forwarder, admission, _observation.Observer, loggers.CreateLogger<ProxyHandler>());
+        var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options), MaxBody = options.Limits.MaxBody > 0 ? options.Limits.MaxBody : null };
         _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
-        _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, loggers) : null;
+        _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, () => PrometheusText.Write(_observation.Metrics), loggers) : null;
     }
 
     public Uri Address => ProxyServer.AddressOf(_app);
@@ -55,7 +61,9 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // Requests first, then what is told of them: nothing that was taken is lost.
         await _app.DisposeAsync();
+        await _observation.DisposeAsync();
         await (_health?.DisposeAsync() ?? ValueTask.CompletedTask);
         _parts.ForEach(p => p.Dispose());
     }

@@ -2,6 +2,7 @@ using System.Net;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Limits;
 
 namespace Lanyard.ClusterProxy;
 
@@ -17,7 +18,7 @@ internal sealed record ClusterProxyOptions
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
         new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
         new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
-        new("--health-listen", "Address and port of /healthz, /livez and /readyz, plain and without a token; none by default."),
+        new("--health-listen", "Address and port of /healthz, /livez, /readyz and /metrics, plain and without a token; none by default."),
         new("--tls-cert-file", "Serving certificate, PEM; read again when it changes."),
         new("--tls-private-key-file", "Its key, PEM."),
         new("--plain-http", "Serve without TLS; only on a loopback address.", IsSwitch: true),
@@ -26,6 +27,8 @@ internal sealed record ClusterProxyOptions
         new("--token-passthrough-audiences", "Audiences one of which such tokens must have, with commas between; default: the API server's own.", Repeats: true),
         new("--allow-reserved-users", "User names beginning with system: that tokens may become; * at the end.", Repeats: true),
         new("--allow-reserved-groups", "Groups beginning with system: that tokens may bring; * at the end.", Repeats: true),
+        .. ObservationFlags.Flags,
+        .. LimitFlags.Flags,
         .. OidcFlags.Flags,
     ];
 
@@ -50,6 +53,10 @@ internal sealed record ClusterProxyOptions
 
     public required ReservedNames Reserved { get; init; }
 
+    public required ObservationOptions Observation { get; init; }
+
+    public required LimitOptions Limits { get; init; }
+
     /// <summary>Audiences of tokens that are passed on; null where none are.</summary>
     public required IReadOnlyList<string>? PassthroughAudiences { get; init; }
 
@@ -73,6 +80,8 @@ internal sealed record ClusterProxyOptions
             line.Mistakes.Add("--token-passthrough-audiences", "only with --token-passthrough");
         }
 
+        var observation = ObservationFlags.Read(line);
+        var limits = LimitFlags.Read(line);
         return line.Mistakes.Any ? throw new ConfigurationException("the command line", line.Mistakes) : new ClusterProxyOptions
         {
             Kubeconfig = line.Text("--kubeconfig"),
@@ -84,6 +93,8 @@ internal sealed record ClusterProxyOptions
             Tls = tls,
             TrustedProxies = new TrustedProxies(networks),
             Reserved = new ReservedNames(line.List("--allow-reserved-users"), line.List("--allow-reserved-groups")),
+            Observation = observation,
+            Limits = limits,
             PassthroughAudiences = passthrough,
         };
     }

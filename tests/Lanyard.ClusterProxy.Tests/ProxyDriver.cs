@@ -1,9 +1,12 @@
+using Lanyard.ClusterProxy.Audit;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.ClusterProxy.Upstream;
 using Lanyard.Identity;
 using Lanyard.Testing.Sockets;
@@ -28,7 +31,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public Uri Address => ProxyServer.AddressOf(_app);
 
-    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null)
+    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null)
     {
         var identity = ImpersonationHeaders.Create(user ?? new KubernetesUser("ci:1") { Groups = ["a", "b"] }).Value;
         var pool = new UpstreamPool(new UpstreamOptions { Addresses = [upstream] }, TimeProvider.System);
@@ -41,8 +44,12 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var callers = new CallerIdentification(
             (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, TimeProvider.System));
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
-        var handler = new ProxyHandler(callers, review, forwarder, NullLogger<ProxyHandler>.Instance);
-        var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) };
+        var admission = new Admission(limits ?? LimitOptions.Default, TimeProvider.System);
+        var counts = new ProxyMetrics(admission, []);
+        metrics?.Invoke(counts);
+        var observer = new RequestObserver(counts, audit, accessLog is null ? null : new AccessLog(accessLog(), TimeProvider.System), TimeProvider.System);
+        var handler = new ProxyHandler(callers, review, forwarder, admission, observer, NullLogger<ProxyHandler>.Instance);
+        var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0), MaxBody = limits?.MaxBody };
         var app = ProxyServer.Build(listen, handler.HandleAsync, NullLoggerFactory.Instance);
         await app.StartAsync();
         return new ProxyDriver(app, pool);

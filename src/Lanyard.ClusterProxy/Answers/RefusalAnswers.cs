@@ -24,6 +24,14 @@ internal static class RefusalAnswers
     public static KubernetesStatus OwnCredentialRefused { get; } =
         new(502, "BadGateway", "the API server does not accept the cluster proxy's own credential");
 
+    /// <summary>A body that could not be read to its end; the code is the server's (413, 408, 400).</summary>
+    public static KubernetesStatus ForBody(int code) => code switch
+    {
+        413 => new(413, "RequestEntityTooLarge", "the request's body is too large"),
+        408 => new(408, "Timeout", "the request's body came too slowly"),
+        _ => new(400, "BadRequest", "the request's body is malformed"),
+    };
+
     private static KubernetesStatus ForRequest(RefusalReason reason) => reason switch
     {
         RefusalReason.RequestTooLarge => new(431, "RequestHeaderFieldsTooLarge", "the request's headers are too large"),

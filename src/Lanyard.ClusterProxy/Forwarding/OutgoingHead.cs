@@ -5,10 +5,14 @@ using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.ClusterProxy.Forwarding;
 
+/// <summary>What a head says otherwise than the client did.</summary>
+/// <param name="Protocols">Replaces <c>Sec-WebSocket-Protocol</c> when a bearer was taken out of it.</param>
+/// <param name="AuditId">Replaces <c>Audit-Id</c> where we keep an audit.</param>
+internal readonly record struct HeadChanges(string? Protocols, string? AuditId);
+
 /// <summary>Writes the head that goes to the API server: what the client may say first, then who it is and who we are.</summary>
 internal static class OutgoingHead
 {
-    /// <param name="protocols">Replaces the client's <c>Sec-WebSocket-Protocol</c> when a bearer was taken out of it.</param>
     public static void Write(
         HeadBuffer head,
         HttpContext context,
@@ -16,7 +20,7 @@ internal static class OutgoingHead
         UpstreamTarget target,
         UpstreamIdentity identity,
         TrustedProxies trusted,
-        string? protocols)
+        HeadChanges changes)
     {
         var request = context.Request;
         head.Latin1(request.Method);
@@ -26,7 +30,12 @@ internal static class OutgoingHead
         head.Raw(" HTTP/1.1\r\n"u8);
         head.Raw(target.HostLine);
         var isTrusted = trusted.Contains(context.Connection.RemoteIpAddress);
-        Forwarded(head, request, shape, isTrusted, protocols, identity.IsPassedOn);
+        Forwarded(head, request, shape, isTrusted, changes, identity.IsPassedOn);
+        if (changes.AuditId is { } id)
+        {
+            head.Header("Audit-Id", id);
+        }
+
         ClientAddress(head, context, isTrusted);
         Framing(head, request, shape);
         head.Raw(identity.AuthorizationLine(target.Credential));
@@ -34,7 +43,7 @@ internal static class OutgoingHead
         head.Raw("\r\n"u8);
     }
 
-    private static void Forwarded(HeadBuffer head, HttpRequest request, in RequestShape shape, bool isTrusted, string? protocols, bool isPassedOn)
+    private static void Forwarded(HeadBuffer head, HttpRequest request, in RequestShape shape, bool isTrusted, HeadChanges changes, bool isPassedOn)
     {
         foreach (var (name, values) in request.Headers)
         {
@@ -46,7 +55,12 @@ internal static class OutgoingHead
                 continue;
             }
 
-            if (protocols is not null && name.Equals("Sec-WebSocket-Protocol", StringComparison.OrdinalIgnoreCase))
+            if (changes.AuditId is not null && name.Equals("Audit-Id", StringComparison.OrdinalIgnoreCase))
+            {
+                continue;
+            }
+
+            if (changes.Protocols is { } protocols && name.Equals("Sec-WebSocket-Protocol", StringComparison.OrdinalIgnoreCase))
             {
                 head.Header(name, protocols);
                 continue;

@@ -1,6 +1,7 @@
 using System.Text;
 using Lanyard.ClusterProxy.Answers;
 using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Requests;
 using Lanyard.ClusterProxy.Upstream;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -12,10 +13,10 @@ namespace Lanyard.ClusterProxy.Forwarding;
 internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log)
 {
     /// <param name="protocols">Replaces <c>Sec-WebSocket-Protocol</c>, see <see cref="OutgoingHead"/>.</param>
-    public async Task ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols)
+    public async Task ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols, Passage passage)
     {
         using var head = new HeadBuffer();
-        OutgoingHead.Write(head, context, shape, target, identity, trusted, protocols);
+        OutgoingHead.Write(head, context, shape, target, identity, trusted, new HeadChanges(protocols, passage.AuditId));
         UpstreamExchange exchange;
         try
         {
@@ -24,17 +25,23 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         catch (UpstreamException e)
         {
             log.UpstreamFailed(e.Fault, e.Message);
-            await RefusalAnswers.For(e.Fault).WriteAsync(context);
+            await AnswerAsync(context, passage, RefusalAnswers.For(e.Fault));
             return;
         }
         catch (OperationCanceledException)
         {
             return;
         }
+        catch (BadHttpRequestException e)
+        {
+            // The client's body was too long, too slow or broken while it was read.
+            await AnswerAsync(context, passage, RefusalAnswers.ForBody(e.StatusCode));
+            return;
+        }
 
         await using (exchange)
         {
-            await RelayAsync(context, shape, exchange, identity.IsPassedOn);
+            await RelayAsync(context, shape, exchange, passage, identity.IsPassedOn);
         }
     }
 
@@ -46,22 +53,22 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         return new UpstreamRequest(head, body, method == "HEAD", !hasBody && method is ("GET" or "HEAD" or "OPTIONS"), shape.Upgrade is not null);
     }
 
-    private async Task RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, bool isPassedOn)
+    private async Task RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage, bool isPassedOn)
     {
         try
         {
             if (exchange.Head.Status == 101)
             {
-                await UpgradeAsync(context, shape, exchange);
+                await UpgradeAsync(context, shape, exchange, passage);
             }
             else if (exchange.Head.Status == 401 && !isPassedOn)
             {
                 log.OwnCredentialRefused();
-                await RefusalAnswers.OwnCredentialRefused.WriteAsync(context);
+                await AnswerAsync(context, passage, RefusalAnswers.OwnCredentialRefused);
             }
             else
             {
-                await AnswerAsync(context, shape, exchange);
+                await RelayAnswerAsync(context, shape, exchange, passage);
             }
         }
         catch (UpstreamException e)
@@ -75,7 +82,7 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         }
     }
 
-    private static async Task AnswerAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange)
+    private static async Task RelayAnswerAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage)
     {
         AnswerRelay.CopyHead(exchange.Head, context.Response);
         if (shape.Upgrade is not null)
@@ -84,15 +91,37 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
             context.Response.Headers.Connection = "close";
         }
 
+        await StartedAsync(passage, exchange);
         await AnswerRelay.CopyBodyAsync(exchange, context.Response);
     }
 
-    private async Task UpgradeAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange)
+    private static ValueTask StartedAsync(Passage passage, UpstreamExchange exchange) =>
+        passage is { IsLongRunning: true, Started: { } tell } ? tell(passage, exchange.Head.Status) : ValueTask.CompletedTask;
+
+    /// <summary>An answer of our own, also told to whoever notes the passage down.</summary>
+    private static Task AnswerAsync(HttpContext context, Passage passage, KubernetesStatus status)
+    {
+        passage.Answer = status;
+        if (context.Response.HasStarted)
+        {
+            context.Abort();
+            return Task.CompletedTask;
+        }
+
+        if (passage.AuditId is { } id)
+        {
+            context.Response.Headers["Audit-Id"] = id;
+        }
+
+        return status.WriteAsync(context);
+    }
+
+    private async Task UpgradeAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage)
     {
         if (!SwitchesTo(exchange.Head, shape.Upgrade!))
         {
             log.UpstreamFailed(UpstreamFault.Malformed, "101 to another protocol");
-            await RefusalAnswers.For(UpstreamFault.Malformed).WriteAsync(context);
+            await AnswerAsync(context, passage, RefusalAnswers.For(UpstreamFault.Malformed));
             return;
         }
 
@@ -103,6 +132,7 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
             half.IsAllowed = true;
         }
 
+        await StartedAsync(passage, exchange);
         var stream = await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
         await UpgradeRelay.RunAsync(stream, exchange.Connection, context.RequestAborted);
     }

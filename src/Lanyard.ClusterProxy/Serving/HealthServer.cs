@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.Identity;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -13,13 +14,13 @@ namespace Lanyard.ClusterProxy.Serving;
 internal delegate Task<IReadOnlyList<(string Issuer, Refusal? Missing)>> IssuerStates(CancellationToken cancellation);
 
 /// <summary>
-/// <c>/healthz</c>, <c>/livez</c> and <c>/readyz</c> on a port of their own, plain and without a token: on the proxy's port these paths are
+/// <c>/healthz</c>, <c>/livez</c>, <c>/readyz</c> and <c>/metrics</c> on a port of their own, plain and without a token: on the proxy's port these paths are
 /// the API server's. Nothing else is answered, and why keys are missing is never told here.
 /// </summary>
 internal static class HealthServer
 {
     /// <param name="serving">Whether the proxy takes requests: false before it listens and from the moment that a stop begins.</param>
-    public static WebApplication Build(IPEndPoint listen, Func<bool> serving, IssuerStates issuers, ILoggerFactory loggers)
+    public static WebApplication Build(IPEndPoint listen, Func<bool> serving, IssuerStates issuers, Func<string> metrics, ILoggerFactory loggers)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
@@ -32,11 +33,11 @@ internal static class HealthServer
             kestrel.Listen(listen);
         });
         var app = builder.Build();
-        app.Run(context => AnswerAsync(context, serving, issuers));
+        app.Run(context => AnswerAsync(context, serving, issuers, metrics));
         return app;
     }
 
-    private static async Task AnswerAsync(HttpContext context, Func<bool> serving, IssuerStates issuers)
+    private static async Task AnswerAsync(HttpContext context, Func<bool> serving, IssuerStates issuers, Func<string> metrics)
     {
         var (code, text) = !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)
             ? (StatusCodes.Status405MethodNotAllowed, "only GET and HEAD\n")
@@ -44,11 +45,12 @@ internal static class HealthServer
             {
                 "/healthz" or "/livez" => (StatusCodes.Status200OK, "ok\n"),
                 "/readyz" when !serving() => (StatusCodes.Status503ServiceUnavailable, "not serving\n"),
+                "/metrics" => (StatusCodes.Status200OK, metrics()),
                 "/readyz" => Readiness(await issuers(context.RequestAborted)),
                 _ => (StatusCodes.Status404NotFound, "not found\n"),
             };
         context.Response.StatusCode = code;
-        context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.ContentType = PrometheusText.ContentType;
         await context.Response.WriteAsync(text, context.RequestAborted);
     }
 

@@ -3,25 +3,50 @@ using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
-using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.ClusterProxy.Limits;
+using Lanyard.ClusterProxy.Requests;
 using Lanyard.Identity;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Serving;
 
 /// <summary>
-/// The way of every request: 1 shape, 2 token, 3 user, 4 the client's own impersonation, 5 forward. There is no way round a step and no
-/// anonymous request.
+/// The way of every request: 1 shape and room, 2 token, 3 user and its room, 4 the client's own impersonation, 5 forward. There is no way round a
+/// step and no anonymous request.
 /// </summary>
-internal sealed class ProxyHandler(CallerIdentification callers, ImpersonationReview review, RequestForwarder forwarder, ILogger<ProxyHandler> log)
+internal sealed class ProxyHandler(
+    CallerIdentification callers, ImpersonationReview review, RequestForwarder forwarder, Admission admission, RequestObserver observer, ILogger<ProxyHandler> log)
 {
     public async Task HandleAsync(HttpContext context)
+    {
+        var passage = observer.Begin(context);
+        using var span = observer.StartSpan(context);
+        try
+        {
+            await PassAsync(context, passage);
+        }
+        finally
+        {
+            admission.Leave(passage);
+            await observer.EndAsync(context, passage, span);
+        }
+    }
+
+    private async Task PassAsync(HttpContext context, Passage passage)
     {
         // 1
         if (!RequestShape.Read(context).TryGet(out var shape, out var refusal))
         {
-            await RefuseAsync(context, refusal);
+            await RefuseAsync(context, passage, refusal);
+            return;
+        }
+
+        SlowClients.Guard(context, passage, shape);
+        if (admission.Enter(passage) is { } full)
+        {
+            await RefuseAsync(context, passage, full);
             return;
         }
 
@@ -29,14 +54,22 @@ internal sealed class ProxyHandler(CallerIdentification callers, ImpersonationRe
         var bearer = BearerToken.Read(context.Request, "websocket".Equals(shape.Upgrade, StringComparison.OrdinalIgnoreCase));
         if (bearer.Token is null)
         {
-            await RefuseAsync(context, new Refusal(RefusalReason.TokenMissing, "no bearer token"));
+            await RefuseAsync(context, passage, new Refusal(RefusalReason.TokenMissing, "no bearer token"));
             return;
         }
 
         // 3
         if (!(await callers.IdentifyAsync(bearer.Token, context.RequestAborted)).TryGet(out var caller, out refusal))
         {
-            await RefuseAsync(context, refusal);
+            await RefuseAsync(context, passage, refusal);
+            return;
+        }
+
+        passage.User = caller.User;
+        await observer.KnownAsync(context, passage);
+        if (admission.EnterAs(passage, caller.User.Name) is { } busy)
+        {
+            await RefuseAsync(context, passage, busy);
             return;
         }
 
@@ -47,39 +80,52 @@ internal sealed class ProxyHandler(CallerIdentification callers, ImpersonationRe
             var outcome = await review.JudgeAsync(context.Request.Headers, subject, context.RequestAborted);
             if (outcome.Target is null)
             {
-                await DenyAsync(context, subject, outcome);
+                await DenyAsync(context, passage, subject.User.Name, outcome);
                 return;
             }
 
+            passage.Target = outcome.Target.User;
             identity = UpstreamIdentity.Of(outcome.Target);
         }
 
         // 5
-        await forwarder.ForwardAsync(context, shape, identity, bearer.Protocols);
+        await forwarder.ForwardAsync(context, shape, identity, bearer.Protocols, passage);
     }
 
-    private async Task DenyAsync(HttpContext context, ImpersonationHeaders identity, ImpersonationOutcome outcome)
+    private async Task DenyAsync(HttpContext context, Passage passage, string user, ImpersonationOutcome outcome)
     {
         if (outcome.Denied is null)
         {
-            await RefuseAsync(context, outcome.Refusal!);
+            await RefuseAsync(context, passage, outcome.Refusal!);
             return;
         }
 
-        log.ImpersonationDenied(identity.User.Name, outcome.Denied.Message);
-        await outcome.Denied.WriteAsync(context);
+        log.ImpersonationDenied(user, outcome.Denied.Message);
+        passage.Refusal = new Refusal(RefusalReason.Forbidden, outcome.Denied.Message);
+        await AnswerAsync(context, passage, outcome.Denied);
     }
 
-    private async Task RefuseAsync(HttpContext context, Refusal refusal)
+    private async Task RefuseAsync(HttpContext context, Passage passage, Refusal refusal)
     {
         log.Refused(refusal.Stage, refusal.Reason, refusal.Detail, context.Connection.RemoteIpAddress);
-        var status = RefusalAnswers.For(refusal);
-        if (context.Request.Protocol == HttpProtocol.Http11 && context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
+        passage.Refusal = refusal;
+        if (context.Request.Protocol == HttpProtocol.Http11 && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true)
         {
             // Not one byte of a body that nobody vouches for is read.
             context.Response.Headers.Connection = "close";
         }
 
-        await status.WriteAsync(context);
+        await AnswerAsync(context, passage, RefusalAnswers.For(refusal));
+    }
+
+    private static Task AnswerAsync(HttpContext context, Passage passage, KubernetesStatus status)
+    {
+        passage.Answer = status;
+        if (passage.AuditId is { } id)
+        {
+            context.Response.Headers["Audit-Id"] = id;
+        }
+
+        return status.WriteAsync(context);
     }
 }

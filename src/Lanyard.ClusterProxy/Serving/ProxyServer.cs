@@ -36,7 +36,7 @@ internal static class ProxyServer
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            Limit(kestrel.Limits);
+            Limit(kestrel.Limits, options.MaxBody);
             kestrel.AddServerHeader = false;
             kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
@@ -62,14 +62,16 @@ internal static class ProxyServer
         }
     }
 
-    private static void Limit(KestrelServerLimits limits)
+    private static void Limit(KestrelServerLimits limits, long? maxBody)
     {
         // Kestrel answers its own 431 without a body: its limit is the API server's, ours is lower and says why (RequestShape).
         limits.MaxRequestHeadersTotalSize = 1024 * 1024;
         limits.MaxRequestHeaderCount = 1000;
         limits.MaxRequestLineSize = 64 * 1024;
-        limits.MaxRequestBodySize = null;
-        limits.MinRequestBodyDataRate = null;
+        limits.MaxRequestBodySize = maxBody;
+
+        // Bodies of streams are spared (SlowClients); answers are timed there, where they are no streams.
+        limits.MinRequestBodyDataRate = SlowClients.Slowest;
         limits.MinResponseDataRate = null;
         limits.Http2.MaxStreamsPerConnection = 1000;
         limits.Http2.MaxRequestHeaderFieldSize = 64 * 1024;

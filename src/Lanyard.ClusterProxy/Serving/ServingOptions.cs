@@ -12,6 +12,9 @@ internal sealed record ServingOptions
     /// <summary>Asked for at each handshake, so that a renewed certificate is served without a restart; null for plain HTTP/1.1.</summary>
     public Func<X509Certificate2>? Certificate { get; init; }
 
+    /// <summary>Bytes of a request's body; null for no limit.</summary>
+    public long? MaxBody { get; init; }
+
     /// <summary>How long a stop waits for requests that run.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

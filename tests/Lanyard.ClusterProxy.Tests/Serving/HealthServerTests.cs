@@ -19,7 +19,7 @@ public sealed class HealthServerTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _app = HealthServer.Build(new(IPAddress.Loopback, 0), () => _serving, _ => Task.FromResult(_states), NullLoggerFactory.Instance);
+        _app = HealthServer.Build(new(IPAddress.Loopback, 0), () => _serving, _ => Task.FromResult(_states), () => "a_metric 1\n", NullLoggerFactory.Instance);
         await _app.StartAsync();
         _http.BaseAddress = ProxyServer.AddressOf(_app);
     }
@@ -53,6 +53,9 @@ public sealed class HealthServerTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "not serving\n"), await GetAsync("/readyz"));
         Assert.Equal((HttpStatusCode.OK, "ok\n"), await GetAsync("/healthz"));
     }
+
+    [Fact]
+    public async Task Metrics_are_told_here_and_need_no_token() => Assert.Equal((HttpStatusCode.OK, "a_metric 1\n"), await GetAsync("/metrics"));
 
     [Theory]
     [InlineData("GET", "/api", HttpStatusCode.NotFound)]

@@ -1,0 +1,92 @@
+using Lanyard.ClusterProxy.Audit;
+using Lanyard.ClusterProxy.Cluster;
+using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Limits;
+using Lanyard.ClusterProxy.Telemetry;
+using Lanyard.ClusterProxy.Upstream;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.ClusterProxy.Serving;
+
+/// <summary>Puts together what is told of requests: audit with its backends, access log, metrics. Disposing writes everything that was taken.</summary>
+internal sealed class Observation : IAsyncDisposable
+{
+    private readonly ObservationOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly List<LineQueue> _queues = [];
+    private readonly List<IDisposable> _parts = [];
+    private readonly AuditTrail? _audit;
+    private readonly string _policyText = "";
+
+    /// <exception cref="Configuration.ConfigurationException">A file has mistakes.</exception>
+    public Observation(ObservationOptions options, TrustedProxies trusted, Admission admission, TimeProvider time, ILogger<Observation> log)
+    {
+        (_options, _time, _log) = (options, time, log);
+        if (options.PolicyFile is { } policyFile)
+        {
+            _policyText = File.ReadAllText(policyFile);
+            var policy = AuditPolicyFile.Parse(_policyText, policyFile);
+            var backends = new[] { AuditFile(), AuditWebhook() }.OfType<LineQueue>().ToList();
+            _audit = new AuditTrail(policy, backends, trusted, time);
+        }
+
+        var access = options.AccessLog is { } file ? new AccessLog(FileQueue("access log", file), time) : null;
+        Metrics = new ProxyMetrics(admission, _queues);
+        _parts.Add(Metrics);
+        Observer = new RequestObserver(Metrics, _audit, access, time);
+    }
+
+    public ProxyMetrics Metrics { get; }
+
+    public RequestObserver Observer { get; }
+
+    /// <summary>Reads the policy again when it changes.</summary>
+    public void Watch(Action<string, string, Action<string>> watch)
+    {
+        if (_audit is not null && _options.PolicyFile is { } file)
+        {
+            watch(file, _policyText, text => _audit.Replace(AuditPolicyFile.Parse(text, file)));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_queues.Select(q => q.DisposeAsync().AsTask()));
+        _parts.ForEach(p => p.Dispose());
+    }
+
+    private LineQueue? AuditFile() => _options.AuditFile is { } file ? FileQueue("audit file", file) : null;
+
+    private LineQueue FileQueue(string name, LineFileOptions options)
+    {
+        var file = new LineFile(options, _time);
+        _parts.Add(file);
+        return Queue(new LineQueueOptions(name, MaxBatch: 1000, TimeSpan.Zero, Capacity: 10_000, DropsWhenFull: false), file.WriteAsync);
+    }
+
+    private LineQueue? AuditWebhook()
+    {
+        if (_options.WebhookFile is not { } file)
+        {
+            return null;
+        }
+
+        var connection = Kubeconfig.Load(file);
+        var credential = new OwnCredential();
+        credential.Set(connection.TokenFile is { } token ? File.ReadAllText(token).Trim() : connection.Token);
+        var pool = new UpstreamPool(ClusterTls.OptionsOf(connection), _time);
+        _parts.Add(pool);
+        var path = connection.PathPrefix.Length == 0 ? "/" : connection.PathPrefix;
+        var webhook = new AuditWebhook(new OwnCalls(new UpstreamClient(pool), new UpstreamTarget(connection.Addresses[0].Authority, path, credential)));
+        return Queue(new LineQueueOptions("audit webhook", _options.WebhookBatch, _options.WebhookLinger, _options.WebhookBuffer, DropsWhenFull: true), webhook.SendAsync);
+    }
+
+    private LineQueue Queue(LineQueueOptions options, WriteBatch write)
+    {
+        var queue = new LineQueue(options, write, _time, _log);
+        _queues.Add(queue);
+        return queue;
+    }
+}
