@@ -5,7 +5,6 @@ using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Serving;
 using Lanyard.ClusterProxy.Telemetry;
-using Lanyard.ClusterProxy.Upstream;
 using Lanyard.Identity.Tokens;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
@@ -28,14 +27,13 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     {
         _time = time;
         _log = loggers.CreateLogger<ClusterProxyHost>();
-        var connection = options.Kubeconfig is { } file ? Kubeconfig.Load(file) : Kubeconfig.InCluster();
-        var client = new UpstreamClient(Keep(new UpstreamPool(ClusterTls.OptionsOf(connection), time)));
-        var target = new UpstreamTarget(connection.Addresses[0].Authority, connection.PathPrefix, Credential(connection));
+        var access = Keep(new ClusterAccess(options, time, Watch, _log));
+        var (client, target) = (access.Client, access.Target);
         var keys = Keep(new IssuerKeys(time));
         var authentication = Authentication(options, keys);
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, time), new ClusterVersion(calls, time), time);
-        var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>());
+        var forwarder = new RequestForwarder(client, target, options.TrustedProxies, loggers.CreateLogger<RequestForwarder>(), options.TellClientAddress);
         var callers = new CallerIdentification(
             authentication.AuthenticateAsync, options.PassthroughAudiences is { } audiences ? new TokenReviews(calls, audiences, time) : null);
         var admission = new Admission(options.Limits, time);
@@ -69,23 +67,6 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     }
 
     private bool IsServing() => _app.Lifetime.ApplicationStarted.IsCancellationRequested && !_app.Lifetime.ApplicationStopping.IsCancellationRequested;
-
-    private OwnCredential Credential(ClusterConnection connection)
-    {
-        var credential = new OwnCredential();
-        if (connection.TokenFile is { } file)
-        {
-            var token = File.ReadAllText(file);
-            credential.Set(token.Trim());
-            Watch(file, token, text => credential.Set(text.Trim()));
-        }
-        else
-        {
-            credential.Set(connection.Token);
-        }
-
-        return credential;
-    }
 
     private TokenAuthentication Authentication(ClusterProxyOptions options, IssuerKeys keys)
     {

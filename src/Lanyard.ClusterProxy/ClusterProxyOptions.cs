@@ -2,6 +2,7 @@ using System.Net;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Hygiene;
+using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.ClusterProxy.Limits;
 
 namespace Lanyard.ClusterProxy;
@@ -13,6 +14,7 @@ internal sealed record ClusterProxyOptions
     [
         new("--help", "Print this and exit.", IsSwitch: true),
         new("--kubeconfig", "The proxy's own way to the API server; in a pod its service account is the default."),
+        new("--api-server-address", "HOST:PORT to connect to instead of the kubeconfig's server, whose name is still what certificates must have; several share the load.", Repeats: true),
         new("--authentication-config", "AuthenticationConfiguration file (apiserver.config.k8s.io/v1 or v1beta1); read again when it changes."),
         new("--access-entries", "File of access entries: who becomes what; without it the claim mappings alone decide. Read again when it changes."),
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
@@ -27,12 +29,16 @@ internal sealed record ClusterProxyOptions
         new("--token-passthrough-audiences", "Audiences one of which such tokens must have, with commas between; default: the API server's own.", Repeats: true),
         new("--allow-reserved-users", "User names beginning with system: that tokens may become; * at the end.", Repeats: true),
         new("--allow-reserved-groups", "Groups beginning with system: that tokens may bring; * at the end.", Repeats: true),
+        .. ExtraHeaderFlags.Flags,
         .. ObservationFlags.Flags,
         .. LimitFlags.Flags,
         .. OidcFlags.Flags,
     ];
 
     public required string? Kubeconfig { get; init; }
+
+    /// <summary>Where to connect; empty for where the kubeconfig says.</summary>
+    public required IReadOnlyList<string> ApiServerAddresses { get; init; }
 
     public required string? AuthenticationConfig { get; init; }
 
@@ -53,6 +59,11 @@ internal sealed record ClusterProxyOptions
 
     public required ReservedNames Reserved { get; init; }
 
+    /// <summary>Extras that every user gets.</summary>
+    public required IReadOnlyList<ExtraValue> Extras { get; init; }
+
+    public required bool TellClientAddress { get; init; }
+
     public required ObservationOptions Observation { get; init; }
 
     public required LimitOptions Limits { get; init; }
@@ -72,19 +83,27 @@ internal sealed record ClusterProxyOptions
             line.Mistakes.Add("--authentication-config", "give either it or the --oidc-… flags");
         }
 
-        var health = ReadEndPoint(line, "--health-listen");
+        var health = ReadHealth(line);
         var networks = line.List("--trusted-proxies").Select(text => ReadNetwork(line, text)).OfType<IPNetwork>().ToList();
+        var addresses = line.List("--api-server-address");
+        foreach (var address in addresses.Where(a => !Uri.TryCreate($"https://{a}", UriKind.Absolute, out var uri) || !$"{uri.Host}:{uri.Port}".Equals(a, StringComparison.OrdinalIgnoreCase)))
+        {
+            line.Mistakes.Add("--api-server-address", $"{address} is not HOST:PORT");
+        }
+
         var passthrough = line.Switch("--token-passthrough") ? line.List("--token-passthrough-audiences") : null;
         if (passthrough is null && line.Has("--token-passthrough-audiences"))
         {
             line.Mistakes.Add("--token-passthrough-audiences", "only with --token-passthrough");
         }
 
+        var extras = ExtraHeaderFlags.Read(line);
         var observation = ObservationFlags.Read(line);
         var limits = LimitFlags.Read(line);
         return line.Mistakes.Any ? throw new ConfigurationException("the command line", line.Mistakes) : new ClusterProxyOptions
         {
             Kubeconfig = line.Text("--kubeconfig"),
+            ApiServerAddresses = addresses,
             AuthenticationConfig = line.Text("--authentication-config"),
             AccessEntries = line.Text("--access-entries"),
             Oidc = oidc,
@@ -93,6 +112,8 @@ internal sealed record ClusterProxyOptions
             Tls = tls,
             TrustedProxies = new TrustedProxies(networks),
             Reserved = new ReservedNames(line.List("--allow-reserved-users"), line.List("--allow-reserved-groups")),
+            Extras = extras,
+            TellClientAddress = line.Switch("--extra-user-header-client-ip"),
             Observation = observation,
             Limits = limits,
             PassthroughAudiences = passthrough,
@@ -101,6 +122,18 @@ internal sealed record ClusterProxyOptions
 
     private static IPEndPoint? ReadEndPoint(CommandLine line, string name) =>
         line.Read(name, t => t.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(t, out var e) ? e : null, "an address and a port");
+
+    private static IPEndPoint? ReadHealth(CommandLine line)
+    {
+        if (!line.Has("--readiness-probe-port"))
+        {
+            return ReadEndPoint(line, "--health-listen");
+        }
+
+        return line.Has("--health-listen") ? Fail(line, "--readiness-probe-port", "not with --health-listen")
+            : ushort.TryParse(line.Text("--readiness-probe-port"), out var port) ? new IPEndPoint(IPAddress.Any, port)
+            : Fail(line, "--readiness-probe-port", "must be a port");
+    }
 
     private static IPEndPoint? ReadListen(CommandLine line)
     {

@@ -67,6 +67,22 @@ public static class ClusterProxyProgram
         }
     }
 
+    /// <summary><c>lanyard access-entry …</c></summary>
+    /// <returns>0 when done, 1 with warnings, 2 when the command line or a file can't be used.</returns>
+    public static int RunAccessEntry(string[] args, TextWriter output, TextWriter errors)
+    {
+        ArgumentNullException.ThrowIfNull(errors);
+        try
+        {
+            return AccessEntries.AccessEntryCommand.Run(args, output);
+        }
+        catch (Exception e) when (IsMisuse(e))
+        {
+            errors.WriteLine($"lanyard access-entry: {e.Message}");
+            return Misused;
+        }
+    }
+
     private static bool IsMisuse(Exception e) => e is ConfigurationException or CryptographicException or FileNotFoundException or DirectoryNotFoundException
         or UnauthorizedAccessException or ArgumentException;
 

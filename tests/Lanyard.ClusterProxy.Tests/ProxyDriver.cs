@@ -11,6 +11,7 @@ using Lanyard.ClusterProxy.Upstream;
 using Lanyard.Identity;
 using Lanyard.Testing.Sockets;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Lanyard.ClusterProxy.Tests;
@@ -31,29 +32,41 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public Uri Address => ProxyServer.AddressOf(_app);
 
-    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null)
+    public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null,
+        TimeProvider? time = null, Action<HttpContext>? observe = null, bool tellClientAddress = false,
+        Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? certificate = null)
     {
+        var clock = time ?? TimeProvider.System;
         var identity = ImpersonationHeaders.Create(user ?? new KubernetesUser("ci:1") { Groups = ["a", "b"] }).Value;
-        var pool = new UpstreamPool(new UpstreamOptions { Addresses = [upstream] }, TimeProvider.System);
+        var pool = new UpstreamPool(new UpstreamOptions { Addresses = [upstream] }, clock);
         var credential = new OwnCredential();
         credential.Set("own-token");
         var target = new UpstreamTarget("api.test:6443", prefix, credential);
         var client = new UpstreamClient(pool);
         var calls = new OwnCalls(client, target);
-        var review = new ImpersonationReview(new AccessReviews(calls, TimeProvider.System), new ClusterVersion(calls, TimeProvider.System), TimeProvider.System);
+        var review = new ImpersonationReview(new AccessReviews(calls, clock), new ClusterVersion(calls, clock), clock);
         var callers = new CallerIdentification(
-            (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, TimeProvider.System));
-        var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance);
-        var admission = new Admission(limits ?? LimitOptions.Default, TimeProvider.System);
+            (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
+        var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance, tellClientAddress);
+        var admission = new Admission(limits ?? LimitOptions.Default, clock);
         var counts = new ProxyMetrics(admission, []);
         metrics?.Invoke(counts);
-        var observer = new RequestObserver(counts, audit, accessLog is null ? null : new AccessLog(accessLog(), TimeProvider.System), TimeProvider.System);
+        var observer = new RequestObserver(counts, audit, accessLog is null ? null : new AccessLog(accessLog(), clock), clock);
         var handler = new ProxyHandler(callers, review, forwarder, admission, observer, NullLogger<ProxyHandler>.Instance);
-        var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0), MaxBody = limits?.MaxBody };
-        var app = ProxyServer.Build(listen, handler.HandleAsync, NullLoggerFactory.Instance);
+        var listen = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0), MaxBody = limits?.MaxBody, Certificate = certificate };
+        async Task Handle(HttpContext context)
+        {
+            await handler.HandleAsync(context);
+            observe?.Invoke(context);
+        }
+
+        var app = ProxyServer.Build(listen, Handle, NullLoggerFactory.Instance);
         await app.StartAsync();
         return new ProxyDriver(app, pool);
     }
+
+    /// <summary>As SIGTERM does it: ends when what runs is done.</summary>
+    public Task StopAsync() => _app.StopAsync(CancellationToken.None);
 
     public Task<RawConnection> ConnectAsync() => RawClient.ConnectAsync(Address);
 

@@ -8,6 +8,10 @@ namespace Lanyard.ClusterProxy.AccessEntries;
 /// <summary>Values of one extra key.</summary>
 internal sealed record ExtraTemplate(string Key, PrincipalTemplate Value);
 
+/// <summary>An entry's words, for people and for RBAC that is made of it.</summary>
+/// <param name="Conditions">Claim and its condition as JSON.</param>
+internal sealed record EntryText(string Username, IReadOnlyList<string> Groups, IReadOnlyDictionary<string, string> Conditions);
+
 /// <summary>
 /// Who becomes what on the cluster: tokens of an issuer whose claims meet the conditions become a user made from templates over the claims.
 /// A claim that a template needs and the token lacks is a refusal, never an empty part of a name.
@@ -15,6 +19,12 @@ internal sealed record ExtraTemplate(string Key, PrincipalTemplate Value);
 internal sealed record AccessEntry(string Name, string Issuer, IReadOnlyList<ClaimCondition> Claims, PrincipalTemplate Username)
 {
     public PrincipalTemplate? Uid { get; init; }
+
+    /// <summary>As the operator wrote it.</summary>
+    public required EntryText Text { get; init; }
+
+    /// <summary>Claims whose value the conditions fix.</summary>
+    public required ClaimSet Fixed { get; init; }
 
     public IReadOnlyList<PrincipalTemplate> Groups { get; init; } = [];
 

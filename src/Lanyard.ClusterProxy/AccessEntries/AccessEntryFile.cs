@@ -51,14 +51,23 @@ internal static class AccessEntryFile
         var name = map.RequiredText("name");
         var issuer = map.RequiredText("issuer");
         var claims = ReadClaims(map, mistakes);
-        var username = Template(map, "username", map.RequiredText("username"));
+        var nameText = map.RequiredText("username");
+        var username = Template(map, "username", nameText);
         var uid = Template(map, "uid", map.Text("uid"));
-        var groups = map.Texts("groups").Select(g => Template(map, "groups", g)).OfType<PrincipalTemplate>().ToList();
+        var groupTexts = map.Texts("groups");
+        var groups = groupTexts.Select(g => Template(map, "groups", g)).OfType<PrincipalTemplate>().ToList();
         var extras = map.Map("extras") is { } extra ? ReadExtras(extra) : [];
         map.RefuseOthers();
         return name is null || issuer is null || username is null
             ? null
-            : new AccessEntry(name, issuer, claims, username) { Uid = uid, Groups = groups, Extras = extras };
+            : new AccessEntry(name, issuer, claims, username)
+            {
+                Uid = uid,
+                Groups = groups,
+                Extras = extras,
+                Text = new EntryText(nameText!, groupTexts, Conditions(map)),
+                Fixed = FixedClaims.Of(map.Json("claims") ?? default),
+            };
     }
 
     private static IReadOnlyList<ClaimCondition> ReadClaims(YamlMap map, Mistakes mistakes)
@@ -79,6 +88,10 @@ internal static class AccessEntryFile
 
         return claims;
     }
+
+    private static Dictionary<string, string> Conditions(YamlMap map) => map.Json("claims") is { ValueKind: System.Text.Json.JsonValueKind.Object } json
+        ? json.EnumerateObject().DistinctBy(c => c.Name).ToDictionary(c => c.Name, c => c.Value.GetRawText(), StringComparer.Ordinal)
+        : [];
 
     private static List<ExtraTemplate> ReadExtras(YamlMap map)
     {

@@ -25,7 +25,7 @@ internal sealed class AuthenticationFiles
     /// <summary>Files and their content at the start.</summary>
     public IReadOnlyList<(string File, string Text)> Texts { get; }
 
-    public AuthenticationRules Rules => new(_authenticators, _entries, _options.Reserved);
+    public AuthenticationRules Rules => new(_authenticators, _entries, _options.Reserved) { Extras = _options.Extras };
 
     /// <exception cref="Configuration.ConfigurationException">The new content has mistakes; the old stays.</exception>
     public AuthenticationRules With(string file, string text)

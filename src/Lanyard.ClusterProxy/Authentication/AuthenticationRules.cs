@@ -16,12 +16,22 @@ internal sealed class AuthenticationRules(IReadOnlyList<JwtAuthenticator> authen
 
     public ReservedNames Reserved { get; } = reserved;
 
+    /// <summary>What every user gets besides.</summary>
+    public IReadOnlyList<ExtraValue> Extras { get; init; } = [];
+
     /// <summary>The user validation rules of the issuer hold whoever made the user: its claim mappings or an access entry.</summary>
     public Outcome<KubernetesUser> UserOf(VerifiedToken token)
     {
         var authenticator = _byRecord[token.TrustRecordId];
         var outcome = entries is null ? ClaimMapper.Map(token, authenticator) : ByEntry(token, entries);
-        return outcome.TryGet(out var user, out _) && UserRules.Judge(user, authenticator.Expressions.UserRules) is { } refusal ? refusal : outcome;
+        if (!outcome.TryGet(out var user, out _))
+        {
+            return outcome;
+        }
+
+        return UserRules.Judge(user, authenticator.Expressions.UserRules) is { } refusal ? refusal
+            : Extras.Count == 0 ? user
+            : user with { Extras = [.. user.Extras, .. Extras] };
     }
 
     private static Outcome<KubernetesUser> ByEntry(VerifiedToken token, IReadOnlyList<AccessEntry> entries)

@@ -17,6 +17,9 @@ internal sealed record ClusterConnection
     /// <summary>Checked against the certificate instead of the host.</summary>
     public string? TlsServerName { get; init; }
 
+    /// <summary>Files that it was read from; a change of one is a change of the connection.</summary>
+    public IReadOnlyList<string> Files { get; init; } = [];
+
     public string? Token { get; init; }
 
     /// <summary>Read again when it changes; wins over <see cref="Token"/>.</summary>

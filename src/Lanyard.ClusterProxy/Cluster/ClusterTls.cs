@@ -30,6 +30,11 @@ internal static class ClusterTls
         {
             var roots = new X509Certificate2Collection();
             roots.ImportFromPem(pem);
+            if (roots.Count == 0)
+            {
+                throw new ArgumentException("the certificate authority of the cluster has no certificate in it");
+            }
+
             tls.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             tls.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
         }

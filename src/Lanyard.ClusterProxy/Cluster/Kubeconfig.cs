@@ -14,6 +14,7 @@ internal sealed class Kubeconfig
     private static readonly string[] Unusable = ["username", "password", "auth-provider", "exec", "as", "as-uid", "as-groups", "as-user-extra"];
 
     private readonly Mistakes _mistakes = new();
+    private readonly List<string> _files = [];
     private readonly string _folder;
 
     private Kubeconfig(string folder) => _folder = folder;
@@ -24,7 +25,7 @@ internal sealed class Kubeconfig
         var reader = new Kubeconfig(Path.GetDirectoryName(Path.GetFullPath(file))!);
         var root = YamlMap.Parse(File.ReadAllText(file), reader._mistakes);
         var connection = root is null ? null : reader.Read(root);
-        return connection is null || reader._mistakes.Any ? throw new ConfigurationException(file, reader._mistakes) : connection;
+        return connection is null || reader._mistakes.Any ? throw new ConfigurationException(file, reader._mistakes) : connection with { Files = [Path.GetFullPath(file), .. reader._files] };
     }
 
     /// <summary>The pod's own service account, as in-cluster clients do it.</summary>
@@ -47,6 +48,7 @@ internal sealed class Kubeconfig
             Addresses = [new Uri($"https://{name}:{port}")],
             CertificateAuthority = File.ReadAllText(authority),
             TokenFile = Path.Combine(ServiceAccount, "token"),
+            Files = [authority],
         };
     }
 
@@ -144,6 +146,7 @@ internal sealed class Kubeconfig
 
         if (File.Exists(Absolute(file)))
         {
+            _files.Add(Absolute(file));
             return File.ReadAllText(Absolute(file));
         }
 

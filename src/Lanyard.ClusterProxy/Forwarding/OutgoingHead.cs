@@ -8,7 +8,8 @@ namespace Lanyard.ClusterProxy.Forwarding;
 /// <summary>What a head says otherwise than the client did.</summary>
 /// <param name="Protocols">Replaces <c>Sec-WebSocket-Protocol</c> when a bearer was taken out of it.</param>
 /// <param name="AuditId">Replaces <c>Audit-Id</c> where we keep an audit.</param>
-internal readonly record struct HeadChanges(string? Protocols, string? AuditId);
+/// <param name="Client">The client's address, where users are to have it as an extra.</param>
+internal readonly record struct HeadChanges(string? Protocols, string? AuditId, string? Client = null);
 
 /// <summary>Writes the head that goes to the API server: what the client may say first, then who it is and who we are.</summary>
 internal static class OutgoingHead
@@ -40,6 +41,11 @@ internal static class OutgoingHead
         Framing(head, request, shape);
         head.Raw(identity.AuthorizationLine(target.Credential));
         head.Raw(identity.ImpersonationLines);
+        if (changes.Client is { } client && !identity.IsPassedOn)
+        {
+            head.Header("Impersonate-Extra-Remote-Client-Ip", client);
+        }
+
         head.Raw("\r\n"u8);
     }
 

@@ -10,13 +10,13 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.ClusterProxy.Forwarding;
 
 /// <summary>Sends one judged request to the API server as its user, and relays the answer as it comes.</summary>
-internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log)
+internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log, bool tellClientAddress = false)
 {
     /// <param name="protocols">Replaces <c>Sec-WebSocket-Protocol</c>, see <see cref="OutgoingHead"/>.</param>
     public async Task ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols, Passage passage)
     {
         using var head = new HeadBuffer();
-        OutgoingHead.Write(head, context, shape, target, identity, trusted, new HeadChanges(protocols, passage.AuditId));
+        OutgoingHead.Write(head, context, shape, target, identity, trusted, new HeadChanges(protocols, passage.AuditId, tellClientAddress ? ClientAddress.Of(context, trusted) : null));
         UpstreamExchange exchange;
         try
         {

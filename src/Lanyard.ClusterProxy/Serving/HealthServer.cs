@@ -44,9 +44,9 @@ internal static class HealthServer
             : context.Request.Path.Value switch
             {
                 "/healthz" or "/livez" => (StatusCodes.Status200OK, "ok\n"),
-                "/readyz" when !serving() => (StatusCodes.Status503ServiceUnavailable, "not serving\n"),
+                "/readyz" or "/ready" when !serving() => (StatusCodes.Status503ServiceUnavailable, "not serving\n"),
                 "/metrics" => (StatusCodes.Status200OK, metrics()),
-                "/readyz" => Readiness(await issuers(context.RequestAborted)),
+                "/readyz" or "/ready" => Readiness(await issuers(context.RequestAborted)),
                 _ => (StatusCodes.Status404NotFound, "not found\n"),
             };
         context.Response.StatusCode = code;

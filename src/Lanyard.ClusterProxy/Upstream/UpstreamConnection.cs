@@ -24,6 +24,9 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     /// <summary>The pool's generation of addresses and trust that this connection was made under.</summary>
     public int Generation { get; } = generation;
 
+    /// <summary>Place of its address among the options'.</summary>
+    public int Address { get; init; }
+
     /// <summary>True once it has carried an exchange: then a cut before the first byte may only mean that the server had closed it.</summary>
     public bool IsReused { get; set; }
 

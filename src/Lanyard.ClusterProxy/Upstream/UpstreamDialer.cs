@@ -8,6 +8,22 @@ namespace Lanyard.ClusterProxy.Upstream;
 /// <summary>Opens connections: addresses in turn, those that refused lately last.</summary>
 internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time, int generation)
 {
+    public int Count => options.Addresses.Count;
+
+    public string Name(int index) => options.Addresses[index].Authority;
+
+    /// <summary>Refused a connection lately, or was found unhealthy.</summary>
+    public bool IsDown(int index) => Volatile.Read(ref _downUntil[index]) > time.GetTimestamp();
+
+    /// <summary>What a health check found; a down address is tried last until <paramref name="until"/> is over or a check finds it well.</summary>
+    /// <returns>True when that is news.</returns>
+    public bool Mark(int index, bool isUp, TimeSpan until)
+    {
+        var was = IsDown(index);
+        Volatile.Write(ref _downUntil[index], isUp ? 0 : time.GetTimestamp() + (long)(until.TotalSeconds * time.TimestampFrequency));
+        return was == isUp;
+    }
+
     private readonly long[] _downUntil = new long[options.Addresses.Count];
     private int _turn = -1;
 
@@ -19,7 +35,7 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
         {
             try
             {
-                var connection = await ConnectAsync(options.Addresses[index], cancellation);
+                var connection = await ConnectAsync(index, cancellation);
                 Volatile.Write(ref _downUntil[index], 0);
                 return connection;
             }
@@ -46,8 +62,9 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
         return Enumerable.Range(0, count).Select(i => (first + i) % count).OrderBy(i => Volatile.Read(ref _downUntil[i]) > now ? 1 : 0);
     }
 
-    private async ValueTask<UpstreamConnection> ConnectAsync(Uri address, CancellationToken cancellation)
+    public async ValueTask<UpstreamConnection> ConnectAsync(int index, CancellationToken cancellation)
     {
+        var address = options.Addresses[index];
         using var deadline = new CancellationTokenSource(options.ConnectTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -63,7 +80,7 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
                 stream = secured;
             }
 
-            return new UpstreamConnection(socket, stream, generation);
+            return new UpstreamConnection(socket, stream, generation) { Address = index };
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {

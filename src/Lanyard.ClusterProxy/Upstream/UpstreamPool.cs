@@ -41,6 +41,28 @@ internal sealed class UpstreamPool(UpstreamOptions options, TimeProvider time) :
         return _dialer.ConnectAsync(cancellation);
     }
 
+    /// <summary>Asks every address on a connection of its own; those that answer badly are used last until they answer well.</summary>
+    /// <param name="head">A bodyless request.</param>
+    /// <param name="changed">Address, whether it is up, and why not.</param>
+    public async Task ProbeAsync(ReadOnlyMemory<byte> head, Action<string, bool, string> changed, CancellationToken cancellation)
+    {
+        UpstreamDialer dialer;
+        TimeSpan patience;
+        lock (_gate)
+        {
+            (dialer, patience) = (_dialer, _options.ConnectTimeout);
+        }
+
+        await Parallel.ForAsync(0, dialer.Count, cancellation, async (index, stop) =>
+        {
+            var fault = await ProbeAsync(dialer, index, head, patience, stop);
+            if (dialer.Mark(index, fault is null, UpstreamHealth.Period * 3))
+            {
+                changed(dialer.Name(index), fault is null, fault ?? "");
+            }
+        });
+    }
+
     public void Return(UpstreamConnection connection)
     {
         if (connection.Buffered.Length > 0)
@@ -74,6 +96,27 @@ internal sealed class UpstreamPool(UpstreamOptions options, TimeProvider time) :
         Clear();
     }
 
+    private async ValueTask<string?> ProbeAsync(UpstreamDialer dialer, int index, ReadOnlyMemory<byte> head, TimeSpan patience, CancellationToken cancellation)
+    {
+        using var deadline = new CancellationTokenSource(patience, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        try
+        {
+            using var connection = await dialer.ConnectAsync(index, both.Token);
+            await using var abort = both.Token.UnsafeRegister(static c => ((UpstreamConnection)c!).Abort(), connection);
+            await connection.WriteAsync(head);
+            var answer = await connection.ReadHeadAsync(answersHead: false);
+
+            // Any answer of a running API server will do, 401 and 403 too: only 5xx says that it can't serve.
+            return answer.Status < 500 ? null : $"answered {answer.Status}";
+        }
+        catch (Exception e) when (e is UpstreamException or System.Net.Sockets.SocketException or IOException or TimeoutException or OperationCanceledException
+            or System.Security.Authentication.AuthenticationException)
+        {
+            return e.Message;
+        }
+    }
+
     private void Clear()
     {
         while (TryPop() is { } connection)
@@ -82,7 +125,8 @@ internal sealed class UpstreamPool(UpstreamOptions options, TimeProvider time) :
         }
     }
 
-    private bool IsFresh(UpstreamConnection connection) => time.GetElapsedTime(connection.IdleSince) < _options.IdleTimeout;
+    private bool IsFresh(UpstreamConnection connection) => 
+        time.GetElapsedTime(connection.IdleSince) < _options.IdleTimeout && (_dialer.Count == 1 || connection.Generation != _generation || !_dialer.IsDown(connection.Address));
 
     private UpstreamConnection? TryPop()
     {
