@@ -18,6 +18,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -68,9 +69,12 @@ public static class ServerProgram
         var scheme = options.TlsCertificateFile is null ? "http" : "https";
         var instance = new Instance(options.InstanceSlug, options.PublicUrl ?? $"{scheme}://{listen}", data);
 
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = data });
+        // Nothing is configured by a file in the data folder, and nothing watches it: the database writes there all the time.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = data, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information);
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        // It says nothing above Information, and as long as it may speak at all each request makes an Activity for it.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         using var loggers = LoggerFactory.Create(logging => logging.AddSimpleConsole());
         var certificate = Listen(builder, options, listen, time, loggers);
@@ -160,6 +164,8 @@ public static class ServerProgram
         var certificate = options is { TlsCertificateFile: { } file, TlsPrivateKeyFile: { } key }
             ? new ServerCertificate(file, key, time, log.CertificateUnusable)
             : null;
+        // A request runs on the thread that heard of it: each change of threads costs more than most requests do.
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

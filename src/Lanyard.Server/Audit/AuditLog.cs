@@ -8,8 +8,9 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Server.Audit;
 
 /// <summary>
-/// Appends events to this process's hash chain. What has gathered while the last batch went to disk is appended in one transaction;
-/// a caller goes on when its event is on disk. After a failed append it is not known what reached the disk, so a new chain begins.
+/// Appends events to this process's hash chain; a caller goes on when its event is on disk. On SQLite, which runs one transaction at a time, an event is part
+/// of the transaction that it tells of, or is one of its own, and shares the writer's commit. On PostgreSQL what has gathered while the last batch went to
+/// disk is appended in one transaction. After a failed append it is not known what reached the disk, so a new chain begins.
 /// </summary>
 internal sealed class AuditLog : IAsyncDisposable
 {
@@ -25,7 +26,12 @@ internal sealed class AuditLog : IAsyncDisposable
     private readonly Channel<Entry> _entries = Channel.CreateBounded<Entry>(
         new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
+    /// <summary>On disk.</summary>
     private ChainHead? _head;
+
+    /// <summary>In the transaction that runs now, on a database that runs one at a time; touched by nobody else.</summary>
+    private ChainHead? _next;
+
     private TaskCompletionSource _appended = NewSignal();
 
     public AuditLog(Database database, AuditOptions options, TimeProvider time, ILogger<AuditLog> logger)
@@ -45,15 +51,83 @@ internal sealed class AuditLog : IAsyncDisposable
     /// <returns>The event's id.</returns>
     public async Task<string> RecordAsync(AuditEvent auditEvent)
     {
+        if (_database.IsSerial)
+        {
+            return await _database.TransactionAsync(transaction => AppendAsync(transaction, auditEvent));
+        }
+
         var entry = new Entry(auditEvent, new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously));
         await _entries.Writer.WriteAsync(entry);
         return await entry.Done.Task;
+    }
+
+    /// <summary>
+    /// Makes a change and records it: together or not at all where the database runs one transaction at a time, else the event right after the change.
+    /// </summary>
+    /// <param name="change">Answers whether it changed anything: only then there is something to record.</param>
+    /// <param name="happened">Called right after the commit of the change.</param>
+    public async Task<bool> RecordWithAsync(Func<Transaction, Task<bool>> change, AuditEvent auditEvent, Action happened, CancellationToken cancellationToken)
+    {
+        if (_database.IsSerial)
+        {
+            var isChanged = await _database.TransactionAsync(
+                async transaction => await change(transaction) && await AppendAsync(transaction, auditEvent) is not null, cancellationToken);
+            if (isChanged)
+            {
+                happened();
+            }
+
+            return isChanged;
+        }
+
+        if (!await _database.TransactionAsync(change, cancellationToken))
+        {
+            return false;
+        }
+
+        happened();
+        await RecordAsync(auditEvent);
+        return true;
     }
 
     public async ValueTask DisposeAsync()
     {
         _entries.Writer.TryComplete();
         await _loop;
+    }
+
+    /// <summary>Puts an event into a transaction of a database that runs one at a time. When it can't be stored the transaction fails.</summary>
+    private async Task<string> AppendAsync(Transaction transaction, AuditEvent auditEvent)
+    {
+        var before = _next;
+        var isStored = false;
+        transaction.OnUndone(isCertain => _next = isCertain && isStored ? before : null);
+        try
+        {
+            var head = before ?? await BeginChainAsync(transaction);
+            var row = NextRow(head, auditEvent);
+            await AuditStore.InsertAsync(transaction, row);
+            var after = new ChainHead(head.Chain, row.Sequence, row.Hash);
+            if (CheckpointFor(before?.Sequence ?? 0, after) is { } reached)
+            {
+                await InsertAsync(transaction, reached);
+            }
+
+            (_next, isStored) = (after, true);
+            transaction.OnCommitted(() => Appended(after));
+            return row.Id;
+        }
+        catch (Exception exception)
+        {
+            _logger.AppendFailed(exception, 1);
+            throw;
+        }
+    }
+
+    private void Appended(ChainHead head)
+    {
+        Volatile.Write(ref _head, head);
+        Interlocked.Exchange(ref _appended, NewSignal()).TrySetResult();
     }
 
     private async Task LoopAsync()
@@ -75,7 +149,7 @@ internal sealed class AuditLog : IAsyncDisposable
     {
         try
         {
-            var head = Head ?? await BeginChainAsync();
+            var head = Head ?? await _database.TransactionAsync(BeginChainAsync);
             var rows = new List<AuditRow>(batch.Count);
             foreach (var entry in batch)
             {
@@ -84,13 +158,11 @@ internal sealed class AuditLog : IAsyncDisposable
             }
 
             await StoreAsync(rows, CheckpointFor(Head?.Sequence ?? 0, head));
-            Volatile.Write(ref _head, head);
+            Appended(head);
             for (var i = 0; i < batch.Count; i++)
             {
                 batch[i].Done.TrySetResult(rows[i].Id);
             }
-
-            Interlocked.Exchange(ref _appended, NewSignal()).TrySetResult();
         }
         catch (Exception exception)
         {
@@ -115,18 +187,15 @@ internal sealed class AuditLog : IAsyncDisposable
     }
 
     /// <summary>A new chain's first event names the ends of the ones before it: a chain that is cut or taken away later shows.</summary>
-    private async Task<ChainHead> BeginChainAsync()
+    private async Task<ChainHead> BeginChainAsync(Transaction transaction)
     {
         var chain = Ids.New("chn", _time);
-        var heads = await AuditStore.HeadsAsync(_database, 64);
+        var heads = await AuditStore.HeadsAsync(transaction, 64);
         var first = NextRow(
             new ChainHead(chain, 0, AuditChain.Genesis(chain)),
             new AuditEvent("audit.chain") { Details = heads.ToDictionary(static head => head.Chain, static head => $"{head.Sequence}:{head.Hash}") });
-        await _database.TransactionAsync(async transaction =>
-        {
-            await transaction.ExecuteAsync($"insert into audit_chains (id, started) values ({chain}, {_time.GetUtcNow()})");
-            await AuditStore.InsertAsync(transaction, first);
-        });
+        await transaction.ExecuteAsync($"insert into audit_chains (id, started) values ({chain}, {_time.GetUtcNow()})");
+        await AuditStore.InsertAsync(transaction, first);
         return new ChainHead(chain, first.Sequence, first.Hash);
     }
 
@@ -139,11 +208,16 @@ internal sealed class AuditLog : IAsyncDisposable
 
         if (checkpoint is { } reached)
         {
-            await transaction.ExecuteAsync(
-                $"insert into audit_checkpoints (chain, seq, at, hash) values ({reached.Chain}, {reached.Sequence}, {_time.GetUtcNow()}, {reached.Hash})");
-            _logger.Checkpoint(reached.Chain, reached.Sequence, reached.Hash);
+            await InsertAsync(transaction, reached);
         }
     });
+
+    private async Task InsertAsync(Transaction transaction, ChainHead reached)
+    {
+        await transaction.ExecuteAsync(
+            $"insert into audit_checkpoints (chain, seq, at, hash) values ({reached.Chain}, {reached.Sequence}, {_time.GetUtcNow()}, {reached.Hash})");
+        _logger.Checkpoint(reached.Chain, reached.Sequence, reached.Hash);
+    }
 
     private ChainHead? CheckpointFor(long before, ChainHead after) =>
         after.Sequence / _options.CheckpointEvery > before / _options.CheckpointEvery ? after : null;

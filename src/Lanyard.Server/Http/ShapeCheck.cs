@@ -63,7 +63,7 @@ internal static class ShapeCheck
     {
         foreach (var member in element.EnumerateObject())
         {
-            if (shape.Properties.FirstOrDefault(property => property.Name == member.Name) is not { } known)
+            if (Find(shape, member) is not { } known)
             {
                 mistakes.Add(new Mistake(Below(path, member.Name), "is unknown"));
             }
@@ -81,6 +81,20 @@ internal static class ShapeCheck
                 mistakes.Add(new Mistake(Below(path, property.Name), "is missing"));
             }
         }
+    }
+
+    private static JsonPropertyInfo? Find(JsonTypeInfo shape, JsonProperty member)
+    {
+        var properties = shape.Properties;
+        for (var i = 0; i < properties.Count; i++)
+        {
+            if (member.NameEquals(properties[i].Name))
+            {
+                return properties[i];
+            }
+        }
+
+        return null;
     }
 
     private static void CheckElement(JsonElement element, string path, JsonTypeInfo shape, List<Mistake> mistakes)

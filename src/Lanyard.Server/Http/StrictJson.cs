@@ -30,7 +30,7 @@ internal static class StrictJson
             return new Read<T>(null, TooLarge(maxBytes));
         }
 
-        var body = new ArrayBufferWriter<byte>(4096);
+        var body = new ArrayBufferWriter<byte>((int)Math.Clamp(request.ContentLength ?? 4096, 64, 4096));
         var reader = request.BodyReader;
         while (true)
         {

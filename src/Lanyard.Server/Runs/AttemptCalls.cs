@@ -1,5 +1,6 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 
@@ -14,21 +15,22 @@ internal delegate ValueTask<string> MintRuntimeToken(string run, int attempt, st
 /// held does not exist for it.
 /// </summary>
 internal sealed class AttemptCalls(
-    RunStore store, RunQueries queries, RunChanges changes, RunRules rules, RunLogs logs, LogSignals signals, AttemptLiveness liveness, Instance instance,
+    RunStore store, RunMemory memory, RunQueries queries, RunChanges changes, RunRules rules, RunLogs logs, LogSignals signals, AttemptLiveness liveness, Instance instance,
     MintRuntimeToken mint)
 {
     private static readonly TimeSpan LongestToken = TimeSpan.FromHours(24);
 
-    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, CancellationToken cancellationToken) =>
-        await ToldAsync(await changes.ApplyAsync(run, row => rules.Accept(row, call), cancellationToken), run, call, cancellationToken);
+    /// <param name="tell">What the audit says of it.</param>
+    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken) =>
+        await ToldAsync(await changes.ContinueAsync(run, row => rules.Accept(row, call), tell, cancellationToken), run, call, cancellationToken);
 
     public async Task<Outcome<RunChange>> StartAsync(string run, AttemptCall call, CancellationToken cancellationToken) =>
-        await ToldAsync(await changes.ApplyAsync(run, row => rules.Start(row, call), cancellationToken), run, call, cancellationToken);
+        await ToldAsync(await changes.ContinueAsync(run, row => rules.Start(row, call), null, cancellationToken), run, call, cancellationToken);
 
     /// <summary>Everything that the runner needs; the same again for a repeated accept, but for the token, which is fresh.</summary>
     public async Task<AttemptPayload> PayloadAsync(RunRecord run, CancellationToken cancellationToken)
     {
-        var document = RunDocument.Parse((await store.FindDocumentAsync(run.Id, cancellationToken))!);
+        var document = memory.FindDocument(run.Id) ?? RunDocument.Parse((await store.FindDocumentAsync(run.Id, cancellationToken))!);
         var now = rules.Now;
         var expires = Math.Min(run.StopBy, now + (long)LongestToken.TotalMilliseconds);
         var token = await mint(run.Id, run.Attempt, run.Workspace, DateTimeOffset.FromUnixTimeMilliseconds(expires), cancellationToken);
@@ -74,13 +76,16 @@ internal sealed class AttemptCalls(
         return appended;
     }
 
-    public async Task<Outcome<RunChange>> EndAsync(string run, AttemptCall call, EndRequest end, CancellationToken cancellationToken)
+    /// <param name="tell">What the audit says of it.</param>
+    public async Task<Outcome<RunChange>> EndAsync(
+        string run, AttemptCall call, EndRequest end, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken)
     {
-        if (await store.FindAsync(run, cancellationToken) is { } row && !RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
+        if (await changes.FindAsync(run, known => RunRules.Hold(known, call), cancellationToken) is { } row
+            && !RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
             return await ToldAsync(refusal, run, call, cancellationToken);
         var complete = await logs.FinishAsync(run, call.Attempt, end.LogBytes, end.LogSha256, cancellationToken);
         var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete);
-        var outcome = await changes.ApplyAsync(run, current => rules.End(current, call, ended), cancellationToken);
+        var outcome = await changes.ContinueAsync(run, current => rules.End(current, call, ended), tell, cancellationToken);
         signals.Appended(run, call.Attempt);
         return await ToldAsync(outcome, run, call, cancellationToken);
     }

@@ -21,13 +21,10 @@ internal static class AttemptEndpoints
             return refused;
         if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
             return new Refused(refusal);
-        if (!(await calls.AcceptAsync(run, call, context.RequestAborted)).TryGet(out var change, out refusal))
+        if (!(await calls.AcceptAsync(run, call, change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
             return await RefusedAsync(context, audit, logger, "attempt.accept", run, call, refusal);
         if (!change.IsNone)
-        {
             logger.Accepted(run, call.Attempt, call.Runner);
-            await audit.ChangedAsync(context, "attempt.accept", change.After);
-        }
         return Results.Json(await calls.PayloadAsync(change.After, context.RequestAborted), RunnerJson.Default.AttemptPayload);
     }
 
@@ -88,13 +85,10 @@ internal static class AttemptEndpoints
             return Refused.Malformed(mistakes);
         if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
             return new Refused(refusal);
-        if (!(await calls.EndAsync(run, call, request, context.RequestAborted)).TryGet(out var change, out refusal))
+        if (!(await calls.EndAsync(run, call, request, change => RunAudit.Changed(context, "attempt.end", change), context.RequestAborted)).TryGet(out var change, out refusal))
             return await RefusedAsync(context, audit, logger, "attempt.end", run, call, refusal);
         if (!change.IsNone)
-        {
             logger.Ended(run, call.Attempt, request.Outcome, change.After.LogComplete);
-            await audit.ChangedAsync(context, "attempt.end", change.After);
-        }
         return Answer(change.After.AttemptState);
     }
 

@@ -9,25 +9,27 @@ internal sealed record OfferedRun(string Run, int Attempt, string Workspace, str
 /// The claims: which run is offered next. One statement a queue over a partial index (its plan must never depend on how many runs there are),
 /// the same text for both databases.
 /// </summary>
-internal sealed class ClaimStore(Database database)
+internal sealed class ClaimStore(Database database, RunMemory memory)
 {
     /// <summary>
     /// Offers up to <paramref name="limit"/> runs of a queue to a session, by priority, then age. Nothing is offered to a session that was replaced:
     /// the statement itself looks.
     /// </summary>
-    public Task<List<OfferedRun>> ClaimAsync(
+    public async Task<IReadOnlyList<OfferedRun>> ClaimAsync(
         string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
     {
-        return database.QueryAsync(
+        var claimed = await database.QueryAsync(
             $"""
             update runs set waiting = false, live = true, attempt = attempt + 1, attempt_state = 'offered', runner = {runner}, session = {session},
                 deadline = {deadline}, stop_by = 0, offered_at = {now}, accepted_at = 0, started_at = 0, ended_at = 0, outcome = null, reason = null,
                 log_bytes = 0, log_sha256 = null, log_complete = false, version = version + 1
             where {Picked(queue, limit)} and exists (select 1 from runner_sessions where runner = {runner} and session = {session})
-            returning id, attempt, workspace, collection, deadline
+            returning {RunStore.Columns}
             """,
-            static row => new OfferedRun(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetString(3), row.GetInt64(4)),
+            RunStore.Read,
             cancellationToken);
+        claimed.ForEach(memory.Remember);
+        return claimed.ConvertAll(static run => new OfferedRun(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline));
     }
 
     /// <summary>One row needs no list: the plan is a look-up by key.</summary>

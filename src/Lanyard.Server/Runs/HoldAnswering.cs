@@ -41,6 +41,7 @@ internal sealed class HoldAnswering(RunStore store, SessionStore sessions, Runne
             await changes.ApplyAsync(
                 run.Id,
                 row => row.Attempt == run.Attempt && row.AttemptState != AttemptStates.Offered ? rules.Lose(row, RunReasons.NotHeld) : row,
+                RunAudit.Expired,
                 cancellationToken);
         }
         await sessions.ReconciledAsync(runner.Runner.Id, session.Session, cancellationToken);

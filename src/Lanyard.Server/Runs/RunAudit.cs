@@ -6,21 +6,20 @@ using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.Server.Runs;
 
-/// <summary>The audit events of runs: one for each decision and change, recorded before the answer leaves.</summary>
+/// <summary>The audit events of runs: one for each decision and change, on disk before the answer leaves.</summary>
 internal sealed class RunAudit(AuditLog log)
 {
-    public Task CreatedAsync(HttpContext context, string workspaceId, string collectionId, string run) =>
-        log.RecordAsync(AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Target = run });
+    public static AuditEvent Created(HttpContext context, string workspaceId, string collectionId, string run) =>
+        AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Target = run };
 
     public Task NotCreatedAsync(HttpContext context, string workspaceId, string collectionId, Refusal refusal) =>
         log.RecordAsync(AuditEvent.Of(context, "run.create") with { WorkspaceId = workspaceId, CollectionId = collectionId, Refusal = refusal });
 
     /// <summary>What a caller did to a run: <c>run.cancel</c>, <c>attempt.accept</c>, <c>attempt.end</c>.</summary>
-    public Task ChangedAsync(HttpContext context, string action, RunRecord run) => log.RecordAsync(Of(AuditEvent.Of(context, action), run));
+    public static AuditEvent Changed(HttpContext context, string action, RunChange change) => Of(AuditEvent.Of(context, action), change.After);
 
-    /// <summary>What time did: the event has no principal.</summary>
-    public Task ExpiredAsync(RunChange change) =>
-        log.RecordAsync(Of(new AuditEvent(change.Before.IsLive ? "attempt.lost" : "run.expire"), change.After));
+    /// <summary>What time did, or what a runner no longer holds: the event has no principal.</summary>
+    public static AuditEvent Expired(RunChange change) => Of(new AuditEvent(change.Before.IsLive ? "attempt.lost" : "run.expire"), change.After);
 
     public Task SessionAsync(HttpContext context, ActiveRunner runner) => log.RecordAsync(AuditEvent.Of(context, "runner.session") with
     {

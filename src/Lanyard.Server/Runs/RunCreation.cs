@@ -4,6 +4,7 @@ using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
@@ -11,16 +12,21 @@ using Lanyard.Server.Runners;
 namespace Lanyard.Server.Runs;
 
 /// <summary>A run that was made, or was there already under the same idempotency key.</summary>
-internal sealed record CreatedRun(string Id, bool IsNew);
+/// <param name="New">Null: it was there.</param>
+internal sealed record CreatedRun(string Id, NewRun? New);
+
+/// <summary>A run as it was made.</summary>
+internal sealed record NewRun(ListedRun Listed, RunDocument Document);
 
 /// <summary>Makes runs: the definition as it is now goes into the run, and the run into its queue.</summary>
 internal sealed class RunCreation(
-    RunStore store, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
+    RunStore store, RunMemory memory, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
 {
+    /// <param name="tell">What the audit says of a run with this id.</param>
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
     /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
     public async Task<Outcome<CreatedRun>> CreateAsync(
-        CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, List<Mistake> mistakes, CancellationToken cancellationToken)
+        CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, Func<string, AuditEvent> tell, List<Mistake> mistakes, CancellationToken cancellationToken)
     {
         var definition = await definitions.FindAsync(collection.Id, request.Definition);
         if (definition is null)
@@ -35,14 +41,18 @@ internal sealed class RunCreation(
         var document = DocumentOf(collection, request, definition!, context) with { Cloud = CloudRules.InForce(ofCollection, definition!.Spec.Cloud) };
         var run = RecordOf(collection, request, document, runner);
         var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));
-        if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), request.Priority ?? 0, document.ToJson(), key, hash, cancellationToken))
-        {
-            dispatch.Queued(run.Queue);
-            return new CreatedRun(run.Id, true);
-        }
+        var (json, priority) = (document.ToJson(), request.Priority ?? 0);
+        if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken))
+            return new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.Definition, priority), document));
         return await queries.FindByIdempotencyAsync(collection.Id, key!, cancellationToken) is { } before && before.RequestHash == hash
-            ? new CreatedRun(before.Run, false)
+            ? new CreatedRun(before.Run, null)
             : new Refusal(RefusalReason.Conflict, "the idempotency key was used with another body");
+
+        void Inserted()
+        {
+            memory.Remember(run.Id, document, json);
+            dispatch.Queued(run.Queue);
+        }
     }
 
     private async Task<RunnerRecord?> FindRunnerAsync(CollectionEntry collection, string slug, CancellationToken cancellationToken)

@@ -1,10 +1,11 @@
 using System.Data.Common;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
 
 /// <summary>The SQL of runs and their attempts, but for the claims (<see cref="ClaimStore"/>) and what is only read (<see cref="RunQueries"/>).</summary>
-internal sealed class RunStore(Database database)
+internal sealed class RunStore(Database database, AuditLog audit)
 {
     internal static readonly SqlPart Columns = Part(
         $"""
@@ -16,13 +17,23 @@ internal sealed class RunStore(Database database)
     /// <summary>Puts a new run into its queue.</summary>
     /// <param name="definition">Its id and its slug: the slug is shown, the id stays right when the slug is given to another.</param>
     /// <param name="idempotency">Null, or a text that one run of the collection can have only.</param>
+    /// <param name="told">What the audit says of it.</param>
+    /// <param name="inserted">Called right after the commit.</param>
     /// <returns>False when the collection has a run with that idempotency text.</returns>
     public async Task<bool> InsertAsync(
-        RunRecord run, (string Id, string Slug) definition, int priority, string document, string? idempotency, string? requestHash, CancellationToken cancellationToken = default)
+        RunRecord run,
+        (string Id, string Slug) definition,
+        int priority,
+        string document,
+        string? idempotency,
+        string? requestHash,
+        AuditEvent told,
+        Action inserted,
+        CancellationToken cancellationToken = default)
     {
         try
         {
-            await database.TransactionAsync(
+            return await audit.RecordWithAsync(
                 async transaction =>
                 {
                     await transaction.ExecuteAsync(
@@ -35,9 +46,11 @@ internal sealed class RunStore(Database database)
                             {run.StepCount})
                         """);
                     await transaction.ExecuteAsync($"insert into run_documents (run, document) values ({run.Id}, {document})");
+                    return true;
                 },
+                told,
+                inserted,
                 cancellationToken);
-            return true;
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique && idempotency is not null)
         {
@@ -56,20 +69,32 @@ internal sealed class RunStore(Database database)
     /// Writes <paramref name="next"/> if the row is still at the version it was derived from. An attempt that is over while its run goes back into the
     /// queue is copied to the attempts first, in the same transaction.
     /// </summary>
+    /// <param name="told">What the audit says of it; null: nothing.</param>
+    /// <param name="saved">Called right after the commit.</param>
     /// <returns>False when somebody else changed the run: read it and decide again.</returns>
-    public async Task<bool> SaveAsync(RunRecord next, CancellationToken cancellationToken = default)
+    public async Task<bool> SaveAsync(RunRecord next, AuditEvent? told, Action saved, CancellationToken cancellationToken = default)
     {
-        if (!next.IsWaiting || next.Attempt == 0)
-            return await database.ExecuteAsync(Update(next), cancellationToken) == 1;
-        return await database.TransactionAsync(
-            async transaction =>
-            {
-                if (await transaction.ExecuteAsync(Update(next)) != 1)
-                    return false;
-                await transaction.ExecuteAsync(Archive(AttemptRecord.Of(next)));
-                return true;
-            },
-            cancellationToken);
+        var isLoneStatement = !next.IsWaiting || next.Attempt == 0;
+        if (told is not null && (database.IsSerial || !isLoneStatement))
+            return await audit.RecordWithAsync(transaction => SaveAsync(transaction, next, isLoneStatement), told, saved, cancellationToken);
+        var isSaved = isLoneStatement
+            ? await database.ExecuteAsync(Update(next), cancellationToken) == 1
+            : await database.TransactionAsync(transaction => SaveAsync(transaction, next, isLoneStatement), cancellationToken);
+        if (!isSaved)
+            return false;
+        saved();
+        if (told is not null)
+            await audit.RecordAsync(told);
+        return true;
+    }
+
+    private static async Task<bool> SaveAsync(Transaction transaction, RunRecord next, bool isLoneStatement)
+    {
+        if (await transaction.ExecuteAsync(Update(next)) != 1)
+            return false;
+        if (!isLoneStatement)
+            await transaction.ExecuteAsync(Archive(AttemptRecord.Of(next)));
+        return true;
     }
 
     /// <summary>

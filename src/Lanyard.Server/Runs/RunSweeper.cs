@@ -8,7 +8,7 @@ namespace Lanyard.Server.Runs;
 /// Every replica sweeps; a change is written once, whoever comes first.
 /// </summary>
 internal sealed class RunSweeper(
-    RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, RunAudit audit, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
+    RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
 {
     private const int Batch = 500;
     private static readonly TimeSpan QueueCheck = TimeSpan.FromMinutes(1);
@@ -47,12 +47,11 @@ internal sealed class RunSweeper(
 
     private async Task ExpireAsync(RunRecord run, CancellationToken cancellationToken)
     {
-        var outcome = await changes.ApplyAsync(run.Id, row => rules.Expire(row), cancellationToken);
+        var outcome = await changes.ApplyAsync(run.Id, row => rules.Expire(row), RunAudit.Expired, cancellationToken);
         if (outcome.IsRefused || outcome.Value.IsNone)
             return;
         var after = outcome.Value.After;
         logger.Expired(after.Id, after.Attempt, after.AttemptState, after.State, after.Reason);
-        await audit.ExpiredAsync(outcome.Value);
     }
 
     /// <summary>An outage of the database ends one round, not the sweeping.</summary>

@@ -14,12 +14,16 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
             Time(run.CreatedAt)!.Value, Time(run.CancelRequestedAt), Time(run.FinishedAt));
     }
 
+    /// <summary>As <see cref="WholeAsync"/> shows it before anything happens to it.</summary>
+    public static RunView OfNew(NewRun made, string workspace, string collection) =>
+        OfListed(made.Listed, workspace, collection) with { Context = made.Document.Context, Variables = made.Document.Variables, Attempts = [] };
+
     /// <summary>With context, variables, attempts and steps.</summary>
     public async Task<RunView> WholeAsync(ListedRun listed, string workspace, string collection, CancellationToken cancellationToken)
     {
         var document = RunDocument.Parse((await store.FindDocumentAsync(listed.Run.Id, cancellationToken))!);
         if (listed.Run.Attempt == 0)
-            return OfListed(listed, workspace, collection) with { Context = document.Context, Variables = document.Variables, Attempts = [] };
+            return OfNew(new NewRun(listed, document), workspace, collection);
         var steps = (await queries.StepsAsync(listed.Run.Id, cancellationToken)).ToLookup(s => s.Attempt);
         var attempts = await queries.AttemptsAsync(listed.Run.Id, cancellationToken);
         if (listed.Run.Attempt > 0 && !attempts.Exists(a => a.Attempt == listed.Run.Attempt))

@@ -33,17 +33,17 @@ internal static class RunsEndpoints
         }
 
         var cancellation = context.RequestAborted;
-        var created = await creation.CreateAsync(entry, request, facts, key, mistakes, cancellation);
+        var created = await creation.CreateAsync(
+            entry, request, facts, key, id => RunAudit.Created(context, entry.Workspace.Id, entry.Id, id), mistakes, cancellation);
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!created.TryGet(out var run, out refusal))
             return new Refused(refusal);
-        if (run.IsNew)
-            await audit.CreatedAsync(context, entry.Workspace.Id, entry.Id, run.Id);
-        var listed = (await queries.FindAsync(entry.Id, run.Id, cancellation))!;
         context.Response.Headers.Location = $"/v1/workspaces/{workspace}/collections/{collection}/runs/{run.Id}";
-        return Results.Json(
-            await views.WholeAsync(listed, workspace, collection, cancellation), RunsJson.Default.RunView, statusCode: run.IsNew ? 201 : 200);
+        return run.New is { } made
+            ? Results.Json(RunViews.OfNew(made, workspace, collection), RunsJson.Default.RunView, statusCode: 201)
+            : Results.Json(
+                await views.WholeAsync((await queries.FindAsync(entry.Id, run.Id, cancellation))!, workspace, collection, cancellation), RunsJson.Default.RunView);
     }
 
     public static async Task<IResult> ListAsync(string workspace, string collection, HttpContext context, CollectionDirectory directory, RunQueries queries)
@@ -76,15 +76,12 @@ internal static class RunsEndpoints
         RunQueries queries,
         RunChanges changes,
         RunRules rules,
-        RunViews views,
-        RunAudit audit)
+        RunViews views)
     {
         var cancellation = context.RequestAborted;
         if (!(await FindAsync(directory, queries, context, workspace, collection, run, Right.Operate)).TryGet(out var listed, out var refusal)
-            || !(await changes.ApplyAsync(run, row => rules.Cancel(row), cancellation)).TryGet(out var change, out refusal))
+            || !(await changes.ApplyAsync(run, row => rules.Cancel(row), done => RunAudit.Changed(context, "run.cancel", done), cancellation)).TryGet(out var change, out refusal))
             return new Refused(refusal);
-        if (!change.IsNone)
-            await audit.ChangedAsync(context, "run.cancel", change.After);
         return Results.Json(await views.WholeAsync(listed with { Run = change.After }, workspace, collection, cancellation), RunsJson.Default.RunView);
     }
 

@@ -15,6 +15,12 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// <summary>Behind a select in a transaction: the rows stay as read until its end.</summary>
     public abstract SqlFragment ForUpdate { get; }
 
+    /// <summary>
+    /// Transactions run one after another, in the order of their commits: what one of them leaves in memory, the next one finds. A process has such
+    /// a database for itself.
+    /// </summary>
+    public abstract bool IsSerial { get; }
+
     /// <summary><c>sqlite</c> or <c>postgres</c>: the infix of migrations for one dialect only.</summary>
     public abstract string Dialect { get; }
 

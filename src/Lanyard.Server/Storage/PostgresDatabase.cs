@@ -25,6 +25,8 @@ internal sealed class PostgresDatabase : Database
 
     public override SqlFragment ForUpdate => new("for update");
 
+    public override bool IsSerial => false;
+
     public override string Dialect => "postgres";
 
     public override Notifications Notifications { get; }
@@ -112,16 +114,21 @@ internal sealed class PostgresDatabase : Database
         await using var inner = await connection.BeginTransactionAsync(cancellationToken);
         var transaction = new PostgresTransaction(connection);
         T result;
+        var isCertain = true;
         try
         {
             result = await work(transaction);
+            transaction.End();
+            isCertain = false;
+            await inner.CommitAsync(cancellationToken);
         }
-        finally
+        catch
         {
             transaction.End();
+            transaction.RunUndone(isCertain);
+            throw;
         }
 
-        await inner.CommitAsync(cancellationToken);
         transaction.RunCommitted();
         return result;
     }

@@ -38,9 +38,27 @@ internal abstract class SqlExecutor
 internal abstract class Transaction : SqlExecutor
 {
     private List<Action>? _committed;
+    private List<Action<bool>>? _undone;
 
     /// <summary>Runs right after the commit, before the caller goes on. Must be quick and must not throw.</summary>
     public void OnCommitted(Action action) => (_committed ??= []).Add(action);
+
+    /// <summary>
+    /// Runs when it did not take effect; where the database runs one transaction at a time (<see cref="Database.IsSerial"/>), before the next one. It is
+    /// told whether that is certain: when the commit itself fails, it is not known what is on disk. Must be quick and must not throw.
+    /// </summary>
+    public void OnUndone(Action<bool> action) => (_undone ??= []).Add(action);
+
+    /// <summary>The last first: each puts back what it found.</summary>
+    internal void RunUndone(bool isCertain)
+    {
+        for (var i = (_undone?.Count ?? 0) - 1; i >= 0; i--)
+        {
+            _undone![i](isCertain);
+        }
+
+        _undone = null;
+    }
 
     internal void RunCommitted()
     {

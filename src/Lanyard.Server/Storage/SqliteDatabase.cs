@@ -49,6 +49,8 @@ internal sealed class SqliteDatabase : Database
 
     public override SqlFragment ForUpdate => new("");
 
+    public override bool IsSerial => true;
+
     public override string Dialect => "sqlite";
 
     public override Notifications Notifications { get; } = new();
@@ -168,5 +170,7 @@ internal sealed class SqliteDatabase : Database
         }
 
         protected override void Committed() => _transaction?.RunCommitted();
+
+        public override void Undone(bool isCertain) => _transaction?.RunUndone(isCertain);
     }
 }

@@ -3,27 +3,23 @@ using System.Threading.Channels;
 namespace Lanyard.Server.Storage;
 
 /// <summary>
-/// SQLite's one writer. Jobs wait in a channel; whatever has gathered while the last commit went to disk is run in one transaction,
-/// each job in a savepoint of its own, so that one sync acknowledges many and one job's failure undoes that job only.
+/// SQLite's one writer: one connection, and the right to use it. Whoever brings a job and finds nobody writing runs it himself, with everything that
+/// waits; the others' jobs gather meanwhile and are run together, in one transaction, each in a savepoint of its own, so that one sync acknowledges many
+/// and one job's failure undoes that job only. A lone job is done without a change of threads, which costs more than the sync.
 /// </summary>
-internal sealed class SqliteWriter : IAsyncDisposable
+internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
 {
     private const int MaxBatch = 512;
     private const int MaxWaiting = 50_000;
     private static readonly AsyncLocal<bool> OnWriter = new();
 
-    private readonly SqliteSession _session;
-    private readonly Thread _thread;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<WriteJob> _batch = [];
     private readonly Channel<WriteJob> _jobs = Channel.CreateBounded<WriteJob>(
         new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
-    public SqliteWriter(SqliteSession session)
-    {
-        _session = session;
-        _thread = new Thread(Loop) { IsBackground = true, Name = "sqlite writer" };
-        _thread.UnsafeStart();
-    }
+    /// <summary>1 while somebody has the right to write.</summary>
+    private int _writing;
 
     public async Task<T> RunAsync<T>(WriteJob<T> job, CancellationToken cancellationToken)
     {
@@ -33,37 +29,56 @@ internal sealed class SqliteWriter : IAsyncDisposable
         }
 
         await _jobs.Writer.WriteAsync(job, cancellationToken);
+        WriteIfFree();
         return await job.Completion;
     }
 
     public async ValueTask DisposeAsync()
     {
         _jobs.Writer.TryComplete();
+        WriteIfFree();
         await _ended.Task;
-        _session.Dispose();
+        session.Dispose();
     }
 
-    private void Loop()
+    /// <summary>Who has the right now looks again after giving it up, so nothing that was brought before is left lying.</summary>
+    private void WriteIfFree()
     {
-        var batch = new List<WriteJob>();
-        while (_jobs.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+        if (Interlocked.Exchange(ref _writing, 1) == 0)
         {
-            batch.Clear();
-            while (batch.Count < MaxBatch && _jobs.Reader.TryRead(out var job))
-            {
-                batch.Add(job);
-            }
+            Write();
+        }
+    }
 
+    /// <summary>Runs what waits now. What comes meanwhile is another thread's: this one has an answer of its own to give.</summary>
+    private void Write()
+    {
+        _batch.Clear();
+        while (_batch.Count < MaxBatch && _jobs.Reader.TryRead(out var job))
+        {
+            _batch.Add(job);
+        }
+
+        if (_batch.Count > 0)
+        {
             OnWriter.Value = true;
-            var failure = RunBatch(batch);
+            var failure = RunBatch(_batch);
             OnWriter.Value = false;
-            foreach (var job in batch)
+            foreach (var job in _batch)
             {
                 job.Deliver(failure);
             }
         }
 
-        _ended.SetResult();
+        Interlocked.Exchange(ref _writing, 0);
+        if (_jobs.Reader.Count > 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static writer => writer.WriteIfFree(), this, preferLocal: false);
+        }
+        else if (_jobs.Reader.Completion.IsCompleted)
+        {
+            _ended.TrySetResult();
+        }
     }
 
     /// <returns>Null when the batch is on disk; otherwise why nothing of it is.</returns>
@@ -71,18 +86,23 @@ internal sealed class SqliteWriter : IAsyncDisposable
     {
         try
         {
-            _session.RunPrepared("begin immediate");
+            session.RunPrepared("begin immediate");
             foreach (var job in batch)
             {
                 RunJob(job);
             }
 
-            _session.RunPrepared("commit");
+            session.RunPrepared("commit");
             return null;
         }
         catch (Exception failure)
         {
             TryRollback();
+            for (var i = batch.Count - 1; i >= 0; i--)
+            {
+                batch[i].Undone(isCertain: false);
+            }
+
             return failure;
         }
     }
@@ -91,11 +111,11 @@ internal sealed class SqliteWriter : IAsyncDisposable
     {
         if (job.NeedsSavepoint)
         {
-            _session.RunPrepared("savepoint job");
+            session.RunPrepared("savepoint job");
         }
 
-        job.Run(_session);
-        if (!_session.InTransaction)
+        job.Run(session);
+        if (!session.InTransaction)
         {
             throw new InvalidOperationException("SQLite gave the transaction up", job.Failure);
         }
@@ -104,10 +124,11 @@ internal sealed class SqliteWriter : IAsyncDisposable
         {
             if (job.Failure is not null)
             {
-                _session.RunPrepared("rollback to job");
+                session.RunPrepared("rollback to job");
+                job.Undone(isCertain: true);
             }
 
-            _session.RunPrepared("release job");
+            session.RunPrepared("release job");
         }
     }
 
@@ -115,9 +136,9 @@ internal sealed class SqliteWriter : IAsyncDisposable
     {
         try
         {
-            if (_session.InTransaction)
+            if (session.InTransaction)
             {
-                _session.RunPrepared("rollback");
+                session.RunPrepared("rollback");
             }
         }
         catch (Microsoft.Data.Sqlite.SqliteException)
@@ -137,6 +158,11 @@ internal abstract class WriteJob
 
     /// <summary>Never throws: a failure is kept in <see cref="Failure"/>.</summary>
     public abstract void Run(SqliteSession session);
+
+    /// <summary>It did not take effect. Called once or twice for a job that failed in a batch that is lost.</summary>
+    public virtual void Undone(bool isCertain)
+    {
+    }
 
     /// <summary>Tells the caller, once the batch is on disk or lost.</summary>
     public abstract void Deliver(Exception? batchFailure);

@@ -337,9 +337,9 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_second_run_with_the_same_idempotency_text_is_not_made()
     {
         var run = Samples.Queued(_time, "run_a");
-        Assert.True(await _runs.Store.InsertAsync(run, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
-        Assert.False(await _runs.Store.InsertAsync(run with { Id = "run_b" }, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
-        Assert.True(await _runs.Store.InsertAsync(run with { Id = "run_c", Collection = "col_2" }, ("def_1", "build"), 0, "{}", "key", "hash", Cancel));
+        Assert.True(await _runs.Store.InsertAsync(run, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
+        Assert.False(await _runs.Store.InsertAsync(run with { Id = "run_b" }, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
+        Assert.True(await _runs.Store.InsertAsync(run with { Id = "run_c", Collection = "col_2" }, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
         Assert.Equal("run_a", (await _runs.Queries.FindByIdempotencyAsync("col_1", "key", Cancel))!.Run);
         Assert.Null(await _runs.Store.FindAsync("run_b", Cancel));
     }

@@ -18,16 +18,16 @@ internal sealed class RunsHarness : IAsyncDisposable
     {
         (Database, Time) = (database, time);
         Rules = new(options, time);
-        Store = new(database);
-        Claims = new(database);
+        Audit = new(database, new AuditOptions(), time, NullLogger<AuditLog>.Instance);
+        Store = new(database, Audit);
+        Claims = new(database, Memory);
         Queries = new(database);
         Runners = new(database);
         Sessions = new(database);
         Liveness = new(Store, Rules, database, time);
         Dispatch = new(Claims, Rules, database, time);
-        Changes = new(Store, Liveness, Dispatch);
-        Audit = new(database, new AuditOptions(), time, NullLogger<AuditLog>.Instance);
-        Sweeper = new(Store, Changes, Rules, Dispatch, new RunAudit(Audit), time, NullLogger<RunSweeper>.Instance);
+        Changes = new(Store, Memory, Liveness, Dispatch);
+        Sweeper = new(Store, Changes, Rules, Dispatch, time, NullLogger<RunSweeper>.Instance);
         Directory = new(Runners, Sessions, database, time);
         Holds = new(Store, Sessions, Directory, Changes, Rules);
     }
@@ -37,6 +37,8 @@ internal sealed class RunsHarness : IAsyncDisposable
     public TimeProvider Time { get; }
 
     public RunRules Rules { get; }
+
+    public RunMemory Memory { get; } = new();
 
     public RunStore Store { get; }
 
@@ -71,9 +73,8 @@ internal sealed class RunsHarness : IAsyncDisposable
             Phase = phase,
             Queue = QueueKey.Format(collection, runner, labels ?? []),
         };
-        if (!await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null))
+        if (!await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null, Created, () => Dispatch.Queued(run.Queue)))
             throw new InvalidOperationException("not inserted");
-        Dispatch.Queued(run.Queue);
         return run;
     }
 
@@ -110,17 +111,19 @@ internal sealed class RunsHarness : IAsyncDisposable
     public async Task<OfferedRun?> OfferAsync(ActiveRunner runner) => (await PollAsync(runner, 1, TimeSpan.Zero, default)).SingleOrDefault();
 
     public Task<Lanyard.Identity.Outcome<RunChange>> AcceptAsync(ActiveRunner runner, OfferedRun offer) =>
-        Changes.ApplyAsync(offer.Run, row => Rules.Accept(row, Call(runner, offer.Attempt)), default);
+        Changes.ContinueAsync(offer.Run, row => Rules.Accept(row, Call(runner, offer.Attempt)), RunAudit.Expired, default);
 
     public Task<Lanyard.Identity.Outcome<RunChange>> StartAsync(ActiveRunner runner, OfferedRun offer) =>
-        Changes.ApplyAsync(offer.Run, row => Rules.Start(row, Call(runner, offer.Attempt)), default);
+        Changes.ContinueAsync(offer.Run, row => Rules.Start(row, Call(runner, offer.Attempt)), null, default);
 
     public Task<Lanyard.Identity.Outcome<RunChange>> EndAsync(ActiveRunner runner, OfferedRun offer, string outcome = RunStates.Succeeded) =>
-        Changes.ApplyAsync(offer.Run, row => Rules.End(row, Call(runner, offer.Attempt), new(outcome, null, 0, null, true)), default);
+        Changes.ContinueAsync(offer.Run, row => Rules.End(row, Call(runner, offer.Attempt), new(outcome, null, 0, null, true)), RunAudit.Expired, default);
 
-    public Task<Lanyard.Identity.Outcome<RunChange>> CancelAsync(string run) => Changes.ApplyAsync(run, row => Rules.Cancel(row), default);
+    public Task<Lanyard.Identity.Outcome<RunChange>> CancelAsync(string run) => Changes.ApplyAsync(run, row => Rules.Cancel(row), null, default);
 
     public async Task<RunRecord> GetAsync(string run) => await Store.FindAsync(run) ?? throw new InvalidOperationException("gone");
+
+    public static AuditEvent Created { get; } = new("run.create");
 
     public static AttemptCall Call(ActiveRunner runner, int attempt) => new(runner.Runner.Id, runner.Session!.Session, attempt);
 
