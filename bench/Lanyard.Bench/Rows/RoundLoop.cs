@@ -19,7 +19,8 @@ internal sealed class RoundLoop(string name, IReadOnlyList<int> processes, TimeS
             var load = ForeignLoad.Start(processes);
             var values = await round();
             rounds.Add(new(values, load.Share()));
-            await Console.Error.WriteLineAsync($"{name}: round {rounds.Count}, foreign load {rounds[^1].Foreign:P0}");
+            var figures = string.Join(", ", values.Select(static value => FormattableString.Invariant($"{value.Key} {value.Value:0.##}")));
+            await Console.Error.WriteLineAsync($"{name}: round {rounds.Count}, foreign load {rounds[^1].Foreign:P0}: {figures}");
         }
         var (kept, wasLoaded) = Samples.Keep(rounds);
         return new(kept, rounds.Count, wasLoaded);
