@@ -28,7 +28,7 @@ internal static class DispatchBench
         await using var installation = await BenchInstallation.StartAsync(database);
         using var runner = await BenchRunner.OpenAsync(installation.Url, await installation.AddRunnerAsync(0));
         using var creator = new RunCreator(await LeanHttp.ConnectAsync(installation.Url), installation);
-        await RoundAsync(runner, creator);
+        await WarmUp.RunAsync(async () => 1 / Samples.Median(await RoundAsync(runner, creator)));
         var medians = await new RoundLoop($"latency on {name}", [installation.ServerId, .. processes], TimeSpan.FromSeconds(15)).RunAsync(async () =>
         {
             var times = await RoundAsync(runner, creator);
@@ -61,7 +61,7 @@ internal static class DispatchBench
     {
         await using var installation = await BenchInstallation.StartAsync();
         var load = await LifecycleLoad.StartAsync(installation, runners: 32);
-        await load.RunAsync(TimeSpan.FromSeconds(4));
+        await WarmUp.RunAsync(async () => await load.RunAsync(TimeSpan.FromSeconds(3)));
         var medians = await new RoundLoop("lifecycles", [installation.ServerId], TimeSpan.FromSeconds(30)).RunAsync(async () =>
         {
             var (cpu, began) = (Cpu.Of(installation.ServerId), TimeProvider.System.GetTimestamp());

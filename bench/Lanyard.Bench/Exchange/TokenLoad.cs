@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Lanyard.Bench.Parts;
+using Lanyard.Bench.Rows;
 
 namespace Lanyard.Bench.Exchange;
 
@@ -71,7 +72,7 @@ internal sealed class IssuerPeer : IDisposable
         var peer = new IssuerPeer(
             node, new TokenLoad(server, Connections),
             LeanHttp.Request(server, "POST", "/token", null, "application/x-www-form-urlencoded", Encoding.ASCII.GetBytes(form)));
-        await peer.RunAsync(TimeSpan.FromSeconds(2));
+        await WarmUp.RunAsync(() => peer.RunAsync(TimeSpan.FromSeconds(2)));
         return peer;
     }
 
