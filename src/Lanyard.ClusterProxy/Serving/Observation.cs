@@ -18,6 +18,7 @@ internal sealed class Observation : IAsyncDisposable
     private readonly List<LineQueue> _queues = [];
     private readonly List<IDisposable> _parts = [];
     private readonly AuditTrail? _audit;
+    private readonly OpenTelemetryExport? _export;
     private readonly string _policyText = "";
 
     /// <exception cref="Configuration.ConfigurationException">A file has mistakes.</exception>
@@ -36,6 +37,7 @@ internal sealed class Observation : IAsyncDisposable
         Metrics = new ProxyMetrics(admission, _queues);
         _parts.Add(Metrics);
         Observer = new RequestObserver(Metrics, _audit, access, time);
+        _export = OpenTelemetryExport.Start(Environment.GetEnvironmentVariable);
     }
 
     public ProxyMetrics Metrics { get; }
@@ -54,6 +56,7 @@ internal sealed class Observation : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_queues.Select(q => q.DisposeAsync().AsTask()));
+        _export?.Dispose();
         _parts.ForEach(p => p.Dispose());
     }
 
