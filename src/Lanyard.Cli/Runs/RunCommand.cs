@@ -16,9 +16,12 @@ internal static class RunCommand
         var phase = new Option<string?>("--phase") { Description = "such as plan or apply" };
         var runner = new Option<string?>("--runner") { Description = "only this runner may take it" };
         var follow = new Option<bool>("--follow") { Description = "show the log until the run ends; exit code 1 unless it succeeded" };
+        var repository = new Option<string?>("--repository") { Description = "it, ref and environment become part of the run's identity; only an admin may state what no verified token says" };
+        var gitRef = new Option<string?>("--ref") { Description = "such as refs/heads/main" };
+        var environment = new Option<string?>("--environment") { Description = "such as production" };
         var key = new Option<string?>("--idempotency-key") { Description = "repeating the command with the same key creates nothing new" };
         var scope = new ScopeOptions();
-        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, runner, follow, key };
+        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, runner, repository, gitRef, environment, follow, key };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -26,6 +29,9 @@ internal static class RunCommand
             var body = new JsonObject { ["definition"] = ScopeOptions.Checked("definition", arguments.GetValue(definition)) };
             SetIfPresent(body, "phase", arguments.GetValue(phase));
             SetIfPresent(body, "runner", arguments.GetValue(runner));
+            SetIfPresent(body, "repository", arguments.GetValue(repository));
+            SetIfPresent(body, "ref", arguments.GetValue(gitRef));
+            SetIfPresent(body, "environment", arguments.GetValue(environment));
             if (arguments.GetValue(variables) is { Length: > 0 } given)
             {
                 body["variables"] = Variables(given);

@@ -25,7 +25,8 @@ public sealed record DefinitionSpec(
 /// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
 /// <param name="Script">For <c>/bin/sh -e</c>.</param>
 /// <param name="TimeoutSeconds">1 to 86400; absent: the definition's.</param>
-/// <param name="Oidc"><c>true</c>: a token for the default audience in <c>LANYARD_OIDC_TOKEN</c>; <c>{"audiences": […]}</c>: for these.</param>
+/// <param name="Oidc"><c>true</c>: a token for the default audience in <c>LANYARD_OIDC_TOKEN</c>; <c>{"audiences": […]}</c>: for these,
+/// each an audience or <c>{"audience": …, "subject": …}</c> with the name of one of its subject templates.</param>
 public sealed record StepSpec(
     string Name,
     IReadOnlyList<string>? Argv = null,

@@ -73,13 +73,15 @@ public sealed record AttemptPayload(
 /// Null: no token is put into the environment. Empty: one for the workspace's default audience, as <c>LANYARD_OIDC_TOKEN</c>.
 /// Otherwise one for each: the first as <c>LANYARD_OIDC_TOKEN</c>, the n-th as <c>LANYARD_OIDC_TOKEN_n</c>.
 /// </param>
+/// <param name="OidcSubjects">The name of the subject template of each of <paramref name="OidcAudiences"/>, null for its default; absent: all by default.</param>
 public sealed record StepPayload(
     string Name,
     IReadOnlyList<string>? Argv,
     string? Script,
     IReadOnlyDictionary<string, string> Environment,
     int TimeoutSeconds,
-    IReadOnlyList<string>? OidcAudiences);
+    IReadOnlyList<string>? OidcAudiences,
+    IReadOnlyList<string?>? OidcSubjects = null);
 
 /// <summary><c>POST /v1/runner/attempts/{run}/{attempt}/start</c>: the first step is about to start.</summary>
 public sealed record StartRequest(string Session);

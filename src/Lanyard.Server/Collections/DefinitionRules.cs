@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Http;
 
@@ -11,7 +10,7 @@ internal static class DefinitionRules
     public const int MaxTimeoutSeconds = 86_400;
     public const int DefaultTimeoutSeconds = 3600;
 
-    private const int MaxAudiences = 50;
+    internal const int MaxAudiences = 50;
     private const int MaxLabels = 20;
     private const int MaxArguments = 256;
     private const int MaxVariables = 200;
@@ -42,14 +41,6 @@ internal static class DefinitionRules
         CloudRules.Check(spec.Cloud, "spec.cloud", mistakes);
         return mistakes;
     }
-
-    /// <summary>Audiences that a step asks for: null none, empty the default one. Of a checked definition.</summary>
-    public static IReadOnlyList<string>? OidcAudiencesOf(StepSpec step) => step.Oidc switch
-    {
-        { ValueKind: JsonValueKind.True } => [],
-        { ValueKind: JsonValueKind.Object } oidc => [.. oidc.GetProperty("audiences").EnumerateArray().Select(static audience => audience.GetString()!)],
-        _ => null,
-    };
 
     private static void CheckSteps(DefinitionSpec spec, List<Mistake> mistakes)
     {
@@ -96,7 +87,7 @@ internal static class DefinitionRules
 
         CheckRange(step.TimeoutSeconds, $"{path}.timeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
         CheckEnvironment(step.Environment, $"{path}.environment", mistakes);
-        CheckOidc(step.Oidc, $"{path}.oidc", spec, mistakes);
+        StepTokens.Check(step.Oidc, $"{path}.oidc", spec, mistakes);
     }
 
     private static void CheckEnvironment(IReadOnlyDictionary<string, string>? environment, string path, List<Mistake> mistakes)
@@ -124,36 +115,6 @@ internal static class DefinitionRules
         && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_')
         && !name.StartsWith("LANYARD_", StringComparison.OrdinalIgnoreCase)
         && !name.StartsWith("ACTIONS_ID_TOKEN_REQUEST_", StringComparison.OrdinalIgnoreCase);
-
-    private static void CheckOidc(JsonElement? oidc, string path, DefinitionSpec spec, List<Mistake> mistakes)
-    {
-        if (oidc is not { ValueKind: not JsonValueKind.Null } asked || asked.ValueKind == JsonValueKind.True)
-        {
-            return;
-        }
-
-        if (asked.ValueKind != JsonValueKind.Object
-            || asked.EnumerateObject().Count() != 1
-            || !asked.TryGetProperty("audiences", out var audiences)
-            || audiences.ValueKind != JsonValueKind.Array
-            || audiences.GetArrayLength() is < 1 or > MaxAudiences)
-        {
-            mistakes.Add(new Mistake(path, "must be true or {\"audiences\": […]} with 1 to 50 of them"));
-            return;
-        }
-
-        var allowed = (spec.Audiences ?? []).Select(static audience => audience.Audience).ToHashSet(StringComparer.Ordinal);
-        var index = 0;
-        foreach (var audience in audiences.EnumerateArray())
-        {
-            if (audience.ValueKind != JsonValueKind.String || !allowed.Contains(audience.GetString()!))
-            {
-                mistakes.Add(new Mistake($"{path}.audiences[{index}]", "must be one of spec.audiences"));
-            }
-
-            index++;
-        }
-    }
 
     private static void CheckAudiences(DefinitionSpec spec, List<Mistake> mistakes)
     {

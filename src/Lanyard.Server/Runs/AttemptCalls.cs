@@ -49,7 +49,8 @@ internal sealed class AttemptCalls(
             run.TimeoutSeconds,
             (int)rules.Options.Grace.TotalSeconds,
             [.. document.Spec.Steps.Select(s => new StepPayload(
-                s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds, DefinitionRules.OidcAudiencesOf(s)))],
+                s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
+                StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList()))],
             document.Variables,
             CloudResolution.Resolve(document.Cloud, run.Id, run.Phase));
     }

@@ -139,6 +139,23 @@ public sealed class RunCommandsTests : IAsyncLifetime
         Assert.Equal("run_01k\n", _cli.Out.ToString());
     }
 
+    [Fact]
+    [Line("2.10")]
+    public async Task An_admin_states_for_what_repository_ref_and_environment_a_run_is_made()
+    {
+        string? body = null;
+        _api.OnRequest = async http =>
+        {
+            body = await new StreamReader(http.Request.Body).ReadToEndAsync();
+            http.Response.StatusCode = 201;
+            await http.Response.WriteAsync("""{"id":"run_01k","state":"queued"}""");
+            return true;
+        };
+
+        Assert.Equal(0, await _cli.RunAsync("run", "plan", "--repository", "acme/app", "--ref", "refs/heads/main", "--environment", "production"));
+        Assert.Equal("""{"definition":"plan","repository":"acme/app","ref":"refs/heads/main","environment":"production"}""", body);
+    }
+
     [Theory]
     [InlineData("run", "plan", "-v", "novalue")]
     [InlineData("run", "plan", "-v", "A=1", "-v", "A=2")]

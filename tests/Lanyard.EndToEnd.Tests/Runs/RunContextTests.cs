@@ -84,6 +84,29 @@ public sealed class RunContextTests
         }
     }
 
+    [Fact]
+    public async Task A_step_gets_a_token_by_the_subject_template_of_its_choice_and_an_admin_states_what_the_run_is_for()
+    {
+        await using var installation = await Installation.StartAsync();
+        await using var mailbox = new StepMailbox();
+        await installation.ApplyAsync(
+            Documents.Workspace("acme"),
+            Documents.Collection("acme", "prod"),
+            Documents.Definition(
+                "acme", "prod", "deploy", mailbox.Say("\"$LANYARD_OIDC_TOKEN $LANYARD_OIDC_TOKEN_2\""),
+                $"audiences: [{{audience: '{Audience}', subject: 'new', subjects: {{new: 'repo:{{repository}}:{{environment}}', old: 'ref:{{ref}}'}}}}]",
+                $"oidc: {{audiences: ['{Audience}', {{audience: '{Audience}', subject: old}}]}}"));
+        await installation.StartApprovedRunnerAsync("host", ["acme/prod"]);
+
+        (await installation.LanyardAsync("run", "deploy", "-w", "acme", "-c", "prod", "--repository", "acme/app", "--ref", "main", "--environment", "prod")).Succeeded();
+        var message = await mailbox.ReceiveAsync(TimeSpan.FromSeconds(60));
+        var claims = message.Text.Split(' ').Select(ClaimsOf).ToList();
+        await message.AnswerAsync();
+
+        Assert.Equal(["repo:acme/app:prod", "ref:main"], claims.Select(static token => token["sub"]!.GetValue<string>()));
+        Assert.All(claims, static token => Assert.Equal("stated", token["context_source"]!.GetValue<string>()));
+    }
+
     private static JsonNode ClaimsOf(string token) => JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(token.Trim().Split('.')[1]))!;
 
     private static async Task<(HttpStatusCode Status, string Body)> PostAsync(HttpClient client, string body)

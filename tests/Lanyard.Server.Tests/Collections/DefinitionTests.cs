@@ -85,6 +85,25 @@ public sealed class DefinitionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("2.10")]
+    public async Task A_step_may_choose_a_subject_template_of_its_audience_by_name_and_no_other()
+    {
+        const string audiences = """[{"audience":"a","subject":"lanyard","subjects":{"old":"meshstack-definition"}}]""";
+        foreach (var (oidc, mistake) in ((string, string?)[])
+            [
+                ("""{"audience":"a","subject":"old"}""", null), ("""{"audience":"a","subject":"lanyard"}""", null), ("""{"audience":"a"}""", null),
+                ("""{"audience":"a","subject":"new"}""", "spec.steps[0].oidc.audiences[0].subject"), ("""{"audience":"z","subject":"old"}""", "spec.steps[0].oidc.audiences[0]"),
+                ("""{"subject":"old"}""", "spec.steps[0].oidc.audiences[0]"), ("""{"audience":"a","template":"old"}""", "spec.steps[0].oidc.audiences[0]"),
+                ("""{"audience":"a","subject":7}""", "spec.steps[0].oidc.audiences[0]"),
+            ])
+        {
+            var answer = await _server.PutAsync($"{Path}-{Guid.NewGuid():N}"[..(Path.Length + 9)], $$$"""{"spec":{"audiences":{{{audiences}}},"steps":[{"name":"a","script":"x","oidc":{"audiences":[{{{oidc}}}]}}]}}""");
+            Assert.Equal(mistake is null ? HttpStatusCode.Created : HttpStatusCode.BadRequest, answer.Status);
+            if (mistake is not null) Assert.StartsWith(mistake + ":", Assert.Single(answer.Mistakes), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Ten_thousand_steps_are_one_clear_mistake()
     {
         var steps = string.Join(',', Enumerable.Range(0, 10_000).Select(i => $$"""{"name":"s{{i}}","script":"x"}"""));

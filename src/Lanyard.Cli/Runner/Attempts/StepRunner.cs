@@ -93,7 +93,8 @@ internal sealed class StepRunner(
         var audiences = asked.Count == 0 ? [payload.DefaultAudience] : asked;
         for (var index = 0; index < audiences.Count; index++)
         {
-            var token = await exchange.MintAsync(audiences[index], TimeSpan.FromSeconds(step.TimeoutSeconds), stop.Stopped);
+            var subject = step.OidcSubjects is { } subjects && index < subjects.Count ? subjects[index] : null;
+            var token = await exchange.MintAsync(audiences[index], TimeSpan.FromSeconds(step.TimeoutSeconds), stop.Stopped, subject);
             if (!token.TryGet(out var value, out var refusal))
             {
                 return refusal with { Detail = $"no identity token for the audience {Printable(audiences[index])}: {refusal.Detail}" };
@@ -112,6 +113,8 @@ internal sealed class StepRunner(
         using var copying = new CancellationTokenSource();
         var copied = CopyAsync(process.Output, copying.Token);
         var exited = process.WaitAsync();
+        using var over = new CancellationTokenSource();
+        var watched = services.Limits.WatchAsync(process, folder, over.Token);
         var timedOut = !await EndsBeforeAsync(exited, TimeSpan.FromSeconds(step.TimeoutSeconds));
         if (!exited.IsCompleted)
         {
@@ -119,19 +122,27 @@ internal sealed class StepRunner(
         }
 
         var exit = await exited;
+        await over.CancelAsync();
+        var exceeded = await watched;
         if (!await EndsWithinAsync(copied, LastOutput))
         {
             await copying.CancelAsync();
         }
 
-        return Judge(exit, timedOut, step);
+        return Judge(exit, timedOut, exceeded, step);
     }
 
-    private StepResult Judge(StepExit exit, bool timedOut, StepPayload step)
+    private StepResult Judge(StepExit exit, bool timedOut, string? exceeded, StepPayload step)
     {
         if (stop.Reason is not StopReason.None)
         {
             return new StepResult(StateOf(stop.Reason), exit);
+        }
+
+        if (exceeded is not null)
+        {
+            log.AppendNote(exceeded);
+            return new StepResult(RunStates.Failed, exit, exceeded);
         }
 
         if (timedOut)
