@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Lanyard.Testing;
 using Lanyard.Testing.Installations;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing.Sockets;
 using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Runs;
@@ -85,6 +86,114 @@ public sealed class KilledProcessesTests
     }
 
     [Fact]
+    public async Task A_server_killed_while_a_run_is_offered_offers_it_again_and_one_attempt_does_it()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        await scene.Installation.LanyardJsonAsync("get", "runner", "host", "-w", "acme");
+        runner.Signal(19);
+        var run = await scene.CreateRunAsync();
+        await Eventually.HoldsAsync(async () => (await scene.AttemptsAsync(run)).Any(static a => a.State == "offered"), "the run is offered", Patience);
+
+        await scene.Installation.KillServerAsync();
+        await scene.Installation.StartServerAsync();
+        runner.Signal(18);
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+        await message.AnswerAsync();
+
+        // Whether the offer had reached the runner, or lapsed.
+        await scene.EndsWellAsync(run, [$"{run} {(await scene.AttemptsAsync(run)).Count}"], message);
+    }
+
+    [Fact]
+    public async Task A_runner_killed_between_its_acceptance_and_its_start_has_done_nothing_and_the_next_attempt_does_it()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        var held = scene.Front.HoldAsync("/start HTTP");
+        var run = await scene.CreateRunAsync();
+        await held.WaitAsync(Patience);
+        Assert.Equal([(1, "accepted")], await scene.AttemptsAsync(run));
+
+        await Scene.KillAsync(runner);
+        scene.Front.LoseHeld();
+        scene.StartRunnerAgain();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+        Assert.Single(await scene.AttemptsAsync(run), static a => a.State is not ("ended" or "lost"));
+        await message.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 2"], message);
+    }
+
+    [Fact]
+    public async Task A_server_killed_between_a_runs_acceptance_and_its_start_has_it_in_its_first_attempt_still()
+    {
+        await using var scene = await Scene.StartAsync();
+        await scene.StartRunnerAsync();
+        var held = scene.Front.HoldAsync("/start HTTP");
+        var run = await scene.CreateRunAsync();
+        await held.WaitAsync(Patience);
+        Assert.Equal([(1, "accepted")], await scene.AttemptsAsync(run));
+
+        await scene.Installation.KillServerAsync();
+        scene.Front.LoseHeld();
+        await scene.Installation.StartServerAsync();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+        await message.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_runner_killed_while_it_cancels_leaves_no_process_and_the_run_is_canceled_and_not_tried_again()
+    {
+        await using var scene = await Scene.StartAsync(Deaf);
+        var runner = await scene.StartRunnerAsync();
+        var (run, message) = await scene.CancelRunningAsync();
+
+        await Scene.KillAsync(runner);
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run).Count == 0), "the killed runner's step is gone");
+        scene.StartRunnerAgain();
+
+        await scene.EndsAsync("canceled", "lost", run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_server_killed_while_a_run_is_canceling_hears_of_its_end_afterwards()
+    {
+        await using var scene = await Scene.StartAsync(Deaf);
+        await scene.StartRunnerAsync();
+        var (run, message) = await scene.CancelRunningAsync();
+
+        await scene.Installation.KillServerAsync();
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run).Count == 0), "the grace is over and the step is dead", Patience);
+        await scene.Installation.StartServerAsync();
+
+        await scene.EndsAsync("canceled", "ended", run, [$"{run} 1"], message);
+    }
+
+    [Fact]
+    public async Task A_runner_killed_while_it_reports_the_end_leaves_a_lost_attempt_and_the_run_ends_in_the_next()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var first = await scene.Mailbox.ReceiveAsync(Patience);
+        var held = scene.Front.HoldAsync("/end HTTP");
+        await first.AnswerAsync();
+        await held.WaitAsync(Patience);
+
+        await Scene.KillAsync(runner);
+        scene.Front.LoseHeld();
+        scene.StartRunnerAgain();
+        var second = await scene.Mailbox.ReceiveAsync(Patience);
+        Assert.Single(await scene.AttemptsAsync(run), static a => a.State is not ("ended" or "lost"));
+        await second.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
+    }
+
+    [Fact]
     public async Task A_runner_killed_with_a_running_step_leaves_no_process_and_the_run_ends_in_a_second_attempt()
     {
         await using var scene = await Scene.StartAsync();
@@ -121,20 +230,28 @@ public sealed class KilledProcessesTests
         await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
     }
 
+    /// <summary>A step that does not hear the polite signal, so that its run is canceling until the grace is over.</summary>
+    private const string Deaf = "trap '' TERM; ";
+
     /// <summary>An installation with one definition, whose step says run and attempt, and waits to be let go.</summary>
     private sealed class Scene : IAsyncDisposable
     {
         public required Installation Installation { get; init; }
 
+        /// <summary>The way of runners and CLI to the server.</summary>
+        public required SwitchingFront Front { get; init; }
+
         public StepMailbox Mailbox { get; } = new();
 
-        public static async Task<Scene> StartAsync()
+        /// <param name="before">What the step does before it says its run and attempt.</param>
+        public static async Task<Scene> StartAsync(string before = "")
         {
-            var scene = new Scene { Installation = await Installation.StartAsync() };
+            var front = new SwitchingFront();
+            var scene = new Scene { Front = front, Installation = await Installation.StartAsync(front: front) };
             await scene.Installation.ApplyAsync(
                 Documents.Workspace("acme"),
                 Documents.Collection("acme", "prod"),
-                Documents.Definition("acme", "prod", "deploy", scene.Mailbox.Say("\"$LANYARD_RUN $LANYARD_ATTEMPT\"")));
+                Documents.Definition("acme", "prod", "deploy", before + scene.Mailbox.Say("\"$LANYARD_RUN $LANYARD_ATTEMPT\"")));
             return scene;
         }
 
@@ -158,19 +275,32 @@ public sealed class KilledProcessesTests
 
         public async Task<List<(int Number, string State)>> AttemptsAsync(string run)
         {
-            var view = await Installation.LanyardJsonAsync("runs", run, "-w", "acme", "-c", "prod");
+            using var client = Installation.CreateClient(await Installation.AdminTokenAsync());
+            var view = JsonNode.Parse(await client.GetStringAsync(new Uri($"{Installation.Url}/v1/workspaces/acme/collections/prod/runs/{run}")))!;
             return [.. (view["attempts"] as JsonArray ?? []).Select(static a => (a!["attempt"]!.GetValue<int>(), a["state"]!.GetValue<string>()))];
         }
 
-        public async Task EndsWellAsync(string run, string[] effects, params StepMessage[] said)
+        /// <returns>A run whose step runs and is asked to end, and what it had said.</returns>
+        public async Task<(string Run, StepMessage Message)> CancelRunningAsync()
+        {
+            var run = await CreateRunAsync();
+            var message = await Mailbox.ReceiveAsync(Patience);
+            (await Installation.LanyardAsync("cancel", run, "-w", "acme", "-c", "prod")).Succeeded();
+            await Eventually.HoldsAsync(async () => (await AttemptsAsync(run))[^1].State == "canceling", "the run is canceling");
+            return (run, message);
+        }
+
+        public Task EndsWellAsync(string run, string[] effects, params StepMessage[] said) => EndsAsync("succeeded", "ended", run, effects, said);
+
+        public async Task EndsAsync(string state, string last, string run, string[] effects, params StepMessage[] said)
         {
             var view = await Installation.WaitForEndAsync("acme", "prod", run, Patience);
             var attempts = await AttemptsAsync(run);
 
-            Assert.Equal("succeeded", view["state"]!.GetValue<string>());
+            Assert.Equal(state, view["state"]!.GetValue<string>());
             Assert.Equal(Enumerable.Range(1, attempts.Count), attempts.Select(static a => a.Number));
             Assert.All(attempts, static a => Assert.Contains(a.State, (string[])["ended", "lost"]));
-            Assert.Equal("ended", attempts[^1].State);
+            Assert.Equal(last, attempts[^1].State);
             Assert.Equal(effects, said.Select(static message => message.Text));
             Assert.Equal(0, Mailbox.Drain());
             Assert.Empty(StepProcesses.Of(run));
@@ -180,6 +310,7 @@ public sealed class KilledProcessesTests
         public async ValueTask DisposeAsync()
         {
             await Installation.DisposeAsync();
+            await Front.DisposeAsync();
             await Mailbox.DisposeAsync();
         }
     }

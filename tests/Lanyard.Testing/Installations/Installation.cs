@@ -1,6 +1,9 @@
+using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing.Sockets;
 
 namespace Lanyard.Testing.Installations;
 
@@ -15,10 +18,13 @@ public sealed class Installation : IAsyncDisposable
     private readonly List<ChildProcess> _processes = [];
     private int _files;
 
-    private Installation(string folder, string? database)
+    private readonly SwitchingFront? _front;
+
+    private Installation(string folder, string? database, SwitchingFront? front)
     {
         Folder = folder;
         _database = database;
+        _front = front;
     }
 
     /// <summary>Enterable by everybody; what is secret in it has folders of its own.</summary>
@@ -34,11 +40,12 @@ public sealed class Installation : IAsyncDisposable
     public string IssuerOf(string workspace) => $"{Url}/oidc/{workspace}";
 
     /// <param name="database">For <c>--database</c>; null: SQLite.</param>
-    public static async Task<Installation> StartAsync(string? database = null)
+    /// <param name="front">What stands before the server: its address is the instance's. The caller disposes it.</param>
+    public static async Task<Installation> StartAsync(string? database = null, SwitchingFront? front = null)
     {
         var folder = $"/var/tmp/lanyard-e2e-{Guid.NewGuid():N}";
         Directory.CreateDirectory(folder);
-        var installation = new Installation(folder, database);
+        var installation = new Installation(folder, database, front);
         try
         {
             await installation.StartServerAsync();
@@ -54,10 +61,22 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>Starts the server; after the first time at the address that it had.</summary>
     public async Task StartServerAsync()
     {
-        string[] arguments = ["server", "--listen", new Uri(Url).Authority, "--data-dir", DataFolder, .. _database is null ? [] : new[] { "--database", _database }];
+        if (_front is not null)
+        {
+            (Url, _front.Target) = ($"http://127.0.0.1:{_front.Port}", FreePort());
+        }
+
+        string[] arguments =
+        [
+            "server", "--data-dir", DataFolder, .. _database is null ? [] : new[] { "--database", _database },
+            .. _front is null ? ["--listen", new Uri(Url).Authority] : new[] { "--listen", $"127.0.0.1:{_front.Target}", "--public-url", Url },
+        ];
         Server = Keep(LanyardProcess.Start(arguments));
         var ready = await Server.WaitForErrorLineAsync(ReadyWords, TimeSpan.FromSeconds(90));
-        Url = ready[(ready.IndexOf(ReadyWords, StringComparison.Ordinal) + ReadyWords.Length)..];
+        if (_front is null)
+        {
+            Url = ready[(ready.IndexOf(ReadyWords, StringComparison.Ordinal) + ReadyWords.Length)..];
+        }
     }
 
     /// <summary>SIGKILL to the server.</summary>
@@ -160,6 +179,13 @@ public sealed class Installation : IAsyncDisposable
         // The newest first: runners before their server.
         for (var i = _processes.Count - 1; i >= 0; i--) await _processes[i].DisposeAsync();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     private ChildProcess Keep(ChildProcess process)
