@@ -1,29 +1,34 @@
 using System.CommandLine;
+using System.Net;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Connection;
 
 namespace Lanyard.Cli.Clusters;
 
-/// <summary>
-/// Pushes a cluster's keys whenever they change. The token in the file was signed by whatever key the cluster had when the kubelet fetched it: the last one that
-/// the server took stays in memory as the authorization, a newer one is the proof of the new key.
-/// </summary>
-internal sealed class KeyWatch(CliContext context, ParseResult arguments, string tokenFile, Func<Task<JsonObject>> readKeys)
+/// <summary><c>lanyard cluster push-keys --watch</c>: a <see cref="KeyPusher"/> with a projected token file, which looks once a minute.</summary>
+internal sealed class KeyWatch(CliContext context, ParseResult arguments, string tokenFile, Func<CancellationToken, Task<JsonObject>> readKeys)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
-    private string _trusted = "";
-    private string _accepted = "";
+    private string _bearer = "";
 
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(Interval, context.Console.Time);
-        using var api = ServerConnection.OpenAs(arguments, context.Options, context.Console, new HeldBearer(() => _trusted));
+        using var api = ServerConnection.OpenAs(arguments, context.Options, context.Console, new HeldBearer(() => _bearer));
+        var pusher = new KeyPusher(
+            readKeys,
+            async (_, cancellation) => (await File.ReadAllTextAsync(tokenFile, cancellation)).Trim(),
+            (bearer, body, cancellation) => PushAsync(api, bearer, body, cancellation),
+            context.Console.Time);
         do
         {
             try
             {
-                await LookAsync(api, cancellationToken);
+                if (await pusher.LookAsync(cancellationToken) is { } answer)
+                {
+                    context.Say($"keys pushed: {answer.State ?? "refused: " + answer.Detail}");
+                }
             }
             catch (Exception exception) when (exception is CommandStopped or IOException)
             {
@@ -34,29 +39,13 @@ internal sealed class KeyWatch(CliContext context, ParseResult arguments, string
         return ExitCode.Done;
     }
 
-    private async Task LookAsync(ApiClient api, CancellationToken cancellationToken)
+    private async Task<PushAnswer> PushAsync(ApiClient api, string bearer, JsonObject body, CancellationToken cancellationToken)
     {
-        var token = (await File.ReadAllTextAsync(tokenFile, cancellationToken)).Trim();
-        var keys = await readKeys();
-        var published = keys.ToJsonString();
-        if (_trusted.Length == 0)
-        {
-            _trusted = token;
-        }
-
-        if (published == _accepted)
-        {
-            // Nothing changed: the newest token is as trusted as the one before, and lives longer.
-            _trusted = token;
-            return;
-        }
-
-        var answer = await api.PostAsync("/keys", PushKeysCommand.Body(keys, token == _trusted ? null : token), cancellationToken);
-        context.Say($"keys pushed: {HttpCall.Text(answer["state"])}");
-        if (HttpCall.Text(answer["state"]) == "accepted")
-        {
-            (_accepted, _trusted) = (published, token);
-        }
+        _bearer = bearer;
+        var answer = await api.SendAsync(HttpMethod.Post, "/keys", body, cancellationToken: cancellationToken);
+        return answer.IsSuccess ? new PushAnswer(HttpCall.Text((answer.Json as JsonObject)?["state"]), "")
+            : answer.Status is >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError ? new PushAnswer(null, ApiClient.Words(answer))
+            : throw ApiClient.Stopped(answer, "/keys");
     }
 
     private sealed class HeldBearer(Func<string> token) : BearerSource

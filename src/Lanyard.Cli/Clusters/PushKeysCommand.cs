@@ -31,7 +31,8 @@ internal static class PushKeysCommand
                 throw new CommandStopped(ExitCode.Usage, "--watch takes proof and keys by itself: leave --proof-file and --jwks-file out.");
             }
 
-            Task<JsonObject> KeysAsync() => ReadKeysAsync(arguments.GetValue(jwks), arguments.GetValue(kubeconfig), arguments.GetValue(kubeContext), context, cancellationToken);
+            Task<JsonObject> KeysAsync(CancellationToken cancellation) =>
+                ReadKeysAsync(arguments.GetValue(jwks), arguments.GetValue(kubeconfig), arguments.GetValue(kubeContext), context, cancellation);
             if (arguments.GetValue(watch))
             {
                 return await new KeyWatch(context, arguments, tokenFile, KeysAsync).RunAsync(cancellationToken);
@@ -39,22 +40,11 @@ internal static class PushKeysCommand
 
             using var api = context.Connect(arguments);
             var token = arguments.GetValue(proof) is { } file ? (await File.ReadAllTextAsync(file, cancellationToken)).Trim() : null;
-            var answer = await api.PostAsync("/keys", Body(await KeysAsync(), token), cancellationToken);
+            var answer = await api.PostAsync("/keys", KeyPusher.Body(await KeysAsync(cancellationToken), token), cancellationToken);
             context.Print(arguments, answer, writer => writer.WriteLine(HttpCall.Text(answer["state"])));
             return HttpCall.Text(answer["state"]) == "accepted" ? ExitCode.Done : ExitCode.No;
         });
         return command;
-    }
-
-    public static JsonObject Body(JsonObject keys, string? proof)
-    {
-        var body = new JsonObject { ["jwks"] = keys.DeepClone() };
-        if (proof is not null)
-        {
-            body["proof"] = proof;
-        }
-
-        return body;
     }
 
     private static async Task<JsonObject> ReadKeysAsync(string? file, string? kubeconfig, string? contextName, CliContext context, CancellationToken cancellationToken)
@@ -64,23 +54,7 @@ internal static class PushKeysCommand
             return HttpCall.TryParse(await File.ReadAllTextAsync(file, cancellationToken)) as JsonObject ?? throw new CommandStopped(ExitCode.Usage, $"{file} is no JSON object.");
         }
 
-        using var kube = await OpenAsync(kubeconfig, contextName, context, cancellationToken);
+        using var kube = await KubeAccess.OpenAsync(kubeconfig, contextName, context.Console, cancellationToken);
         return await kube.GetKeysAsync(cancellationToken);
-    }
-
-    /// <summary>In a pod without a kubeconfig: the pod's own service account may read the key set (<c>system:service-account-issuer-discovery</c>).</summary>
-    private static async Task<KubeApi> OpenAsync(string? kubeconfig, string? contextName, CliContext context, CancellationToken cancellationToken)
-    {
-        const string Folder = "/var/run/secrets/kubernetes.io/serviceaccount";
-        if (kubeconfig is null && contextName is null && context.Console.Variable("KUBECONFIG") is null && context.Console.Variable("KUBERNETES_SERVICE_HOST") is { Length: > 0 } host)
-        {
-            var http = Transport.Create(Path.Combine(Folder, "ca.crt"));
-            http.DefaultRequestHeaders.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(Folder, "token"), cancellationToken)).Trim());
-            var name = host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host;
-            return new KubeApi($"https://{name}:{context.Console.Variable("KUBERNETES_SERVICE_PORT") ?? "443"}", http);
-        }
-
-        var kube = Kubeconfig.Load(kubeconfig, contextName, context.Console);
-        return new KubeApi(kube.Server, await KubeTransport.CreateAsync(kube, cancellationToken));
     }
 }

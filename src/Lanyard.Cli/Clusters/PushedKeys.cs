@@ -47,8 +47,12 @@ internal static class PushedKeys
         HttpCall.Text(keys["slug"]),
         Words(keys["keys"]),
         Words(keys["pending"]),
-        keys["pending"] is JsonArray { Count: > 0 } ? keys["isProven"]?.GetValue<bool>() == true ? "awaiting approval" : "unproven" : "settled",
+        StateOf(keys),
     ];
+
+    private static string StateOf(JsonObject keys) =>
+        keys["pending"] is JsonArray { Count: > 0 } ? keys["isProven"]?.GetValue<bool>() == true ? "awaiting approval" : "unproven"
+        : HttpCall.Text(keys["staleSince"]) is { } since ? $"stale since {since}" : "settled";
 
     private static string Words(JsonNode? list) => string.Join(' ', (list as JsonArray ?? []).Select(HttpCall.Text));
 }

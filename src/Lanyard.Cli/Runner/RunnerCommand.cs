@@ -34,6 +34,21 @@ public static class RunnerCommand
         return await RunAsync(settings with { Adopts = true }, factory.CreateLogger("runner"), TimeProvider.System, cancellationToken);
     }
 
+    private static async Task<int> WithClusterKeysAsync(RunnerHost host, ClusterKeys keys, CancellationToken cancellationToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var pushing = keys.RunAsync(over.Token);
+        try
+        {
+            return await host.RunAsync(cancellationToken);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await pushing.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
     private static async Task<int> RunAsync(RunnerSettings settings, ILogger log, TimeProvider time, CancellationToken cancellationToken)
     {
         if (!RunnerHttp.Create(settings.Server, settings.CaFile).TryGet(out var http, out var refusal))
@@ -46,7 +61,10 @@ public static class RunnerCommand
         {
             if (settings.TokenFile is { } tokenFile)
             {
-                return await new RunnerHost(settings, new TokenFileCredential(tokenFile), http, time, log).RunAsync(cancellationToken);
+                var host = new RunnerHost(settings, new TokenFileCredential(tokenFile, time), http, time, log);
+                return settings.PushKeys is { } account
+                    ? await WithClusterKeysAsync(host, new ClusterKeys(settings, account, http, time, log), cancellationToken)
+                    : await host.RunAsync(cancellationToken);
             }
 
             if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))

@@ -17,6 +17,7 @@ internal sealed class RunnerHost(
     RunnerSettings settings, RunnerCredential credential, HttpClient http, TimeProvider time, ILogger log, Func<CancellationToken, Task>? approval = null)
 {
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(30);
+    private readonly StepLimits _limits = settings.Limits ?? StepLimits.DefaultsFor(settings.WorkFolder);
     private readonly Lock _gate = new();
     private Action<int>? _onSignal;
     private int _signals;
@@ -37,7 +38,7 @@ internal sealed class RunnerHost(
                 ? SandboxMode.None
                 : SandboxMode.Bubblewrap;
             using var spawn = new SpawnThread(mode is SandboxMode.None && settings.Adopts ? Adoption.Begin() : null);
-            var launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], spawn, time);
+            var launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], _limits, spawn, time);
             try
             {
                 return await CheckHostAsync(folders, launcher, giveUp) is { } unsafeBecause
@@ -107,7 +108,8 @@ internal sealed class RunnerHost(
             return RunnerExit.Done;
         }
 
-        var services = new AttemptServices(plane, launcher, endpoint, http, folders, settings.LogLimit, time, log);
+        var watch = new LimitWatch(_limits, new DiskReserve(folders.Root, _limits.DiskReserveBytes), time);
+        var services = new AttemptServices(plane, launcher, watch, endpoint, http, folders, settings.LogLimit, time, log);
         using var loop = new RunnerLoop(sessions, new AttemptPool(settings, sessions, services), services);
         using var signal = giveUp.Register(Signal);
         ListenFor(loop, early);

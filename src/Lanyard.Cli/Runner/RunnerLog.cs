@@ -49,6 +49,15 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Information, "This host's key waits for approval. On an admin's machine: lanyard runner approve {Fingerprint} --name {Name} --collection WORKSPACE/COLLECTION")]
     public static partial void WaitsForApproval(this ILogger logger, string fingerprint, string name);
 
+    [LoggerMessage(LogLevel.Information, "The cluster's keys were pushed: {State}")]
+    public static partial void KeysPushed(this ILogger logger, string state);
+
+    [LoggerMessage(LogLevel.Warning, "The cluster's keys could not be read or pushed; tried again soon: {Detail}")]
+    public static partial void KeysNotPushed(this ILogger logger, string detail);
+
+    [LoggerMessage(LogLevel.Error, "The server refused the cluster's keys: {Detail} Where no key of the cluster is trusted any more, it must be registered anew: lanyard cluster register")]
+    public static partial void KeysRefused(this ILogger logger, string detail);
+
     [LoggerMessage(LogLevel.Error, "This runner can't run: {Detail}")]
     public static partial void CanNotRun(this ILogger logger, string detail);
 }

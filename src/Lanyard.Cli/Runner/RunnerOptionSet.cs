@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Server;
 
 namespace Lanyard.Cli.Runner;
 
@@ -15,6 +17,8 @@ internal sealed class RunnerOptionSet
     private readonly Option<string[]> _label = new("--label") { Description = "label of this runner; may be repeated" };
     private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
     private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
+    private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens" };
+    private readonly Option<string> _kubeconfig = new("--kubeconfig") { Description = "with --push-keys: the way to the API server; default: the pod's own" };
     private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
     private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for; default: the host's name" };
     private readonly Option<string> _executor = new("--executor") { Description = "process", DefaultValueFactory = _ => "process" };
@@ -27,6 +31,11 @@ internal sealed class RunnerOptionSet
         DefaultValueFactory = _ => RunnerSettings.DefaultFirstUid,
     };
 
+    private readonly Option<int> _maxProcesses = new("--max-processes") { Description = "processes and threads of an attempt, 16 to 1000000", DefaultValueFactory = _ => StepLimits.DefaultProcesses };
+    private readonly Option<int> _maxOpenFiles = new("--max-open-files") { Description = "open files of each process of an attempt, 64 to 1000000", DefaultValueFactory = _ => StepLimits.DefaultOpenFiles };
+    private readonly Option<int?> _maxMemory = new("--max-memory") { Description = "MiB of memory of an attempt, from 16; default: four fifths of the host's" };
+    private readonly Option<int?> _maxDisk = new("--max-disk") { Description = "MiB in an attempt's folders, from 1; default: no limit but --disk-reserve" };
+    private readonly Option<int?> _diskReserve = new("--disk-reserve") { Description = "MiB that stay free where the work folder is: below them the attempt that uses most is ended; default: a twentieth of the disk, at most 1024" };
     private readonly Option<string> _credentials = new("--credentials-program") { Description = "what steps find as `lanyard`; default: lanyard-credentials beside this program" };
 
     public Command CreateCommand()
@@ -38,7 +47,8 @@ internal sealed class RunnerOptionSet
             + "SIGTERM finishes what is held and exits; a second one cancels it.\n"
             + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");
         Option[] options =
-            [_server, _caFile, _tokenFile, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _credentials, _once];
+            [_server, _caFile, _tokenFile, _pushKeys, _kubeconfig, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
+            _maxOpenFiles, _maxDisk, _diskReserve, _credentials, _once];
         Array.ForEach(options, command.Options.Add);
         return command;
     }
@@ -69,7 +79,10 @@ internal sealed class RunnerOptionSet
             parsed.GetValue(_once),
             [.. (parsed.GetValue(_readOnly) ?? []).Select(Path.GetFullPath)],
             parsed.GetValue(_credentials),
-            parsed.GetValue(_firstUid));
+            parsed.GetValue(_firstUid),
+            PushKeys: parsed.GetValue(_pushKeys) is { } account ? PushAccount.Parse(account) : null,
+            Kubeconfig: parsed.GetValue(_kubeconfig),
+            Limits: ReadLimits(parsed));
     }
 
     private static string DefaultWorkFolder() => Environment.IsPrivilegedProcess
@@ -116,6 +129,11 @@ internal sealed class RunnerOptionSet
             mistakes.Add($"--concurrency: must be 1 to {MostAttempts}");
         }
 
+        CheckRange(parsed.GetValue(_maxProcesses), _maxProcesses, 16, 1_000_000, mistakes);
+        CheckRange(parsed.GetValue(_maxOpenFiles), _maxOpenFiles, 64, 1_000_000, mistakes);
+        CheckRange(parsed.GetValue(_maxMemory) ?? 16, _maxMemory, 16, int.MaxValue, mistakes);
+        CheckRange(parsed.GetValue(_maxDisk) ?? 1, _maxDisk, 1, int.MaxValue, mistakes);
+        CheckRange(parsed.GetValue(_diskReserve) ?? 0, _diskReserve, 0, int.MaxValue, mistakes);
         if (parsed.GetValue(_executor) != "process")
         {
             mistakes.Add("--executor: must be process");
@@ -130,10 +148,39 @@ internal sealed class RunnerOptionSet
         {
             mistakes.Add("--token-file, --key-file: exactly one of them is needed");
         }
+
+        if (parsed.GetValue(_pushKeys) is { } account && (PushAccount.Parse(account) is null || parsed.GetValue(_tokenFile) is null))
+        {
+            mistakes.Add("--push-keys: must be NAMESPACE/NAME of a service account, and is for a runner in a cluster (--token-file)");
+        }
+    }
+
+    private StepLimits ReadLimits(ParseResult parsed)
+    {
+        var usual = StepLimits.DefaultsFor(parsed.GetValue(_workDir) ?? DefaultWorkFolder());
+        return new StepLimits(
+            parsed.GetValue(_maxProcesses),
+            parsed.GetValue(_maxMemory) is { } memory ? memory * StepLimits.MiB : usual.MemoryBytes,
+            parsed.GetValue(_maxOpenFiles),
+            parsed.GetValue(_maxDisk) is { } disk ? disk * StepLimits.MiB : null,
+            parsed.GetValue(_diskReserve) is { } reserve ? reserve * StepLimits.MiB : usual.DiskReserveBytes);
+    }
+
+    private static void CheckRange(int value, Option option, int least, int most, List<string> mistakes)
+    {
+        if (value < least || value > most)
+        {
+            mistakes.Add($"{option.Name}: must be {least} to {most}");
+        }
     }
 
     private void CheckPaths(ParseResult parsed, List<string> mistakes)
     {
+        if (parsed.GetValue(_kubeconfig) is { } kubeconfig && !File.Exists(kubeconfig))
+        {
+            mistakes.Add($"--kubeconfig {kubeconfig}: there is no such file");
+        }
+
         foreach (var path in parsed.GetValue(_readOnly) ?? [])
         {
             if (!Directory.Exists(path) || Path.GetFullPath(path) == "/")

@@ -1,3 +1,6 @@
+using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Server;
+
 namespace Lanyard.Cli.Runner;
 
 internal enum SandboxChoice
@@ -14,6 +17,9 @@ internal enum SandboxChoice
 /// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
 /// <param name="FirstUid">Where the runner is root, slot n's steps run under this uid + n.</param>
+/// <param name="PushKeys">The service account as which this runner tells the server of the cluster's rotated keys; null: it does not.</param>
+/// <param name="Kubeconfig">The way to the cluster's API server; null: the pod's own.</param>
+/// <param name="Limits">What one attempt may use of the host; null: <see cref="StepLimits.DefaultsFor"/>.</param>
 /// <param name="Adopts">The process starts nothing but steps, so that its other children are what they left.</param>
 internal sealed record RunnerSettings(
     Uri Server,
@@ -30,7 +36,10 @@ internal sealed record RunnerSettings(
     string? CredentialsProgram = null,
     uint FirstUid = RunnerSettings.DefaultFirstUid,
     long LogLimit = RunnerSettings.DefaultLogLimit,
-    bool Adopts = false)
+    bool Adopts = false,
+    PushAccount? PushKeys = null,
+    string? Kubeconfig = null,
+    StepLimits? Limits = null)
 {
     public const uint DefaultFirstUid = 210_000;
     public const long DefaultLogLimit = 64L * 1024 * 1024;

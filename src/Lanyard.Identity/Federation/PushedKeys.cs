@@ -20,6 +20,14 @@ public sealed record PushedKeySet
     /// <summary>Whether a token signed by one of the pending keys was seen, so that only an admin's approval is missing.</summary>
     public bool IsPendingProven { get; init; }
 
+    /// <summary>Whether both trust, let go and await the same keys.</summary>
+    public bool IsSameAs(PushedKeySet other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return Current.ToJson() == other.Current.ToJson() && Pending?.ToJson() == other.Pending?.ToJson() && IsPendingProven == other.IsPendingProven
+            && Leaving.Select(static leaving => (leaving.Keys.ToJson(), leaving.Until)).SequenceEqual(other.Leaving.Select(static leaving => (leaving.Keys.ToJson(), leaving.Until)));
+    }
+
     public KeySet TrustedAt(DateTimeOffset now)
     {
         var keys = Current;

@@ -16,9 +16,11 @@ public sealed record KeyPushAnswer(string State);
 /// <param name="Leaving">Key ids that a newer push no longer has, and until when they are trusted.</param>
 /// <param name="Pending">Key ids of a push that is not trusted yet.</param>
 /// <param name="IsProven">Only an admin's approval is missing.</param>
+/// <param name="ConfirmedAt">When the cluster last said which keys it has.</param>
+/// <param name="StaleSince">Since when the keys may be out of date: a token named another, or the cluster fell silent. Absent: they are not.</param>
 public sealed record PushedKeysView(
     string Record, string Slug, string Subject, bool RequireApproval, IReadOnlyList<string> Keys, IReadOnlyDictionary<string, DateTimeOffset> Leaving,
-    IReadOnlyList<string> Pending, bool IsProven);
+    IReadOnlyList<string> Pending, bool IsProven, DateTimeOffset? ConfirmedAt = null, DateTimeOffset? StaleSince = null);
 
 public sealed record PushedKeysList(IReadOnlyList<PushedKeysView> Items);
 

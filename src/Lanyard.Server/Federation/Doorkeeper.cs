@@ -16,6 +16,7 @@ internal sealed class Doorkeeper(
     PolicyDirectory policies,
     KeyLookup keys,
     TokenMemory memory,
+    StaleKeys stale,
     DoorQuestions questions,
     TimeProvider time)
 {
@@ -51,6 +52,7 @@ internal sealed class Doorkeeper(
         var records = await trust.ByIssuerAsync(parsed.Value.Issuer, workspaceId, cancellation);
         var options = new VerifyOptions { DefaultAudience = instance.Url };
         var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
+        if (judged is { IsRefused: true, Refusal.Reason: RefusalReason.KeyUnknown } && trace is null) await stale.SawUnknownKeyAsync(parsed.Value, records, cancellation);
         return judged.IsRefused ? (judged.Refusal, true) : (await ResolveAsync(judged.Value.Tokens, workspaceId, trace, cancellation), judged.Value.IsComplete);
     }
 

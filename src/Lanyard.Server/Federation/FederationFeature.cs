@@ -31,7 +31,7 @@ internal static class FederationFeature
         services.AddSingleton(provider => new KeySetCache(
             Keeping(provider.GetRequiredService<TrustRecordStore>()), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<KeyLookup>(provider => provider.GetRequiredService<KeySetCache>().GetAsync);
-        services.AddSingleton<PushedKeyStore>().AddSingleton<KeyPushes>();
+        services.AddSingleton<PushedKeyStore>().AddSingleton<KeyPushes>().AddSingleton<StaleKeys>();
         services.AddHostedService<TrustWatch>();
         return services;
     }

@@ -13,6 +13,9 @@ internal static partial class FederationLog
     [LoggerMessage(LogLevel.Warning, "Keys of {Record} changed by {Action}: now {State}; trusted anew: {Added}; leaving: {Removed}")]
     public static partial void KeysChanged(this ILogger logger, string record, string action, string state, string added, string removed);
 
+    [LoggerMessage(LogLevel.Warning, "Keys of {Record} may be out of date: {Reason}")]
+    public static partial void KeysStale(this ILogger logger, string record, string reason);
+
     [LoggerMessage(LogLevel.Error, "Trust policy {Policy} can't be used and matches nobody: {Mistakes}")]
     public static partial void PolicyUnusable(this ILogger logger, string policy, string mistakes);
 }

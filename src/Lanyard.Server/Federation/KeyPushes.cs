@@ -43,7 +43,8 @@ internal sealed class KeyPushes(
             var outcome = await store.ChangeAsync(
                 record.Record.Id,
                 state => _rule.Apply(state, record.Issuer, push, AudienceOf(instance), spec.Subject, spec.RequireApproval ?? false),
-                cancellation);
+                cancellation,
+                confirms: true);
             if (outcome.TryGet(out var change, out var refusal))
             {
                 states.Add(StateOf(change.After));
@@ -80,14 +81,16 @@ internal sealed class KeyPushes(
     {
         var added = string.Join(' ', Names(after.Current).Except(Names(before.Current)));
         var removed = string.Join(' ', Names(before.Current).Except(Names(after.Current)));
-        log.KeysChanged(record.Record.Id, action, StateOf(after), added, removed);
+        // The hourly word that nothing changed is a decision, and no alarm.
+        var isAlarm = !after.IsSameAs(before);
+        if (isAlarm) log.KeysChanged(record.Record.Id, action, StateOf(after), added, removed);
         await audit.RecordAsync(about with
         {
             WorkspaceId = record.Record.WorkspaceId,
             Target = record.Record.Id,
             Details = new Dictionary<string, string>
             {
-                ["alarm"] = "true",
+                ["alarm"] = isAlarm ? "true" : "false",
                 ["state"] = StateOf(after),
                 ["added"] = added,
                 ["removed"] = removed,

@@ -39,28 +39,31 @@ internal static class PushedKeyEndpoints
         var items = new List<PushedKeysView>();
         foreach (var record in await trust.PushedAsync(scope.WorkspaceId, context.RequestAborted))
         {
-            if (await store.FindAsync(record.Record.Id, context.RequestAborted) is { } keys) items.Add(View(record, keys));
+            if (await store.FindAsync(record.Record.Id, context.RequestAborted) is { } keys)
+                items.Add(View(record, keys, await store.FreshnessAsync(record.Record.Id, context.RequestAborted)));
         }
 
         return Results.Json(new PushedKeysList(items), KeysJson.Default.PushedKeysList);
     }
 
-    public static async Task<IResult> ApproveAsync(string record, HttpContext context, WorkspaceDirectory workspaces, TrustDirectory trust, KeyPushes pushes)
+    public static async Task<IResult> ApproveAsync(string record, HttpContext context, WorkspaceDirectory workspaces, TrustDirectory trust, KeyPushes pushes, PushedKeyStore store)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
         if ((await trust.PushedAsync(scope.WorkspaceId, context.RequestAborted)).FirstOrDefault(known => known.Record.Id == record) is not { } known)
             return new Refused(Access.Missing($"no record {record} whose keys are pushed"));
         var outcome = await pushes.ApproveAsync(known, AuditEvent.Of(context, "keys.approve"), context.RequestAborted);
-        return outcome.TryGet(out var keys, out refusal) ? Results.Json(View(known, keys), KeysJson.Default.PushedKeysView) : new Refused(refusal);
+        return outcome.TryGet(out var keys, out refusal)
+            ? Results.Json(View(known, keys, await store.FreshnessAsync(known.Record.Id, context.RequestAborted)), KeysJson.Default.PushedKeysView)
+            : new Refused(refusal);
     }
 
-    private static PushedKeysView View(KnownIssuer record, PushedKeySet keys)
+    private static PushedKeysView View(KnownIssuer record, PushedKeySet keys, KeyFreshness? freshness)
     {
         var spec = KeyPushes.SpecOf(record)!;
         var leaving = keys.Leaving.SelectMany(set => KeyPushes.Names(set.Keys).Select(name => (name, set.Until)))
             .GroupBy(entry => entry.name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Max(entry => entry.Until), StringComparer.Ordinal);
         return new PushedKeysView(
             record.Record.Id, record.PolicyName, spec.Subject, spec.RequireApproval ?? false, KeyPushes.Names(keys.Current), leaving, KeyPushes.Names(keys.Pending),
-            keys.IsPendingProven);
+            keys.IsPendingProven, freshness?.ConfirmedAt, freshness?.StaleSince);
     }
 }

@@ -8,22 +8,45 @@ using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
 
+/// <param name="ConfirmedAt">When the cluster last said which keys it has.</param>
+/// <param name="StaleSince">Since when that is in doubt; null: it is not.</param>
+internal sealed record KeyFreshness(DateTimeOffset ConfirmedAt, DateTimeOffset? StaleSince);
+
 /// <summary>The keys of records whose clusters push them: rows of <c>key_sets</c>, where <c>jwks</c> is always what is trusted now.</summary>
 internal sealed class PushedKeyStore(Database database, TrustRecordStore records, TimeProvider time)
 {
     /// <returns>Null where the record has no keys at all.</returns>
     public Task<PushedKeySet?> FindAsync(string recordId, CancellationToken cancellation) => FindAsync(database, recordId, default, cancellation);
 
+    /// <summary>How far the keys of a record can be relied on; null where it has none.</summary>
+    public Task<KeyFreshness?> FreshnessAsync(string recordId, CancellationToken cancellation) => database.QuerySingleOrNullAsync(
+        $"select coalesce(confirmed_at, fetched_at), stale_since from key_sets where record = {recordId}",
+        static row => new KeyFreshness(row.GetTime(0), row.IsDBNull(1) ? null : row.GetTime(1)),
+        cancellation);
+
+    /// <summary>Records whose keys nobody has confirmed since then and that are not known to be stale.</summary>
+    public Task<List<string>> UnconfirmedSinceAsync(DateTimeOffset then, CancellationToken cancellation) => database.QueryAsync(
+        $"select record from key_sets where stale_since is null and coalesce(confirmed_at, fetched_at) <= {then}", static row => row.GetString(0), cancellation);
+
+    /// <returns>False where it was known already.</returns>
+    public async Task<bool> TryMarkStaleAsync(string recordId, CancellationToken cancellation) =>
+        await database.ExecuteAsync($"update key_sets set stale_since = {time.GetUtcNow()} where record = {recordId} and stale_since is null", cancellation) == 1;
+
     /// <summary>Decides on the keys as they are, and keeps what was decided; nobody else decides meanwhile.</summary>
+    /// <param name="confirms">The cluster itself says which keys it has: if none of them waits, they are fresh.</param>
     /// <returns>Before and after; or the refusal, and then nothing is changed.</returns>
     public Task<Outcome<(PushedKeySet Before, PushedKeySet After)>> ChangeAsync(
-        string recordId, Func<PushedKeySet, Outcome<PushedKeySet>> decide, CancellationToken cancellation) =>
+        string recordId, Func<PushedKeySet, Outcome<PushedKeySet>> decide, CancellationToken cancellation, bool confirms = false) =>
         database.TransactionAsync(
             async Task<Outcome<(PushedKeySet, PushedKeySet)>> (transaction) =>
             {
                 if (await FindAsync(transaction, recordId, database.ForUpdate, cancellation) is not { } before)
                     return new Refusal(RefusalReason.IssuerUnknown, $"{recordId} has no keys");
                 if (!decide(before).TryGet(out var after, out var refusal)) return refusal;
+                if (confirms && after.Pending is null)
+                    await transaction.ExecuteAsync($"update key_sets set confirmed_at = {time.GetUtcNow()}, stale_since = null where record = {recordId}", cancellation);
+                // A push that says nothing new must not make every replica forget what it knows.
+                if (after.IsSameAs(before)) return (before, after);
                 await WriteAsync(transaction, recordId, after, cancellation);
                 transaction.OnCommitted(records.Changed);
                 return (before, after);

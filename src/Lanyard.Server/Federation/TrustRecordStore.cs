@@ -129,8 +129,9 @@ internal sealed class TrustRecordStore(Database database)
     private static Task<int> PutKeysAsync(SqlExecutor executor, StoredKeySet keys, CancellationToken cancellation) =>
         executor.ExecuteAsync(
             $"""
-            insert into key_sets (record, jwks, pending, fetched_at) values ({keys.RecordId}, {keys.Jwks}, {keys.Pending}, {keys.FetchedAt})
-            on conflict (record) do update set jwks = excluded.jwks, pending = excluded.pending, fetched_at = excluded.fetched_at
+            insert into key_sets (record, jwks, pending, fetched_at, confirmed_at) values ({keys.RecordId}, {keys.Jwks}, {keys.Pending}, {keys.FetchedAt}, {keys.FetchedAt})
+            on conflict (record) do update set
+                jwks = excluded.jwks, pending = excluded.pending, fetched_at = excluded.fetched_at, confirmed_at = excluded.confirmed_at, stale_since = null
             """,
             cancellation);
 

@@ -32,6 +32,14 @@ public sealed class RunnerOptionTests
     [InlineData("--server", "https://lanyard.example/?a=b")]
     [InlineData("--key-file", "/k")]
     [InlineData("--nonsense")]
+    [InlineData("--push-keys", "lanyard")]
+    [InlineData("--push-keys", "lanyard/../keys")]
+    [InlineData("--kubeconfig", "/nowhere/config")]
+    [InlineData("--max-processes", "15")]
+    [InlineData("--max-memory", "0")]
+    [InlineData("--max-open-files", "-1")]
+    [InlineData("--max-disk", "0")]
+    [InlineData("--disk-reserve", "-1")]
     public void A_mistake_is_no_runner(params string[] more)
     {
         List<string> mistakes = [];
@@ -39,6 +47,28 @@ public sealed class RunnerOptionTests
 
         Assert.Null(Read(mistakes, [.. server, "--token-file", "/t", .. more]));
         Assert.NotEmpty(mistakes);
+    }
+
+    [Fact]
+    public void Who_pushes_the_clusters_keys_is_a_service_account_by_namespace_and_name()
+    {
+        var settings = Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--push-keys", "lanyard/keys.pusher")!;
+
+        Assert.Equal(("lanyard", "keys.pusher"), (settings.PushKeys!.Namespace, settings.PushKeys.Name));
+        Assert.Null(Read([], "--server", "https://lanyard.example", "--key-file", "/k", "--push-keys", "lanyard/keys"));
+    }
+
+    [Fact]
+    [Line("2.9")]
+    public void What_an_attempt_may_use_of_the_host_is_told_in_MiB_and_has_sound_defaults()
+    {
+        var told = Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--max-processes", "100", "--max-memory", "512", "--max-open-files", "256", "--max-disk", "2048", "--disk-reserve", "0")!.Limits!;
+        var usual = Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--work-dir", "/tmp/not/there/yet")!.Limits!;
+
+        Assert.Equal((100, 512L << 20, 256, 2048L << 20, 0), (told.Processes, told.MemoryBytes, told.OpenFiles, told.DiskBytes, told.DiskReserveBytes));
+        Assert.Equal((4096, 65_536, null), (usual.Processes, usual.OpenFiles, usual.DiskBytes));
+        Assert.InRange(usual.MemoryBytes, 1, long.MaxValue);
+        Assert.InRange(usual.DiskReserveBytes, 1, 1024L << 20);
     }
 
     private static RunnerSettings? Read(List<string> mistakes, params string[] args)

@@ -23,7 +23,7 @@ internal sealed class RunnerUnderTest : IAsyncDisposable
         Settings = new RunnerSettings(plane.Url, Path.Combine(Folder, "work"), TokenFile: TokenFile);
         Settings = change?.Invoke(Settings) ?? Settings;
         _http = RunnerHttp.Create(plane.Url, null).Value;
-        Host = new RunnerHost(Settings, new TokenFileCredential(TokenFile), _http, TimeProvider.System, new OutputLogger());
+        Host = new RunnerHost(Settings, new TokenFileCredential(TokenFile, TimeProvider.System), _http, TimeProvider.System, new OutputLogger());
         _running = Host.RunAsync(_end.Token);
     }
 

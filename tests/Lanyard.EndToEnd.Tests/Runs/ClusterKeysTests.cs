@@ -13,6 +13,7 @@ public sealed class ClusterKeysTests
 {
     // What every cluster of kubeadm is called.
     private const string SharedIssuer = "https://kubernetes.default.svc";
+    private const string Pushed = "The cluster's keys were pushed: accepted";
     private const string Subject = "system:serviceaccount:lanyard:lanyard-runner";
 
     [Fact]
@@ -44,18 +45,111 @@ public sealed class ClusterKeysTests
         Assert.Equal("runner-2", await RunnerOfAsync(installation, await TokenAsync(installation, second)));
     }
 
+    [Fact]
+    [Needs("bwrap")]
+    [Line("2.3")]
+    [Line("2.8")]
+    public async Task The_runner_of_a_private_cluster_tells_of_its_rotated_keys_itself_and_takes_runs_all_the_while()
+    {
+        await using var installation = await Installation.StartAsync();
+        await using var cluster = NewCluster();
+        await cluster.InitializeAsync();
+        await using var mailbox = new StepMailbox();
+        await installation.ApplyAsync(
+            Documents.Workspace("acme"), Documents.Collection("acme", "prod"), Documents.Definition("acme", "prod", "deploy", mailbox.Say("\"$LANYARD_RUN\"")));
+        await RegisterAsync(installation, cluster, "first", "--pusher", "lanyard-keys");
+        await installation.ApplyAsync(Documents.ClusterRunner("acme", "k8s", "first", Subject, "prod"));
+        await AllowPushingAsync(cluster);
+        var old = await TokenAsync(installation, cluster);
+        var tokenFile = installation.WriteFile(old);
+        var runner = installation.StartRunner(
+            "k8s", "--token-file", tokenFile, "--push-keys", "lanyard/lanyard-keys", "--kubeconfig", installation.WriteFile(await KubeconfigAsync(cluster)));
+        await runner.WaitForErrorLineAsync(Pushed, TimeSpan.FromSeconds(60));
+        await RunAsync(installation, mailbox);
+
+        await cluster.RotateSigningKeyAsync();
+        // The kubelet's part: a token of the new key, before anybody told the server of it.
+        var ofNewKey = await TokenAsync(installation, cluster);
+        File.Move(installation.WriteFile(ofNewKey), tokenFile, overwrite: true);
+        await RunAsync(installation, mailbox);
+        await Eventually.HoldsAsync(() => Task.FromResult(runner.Errors.Split(Pushed).Length > 2), "the new keys are pushed", TimeSpan.FromSeconds(90));
+        await RunAsync(installation, mailbox);
+
+        var pushes = (await installation.LanyardAsync("audit")).Succeeded().Split('\n').Where(static line => line.Contains("\"keys.push\"", StringComparison.Ordinal)).ToList();
+        Assert.Single(pushes, static line => line.Contains("\"alarm\":\"true\"", StringComparison.Ordinal));
+        Assert.DoesNotContain(pushes, static line => line.Contains("\"refused", StringComparison.Ordinal));
+        runner.Kill();
+        await runner.WaitForExitAsync();
+        Assert.Equal("k8s", await RunnerOfAsync(installation, old));
+        Assert.Equal("k8s", await RunnerOfAsync(installation, ofNewKey));
+
+        // Nobody pushes any more: the next rotation raises the alarm.
+        await cluster.RotateSigningKeyAsync(dropOld: true);
+        Assert.DoesNotContain("stale", (await installation.LanyardAsync("cluster", "keys", "-w", "acme")).Succeeded(), StringComparison.Ordinal);
+        var unknown = await TokenAsync(installation, cluster);
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                Assert.Equal("The token's key is not known.", await RunnerOfAsync(installation, unknown));
+                return (await installation.LanyardAsync("cluster", "keys", "-w", "acme")).Succeeded().Contains("stale since", StringComparison.Ordinal);
+            },
+            "the keys are known to be stale",
+            TimeSpan.FromSeconds(90));
+        Assert.Contains("\"keys.stale\"", (await installation.LanyardAsync("audit")).Succeeded(), StringComparison.Ordinal);
+        Assert.Equal("k8s", await RunnerOfAsync(installation, old));
+    }
+
     private static KubeCluster NewCluster() => new() { ApiServerFlags = [$"--service-account-issuer={SharedIssuer}"] };
 
     private static Task<string> TokenAsync(Installation installation, KubeCluster cluster) =>
         cluster.RequestTokenAsync("lanyard", "lanyard-runner", [installation.Url]);
 
-    private static async Task RegisterAsync(Installation installation, KubeCluster cluster, string slug)
+    private static async Task RegisterAsync(Installation installation, KubeCluster cluster, string slug, params string[] more)
     {
         var said = await installation.LanyardAsync(
-            "cluster", "register", "--kubeconfig", cluster.KubeconfigPath, "--workspace", "acme", "--slug", slug, "--keys", "uploaded", "--create", "--yes");
+            ["cluster", "register", "--kubeconfig", cluster.KubeconfigPath, "--workspace", "acme", "--slug", slug, "--keys", "uploaded", "--create", "--yes", .. more]);
         said.Succeeded();
         Assert.Contains(SharedIssuer, said.Errors, StringComparison.Ordinal);
     }
+
+    private static async Task RunAsync(Installation installation, StepMailbox mailbox)
+    {
+        var run = (await installation.LanyardAsync("run", "deploy", "-w", "acme", "-c", "prod")).Succeeded();
+        var message = await mailbox.ReceiveAsync(TimeSpan.FromSeconds(90));
+        Assert.Equal(run, message.Text);
+        await message.AnswerAsync();
+        Assert.Equal("succeeded", (await installation.WaitForEndAsync("acme", "prod", run))["state"]!.GetValue<string>());
+    }
+
+    /// <summary>What the documentation asks a cluster's admin for: the runner may make tokens of the pusher, and of nobody else.</summary>
+    private static async Task AllowPushingAsync(KubeCluster cluster)
+    {
+        const string Rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/lanyard/";
+        await PostAsync(Rbac + "roles", """
+            {"metadata":{"name":"push-keys"},"rules":[{"apiGroups":[""],"resources":["serviceaccounts/token"],"resourceNames":["lanyard-keys"],"verbs":["create"]}]}
+            """);
+        await PostAsync(Rbac + "rolebindings", """
+            {"metadata":{"name":"push-keys"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"push-keys"},
+            "subjects":[{"kind":"ServiceAccount","name":"lanyard-runner","namespace":"lanyard"}]}
+            """);
+
+        async Task PostAsync(string path, string body)
+        {
+            using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
+            using var response = await cluster.Client.PostAsync(new Uri(path, UriKind.Relative), content);
+            Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        }
+    }
+
+    /// <summary>The runner's own service account, as in its pod.</summary>
+    private static async Task<string> KubeconfigAsync(KubeCluster cluster) => $$$"""
+        apiVersion: v1
+        kind: Config
+        clusters: [{name: c, cluster: {server: "{{{cluster.Issuer}}}", certificate-authority: "{{{cluster.CaFile}}}"} }]
+        users: [{name: u, user: {token: "{{{await cluster.RequestTokenAsync("lanyard", "lanyard-runner", [])}}}"} }]
+        contexts: [{name: x, context: {cluster: c, user: u} }]
+        current-context: x
+        """;
 
     /// <returns>The runner that the token is known as, or the server's words of refusal.</returns>
     private static async Task<string> RunnerOfAsync(Installation installation, string token)

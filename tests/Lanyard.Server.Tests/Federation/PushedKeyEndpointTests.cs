@@ -124,6 +124,61 @@ public sealed class PushedKeyEndpointTests : IAsyncLifetime
         Assert.Equal(4, trusted["leaving"]!.AsObject().Count);
     }
 
+    [Fact]
+    public async Task A_token_of_a_key_that_nobody_announced_raises_one_alarm_until_the_keys_are_confirmed()
+    {
+        await TrustAsync();
+        var authorization = Push();
+        Assert.False((await PushedAsync()).ContainsKey("staleSince"));
+        _cluster.Rotate();
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await _server.GetAsync(Collections, Workload())).Status);
+            _time.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        var alarm = Assert.Single(await _server.AuditAsync("keys.stale"));
+        Assert.Contains("\"alarm\":\"true\"", alarm, StringComparison.Ordinal);
+        Assert.Contains(_cluster.Key.KeyId, alarm, StringComparison.Ordinal);
+        Assert.True((await PushedAsync()).ContainsKey("staleSince"));
+
+        Assert.Equal("pending", await StateAsync(authorization, _cluster.Jwks));
+        Assert.True((await PushedAsync()).ContainsKey("staleSince"));
+        Assert.Equal("accepted", await StateAsync(authorization, _cluster.Jwks, Push()));
+        Assert.False((await PushedAsync()).ContainsKey("staleSince"));
+        Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync(Collections, Workload())).Status);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_says_nothing_for_a_day_raises_one_alarm_and_its_hourly_word_that_nothing_changed_raises_none()
+    {
+        await TrustAsync();
+        var stale = _server.Services.GetRequiredService<StaleKeys>();
+        for (var hour = 0; hour < 30; hour++)
+        {
+            _time.Advance(TimeSpan.FromHours(1));
+            Assert.Equal("accepted", await StateAsync(Push(), _cluster.Jwks));
+            await stale.SweepAsync(TestContext.Current.CancellationToken);
+        }
+
+        await _server.LogInAsync(_time);
+        Assert.Empty(await _server.AuditAsync("keys.stale"));
+        Assert.All(await _server.AuditAsync("keys.push"), line => Assert.Contains("\"alarm\":\"false\"", line, StringComparison.Ordinal));
+
+        _time.Advance(StaleKeys.ConfirmedWithin);
+        await stale.SweepAsync(TestContext.Current.CancellationToken);
+        await stale.SweepAsync(TestContext.Current.CancellationToken);
+        await _server.LogInAsync(_time);
+        Assert.Single(await _server.AuditAsync("keys.stale"));
+        Assert.True((await PushedAsync()).ContainsKey("staleSince"));
+
+        Assert.Equal("accepted", await StateAsync(Push(), _cluster.Jwks));
+        Assert.False((await PushedAsync()).ContainsKey("staleSince"));
+    }
+
+    private async Task<JsonObject> PushedAsync() => (await _server.GetAsync("/v1/workspaces/acme/pushed-keys")).Json["items"]![0]!.AsObject();
+
     private string Push() => _cluster.Mint(_server.Url + "/keys", Pusher);
 
     private string Workload() => _cluster.Mint(_server.Url, "ci");

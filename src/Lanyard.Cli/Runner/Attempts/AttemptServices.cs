@@ -11,6 +11,7 @@ namespace Lanyard.Cli.Runner.Attempts;
 internal sealed record AttemptServices(
     ControlPlane Plane,
     SandboxLauncher Launcher,
+    LimitWatch Limits,
     TokenEndpoint Endpoint,
     HttpClient Http,
     RunnerFolders Folders,

@@ -8,7 +8,7 @@ internal static class BubblewrapArguments
 {
     private const string InsideUid = "1000";
 
-    public static List<string> Walls(RunnerFolders folders, AttemptFolder attempt, IReadOnlyList<string> readOnly, bool hasScript)
+    public static List<string> Walls(RunnerFolders folders, AttemptFolder attempt, IReadOnlyList<string> readOnly, long sharedMemory, bool hasScript)
     {
         List<string> arguments =
         [
@@ -42,7 +42,8 @@ internal static class BubblewrapArguments
             arguments.AddRange(["--ro-bind", attempt.Script, SandboxLayout.Script]);
         }
 
-        // The root itself is a tmpfs: read-only, once everything stands in it.
+        // /dev and the root itself are memory: read-only, once everything stands in them; what is for sharing memory has an end.
+        arguments.AddRange(["--size", sharedMemory.ToString(System.Globalization.CultureInfo.InvariantCulture), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
         arguments.AddRange(["--remount-ro", "/", "--chdir", SandboxLayout.Work]);
         return arguments;
     }

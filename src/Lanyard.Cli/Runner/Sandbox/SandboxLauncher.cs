@@ -5,13 +5,14 @@ using System.Text;
 namespace Lanyard.Cli.Runner.Sandbox;
 
 /// <summary>Starts the processes of steps, inside bubblewrap or without it.</summary>
-internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, IReadOnlyList<string> readOnly, SpawnThread spawn, TimeProvider time)
+internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, IReadOnlyList<string> readOnly, StepLimits limits, SpawnThread spawn, TimeProvider time)
 {
     private const string CleanPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     // The sandbox's arguments come on descriptor 3 (our pipe), the step has no standard input, output and error are one pipe (so their
-    // order is kept), and bubblewrap says on descriptor 4, in a file that only the runner can read, which process it made.
-    private const string Plumbing = """info=$1; shift; exec "$@" 3<&0 </dev/null 2>&1 4>"$info" """;
+    // order is kept), and bubblewrap says on descriptor 4, in a file that only the runner can read, which process it made. Where memory ends, the
+    // kernel takes a step's processes before the runner and everybody else.
+    private const string Plumbing = """info=$1; shift; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null || :; exec "$@" 3<&0 </dev/null 2>&1 4>"$info" """;
 
     // Without a sandbox the environment comes from a file of the step's uid: the programs that change the uid must not see it (LD_PRELOAD).
     private const string Sourcing = """. "$1"; shift; cd "$HOME"; exec "$@" """;
@@ -63,6 +64,7 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
 
     private byte[] InsideBubblewrap(ProcessStartInfo start, AttemptFolder folder, StepCommand command)
     {
+        AddLimits(start, folder);
         if (folder.Owner is { } uid)
         {
             AddChangeOfUser(start, uid);
@@ -70,13 +72,13 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
         }
 
         Add(start, "bwrap");
-        BubblewrapArguments.Walls(folders, folder, readOnly, command.IsScript).ForEach(start.ArgumentList.Add);
+        BubblewrapArguments.Walls(folders, folder, readOnly, limits.SharedMemoryBytes, command.IsScript).ForEach(start.ArgumentList.Add);
         Add(start, "--info-fd", "4", "--args", "3", "--");
         Add(start, [.. command.Argv]);
         return BubblewrapArguments.Environment(command.Environment);
     }
 
-    private static byte[] Bare(ProcessStartInfo start, AttemptFolder folder, StepCommand command)
+    private byte[] Bare(ProcessStartInfo start, AttemptFolder folder, StepCommand command)
     {
         var exports = new StringBuilder();
         foreach (var (name, value) in command.Environment)
@@ -86,6 +88,7 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
 
         folder.Write(folder.Environment, Encoding.UTF8.GetBytes(exports.ToString()));
         Add(start, "setsid");
+        AddLimits(start, folder);
         if (folder.Owner is { } uid)
         {
             AddChangeOfUser(start, uid);
@@ -98,6 +101,12 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
         Add(start, "--pdeathsig", "KILL", "--", "/bin/sh", "-c", Sourcing, "sh", folder.Environment);
         Add(start, [.. command.Argv]);
         return [];
+    }
+
+    private void AddLimits(ProcessStartInfo start, AttemptFolder folder)
+    {
+        Add(start, [.. limits.Walls(folder.Owner is not null)]);
+        Add(start, "--");
     }
 
     private static void AddChangeOfUser(ProcessStartInfo start, uint uid)

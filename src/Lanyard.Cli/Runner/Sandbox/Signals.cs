@@ -17,6 +17,21 @@ internal static partial class Signals
 
     public static List<int> ChildrenOf(int parent) => Matching(stat => stat.Parent == parent);
 
+    /// <summary>A process and everything below it.</summary>
+    public static List<int> TreeOf(int root)
+    {
+        var tree = new List<int> { root };
+        for (var i = 0; i < tree.Count; i++)
+        {
+            tree.AddRange(ChildrenByTask(tree[i]));
+        }
+
+        return tree;
+    }
+
+    /// <summary>Processes that run under a uid.</summary>
+    public static List<int> OfUser(uint uid) => [.. All().Where(p => !p.Stat.IsDead && UserOf(p.Process) == uid).Select(static p => p.Process)];
+
     public static List<int> MembersOfSession(int session) => Matching(stat => stat.Session == session);
 
     /// <summary>Children of a process, dead ones too, by the user that they run as; null: any.</summary>
@@ -28,6 +43,26 @@ internal static partial class Signals
 
     private static List<int> Matching(Func<ProcessStat, bool> condition) =>
         [.. All().Where(p => !p.Stat.IsDead && condition(p.Stat)).Select(p => p.Process)];
+
+    /// <summary>Asks the kernel for the children of each thread: the other processes of the host cost nothing.</summary>
+    private static List<int> ChildrenByTask(int process)
+    {
+        try
+        {
+            return [.. Directory.EnumerateDirectories($"/proc/{process}/task")
+                .SelectMany(static task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Select(static child => int.Parse(child, CultureInfo.InvariantCulture))];
+        }
+        catch (FileNotFoundException)
+        {
+            // A kernel without CONFIG_PROC_CHILDREN, or the thread ended.
+            return ChildrenOf(process);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return []; // it ended in the meantime
+        }
+    }
 
     private static IEnumerable<(int Process, ProcessStat Stat)> All()
     {

@@ -20,10 +20,16 @@ internal readonly record struct StepExit(int? ExitCode, int? Signal)
 internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, uint? uid, Adoption? adoption, TimeProvider time) : IDisposable
 {
     private const string Program = "bwrap";
+    private volatile int _firstInside;
     private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Standard output and error, in the order in which they were written.</summary>
     public Stream Output => process.StandardOutput.BaseStream;
+
+    /// <summary>All that run now, by the host's numbers.</summary>
+    public List<int> Processes() =>
+        mode is SandboxMode.Bubblewrap ? FirstInside() is > 1 and var first ? Signals.TreeOf(first) : []
+        : uid is { } own ? Signals.OfUser(own) : Signals.MembersOfSession(process.Id);
 
     /// <summary>Completes when the process has ended and nothing of it is left.</summary>
     public async Task<StepExit> WaitAsync()
@@ -91,10 +97,15 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
     /// <summary>The host's number of the namespace's first process; 0 before bubblewrap has said it, and in the mode that has none.</summary>
     private int FirstInside()
     {
+        if (_firstInside > 0)
+        {
+            return _firstInside;
+        }
+
         try
         {
             using var info = JsonDocument.Parse(File.ReadAllBytes(infoFile));
-            return info.RootElement.GetProperty("child-pid").GetInt32();
+            return _firstInside = info.RootElement.GetProperty("child-pid").GetInt32();
         }
         catch (Exception exception) when (exception is IOException or JsonException)
         {

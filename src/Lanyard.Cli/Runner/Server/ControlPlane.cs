@@ -109,6 +109,10 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
         {
             credential.Refused(bearer);
         }
+        else if (kind is AnswerKind.Ok)
+        {
+            credential.Accepted(bearer);
+        }
 
         var detail = $"status {(int)response.StatusCode}";
         if (kind is not (AnswerKind.Ok or AnswerKind.Gap))

@@ -18,7 +18,7 @@ public sealed class TokenFileCredentialTests : IDisposable
     [Fact]
     public async Task A_rotated_token_is_used_from_the_next_call_on()
     {
-        var credential = new TokenFileCredential(_file);
+        var credential = new TokenFileCredential(_file, TimeProvider.System);
         await File.WriteAllTextAsync(_file, "first\n");
         Assert.Equal("first", (await credential.GetAsync(default)).Value);
 
@@ -26,6 +26,30 @@ public sealed class TokenFileCredentialTests : IDisposable
         File.Move(_file + ".new", _file, overwrite: true);
 
         Assert.Equal("second", (await credential.GetAsync(default)).Value);
+    }
+
+    [Fact]
+    public async Task The_last_token_that_was_taken_serves_while_a_newer_ones_key_is_not_known_yet()
+    {
+        var time = new ManualTime();
+        var credential = new TokenFileCredential(_file, time);
+        await File.WriteAllTextAsync(_file, "first");
+        credential.Accepted(await NextAsync());
+        await File.WriteAllTextAsync(_file, "second");
+        Assert.Equal("second", await NextAsync());
+
+        credential.Refused("second");
+        Assert.Equal("first", await NextAsync());
+        time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal("second", await NextAsync());
+
+        // Both are refused: then the file has the last word.
+        credential.Refused("second");
+        Assert.Equal("first", await NextAsync());
+        credential.Refused("first");
+        Assert.Equal("second", await NextAsync());
+
+        async Task<string> NextAsync() => (await credential.GetAsync(default)).Value;
     }
 
     [Theory]
@@ -36,7 +60,7 @@ public sealed class TokenFileCredentialTests : IDisposable
     {
         await File.WriteAllTextAsync(_file, content);
 
-        Assert.True((await new TokenFileCredential(_file).GetAsync(default)).IsRefused);
-        Assert.True((await new TokenFileCredential(_file + ".absent").GetAsync(default)).IsRefused);
+        Assert.True((await new TokenFileCredential(_file, TimeProvider.System).GetAsync(default)).IsRefused);
+        Assert.True((await new TokenFileCredential(_file + ".absent", TimeProvider.System).GetAsync(default)).IsRefused);
     }
 }

@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Tokens;
+using Lanyard.Server.Audit;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// The alarm for keys that nobody fetches: those of a private cluster. They may be out of date when a token comes that names a key they lack, and when a
+/// cluster that pushes its keys has said nothing for a day. One alarm each time, until the keys are confirmed again; a stranger can cause no more than that one.
+/// </summary>
+internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, AuditLog audit, TimeProvider time, ILogger<StaleKeys> log)
+{
+    /// <summary>The longest silence of a cluster that pushes its keys: a pusher speaks every hour.</summary>
+    public static readonly TimeSpan ConfirmedWithin = TimeSpan.FromHours(24);
+
+    /// <summary>Between two looks into the database for one record: tokens with unknown keys cost nothing.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentDictionary<string, long> _looked = new(StringComparer.Ordinal);
+
+    /// <summary>A token was refused because no record with its issuer has its key.</summary>
+    public async ValueTask SawUnknownKeyAsync(UnverifiedToken token, IReadOnlyList<KnownIssuer> records, CancellationToken cancellation)
+    {
+        foreach (var record in records)
+        {
+            if (record.Issuer.Keys is KeySource.Uploaded or KeySource.Pushed && IsDue(record.Record.Id))
+                await MarkAsync(record, $"a token names the key {Printable(token.KeyId ?? "")}, which is not known", cancellation);
+        }
+    }
+
+    /// <summary>Finds clusters that fell silent.</summary>
+    public async Task SweepAsync(CancellationToken cancellation)
+    {
+        foreach (var id in await store.UnconfirmedSinceAsync(time.GetUtcNow() - ConfirmedWithin, cancellation))
+        {
+            if (await trust.ByIdAsync(id, cancellation) is { Issuer.Keys: KeySource.Pushed } record)
+                await MarkAsync(record, $"nobody has confirmed the keys for {ConfirmedWithin.TotalHours:0} h", cancellation);
+        }
+    }
+
+    private static string Printable(string keyId) => string.Concat(keyId.Take(64).Select(static c => c is > ' ' and <= '~' ? c : '?'));
+
+    private bool IsDue(string recordId)
+    {
+        var now = time.GetTimestamp();
+        if (_looked.TryGetValue(recordId, out var before) && time.GetElapsedTime(before, now) < Pause) return false;
+        _looked[recordId] = now;
+        return true;
+    }
+
+    private async Task MarkAsync(KnownIssuer record, string reason, CancellationToken cancellation)
+    {
+        if (!await store.TryMarkStaleAsync(record.Record.Id, cancellation)) return;
+        log.KeysStale(record.Record.Id, reason);
+        await audit.RecordAsync(new AuditEvent("keys.stale")
+        {
+            WorkspaceId = record.Record.WorkspaceId,
+            Target = record.Record.Id,
+            Details = new Dictionary<string, string> { ["alarm"] = "true", ["reason"] = reason },
+        });
+    }
+}
