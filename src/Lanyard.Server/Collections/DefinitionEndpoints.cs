@@ -35,7 +35,8 @@ internal static class DefinitionEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit)
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit,
+        Instance instance)
     {
         if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
@@ -50,6 +51,8 @@ internal static class DefinitionEndpoints
 
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, CollectionsFeature.DefinitionKind, definition, workspace, collection);
         mistakes.AddRange(DefinitionRules.Check(write.Spec));
+        mistakes.AddRange((write.Spec.Audiences ?? []).Index().Where(one => one.Item.Audience == instance.Url)
+            .Select(static one => new Mistake($"spec.audiences[{one.Index}].audience", "is this instance, whose own doors take runtime and API tokens: an outside audience is wanted")));
         if (mistakes.Count > 0)
         {
             return Refused.Malformed(mistakes);

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Docs;
 
-/// <summary>The README's five paths, read from the README and typed.</summary>
+/// <summary>The README's five paths and the pages' five minutes, read from where they stand and typed.</summary>
 [Needs("kube")]
 [Needs("bwrap")]
 [Needs("npm")]
@@ -50,6 +50,16 @@ public sealed class ReadmeTests(Newcomer newcomer) : IClassFixture<Newcomer>
     }
 
     [Fact]
+    [Line("2.4")]
+    [Line("2.5")]
+    [Line("6.2")]
+    public Task Trust_policies_let_in_whom_they_mean() => WalkAsync("## Five minutes", "docs/trust-policies.md");
+
+    [Fact]
+    [Line("2.5")]
+    public Task Explain_says_which_step_refused() => WalkAsync("## Five minutes", "docs/explain.md");
+
+    [Fact]
     [Line("2.15")]
     public void A_promised_line_that_does_not_come_is_missed()
     {
@@ -59,9 +69,9 @@ public sealed class ReadmeTests(Newcomer newcomer) : IClassFixture<Newcomer>
         Assert.Contains("lanyard run whoami", walk.Script, StringComparison.Ordinal);
     }
 
-    private async Task WalkAsync(string heading)
+    private async Task WalkAsync(string heading, string page = "README.md")
     {
-        var walk = Walk.Read("README.md", heading);
+        var walk = Walk.Read(page, heading);
         var said = newcomer.Here(await newcomer.TypeAsync(walk.Script));
         var missing = walk.Missing(said);
         Assert.True(missing.Count == 0, $"not printed: {string.Join(" | ", missing)}\n{said}");

@@ -42,6 +42,17 @@ public sealed class DefinitionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("2.10")]
+    public async Task The_instance_itself_is_no_audience_of_identity_tokens_and_that_is_said_when_it_is_written()
+    {
+        var refused = await _server.PutAsync(Path, $$$"""{"spec":{"audiences":[{"audience":"https://sts.example"},{"audience":"{{{TestServer.SomeUrl}}}"}],"steps":[{"name":"a","script":"true"}]}}""");
+
+        Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
+        Assert.StartsWith("spec.audiences[1].audience: is this instance", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync(Path)).Status);
+    }
+
+    [Fact]
     public async Task A_uuid_that_is_given_at_creation_stays_for_ever()
     {
         const string uuid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
