@@ -11,7 +11,8 @@ namespace Lanyard.ClusterProxy.Authentication;
 /// </summary>
 internal sealed class IssuerKeys : IDisposable
 {
-    private const int AskedAtOnce = 8;
+    /// <summary>Asking costs no fetch of its own; only the waiting is bounded.</summary>
+    private const int AskedAtOnce = 64;
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
@@ -41,7 +42,7 @@ internal sealed class IssuerKeys : IDisposable
     public ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellation) => _cache.GetAsync(issuer, keyId, cancellation);
 
     /// <summary>
-    /// For each issuer null when its keys are known, else why not. All are asked at once, a few at a time, and none for longer than
+    /// For each issuer null when its keys are known, else why not. All are asked at once, and none for longer than
     /// <see cref="Patience"/>: a probe must not wait for the slowest of 64 issuers.
     /// </summary>
     public async Task<IReadOnlyList<(string Issuer, Refusal? Missing)>> StateAsync(CancellationToken cancellation)

@@ -35,6 +35,7 @@ public sealed class ProxiedCluster : IAsyncLifetime
             userextras/originaluser.jetstack.io-uid, userextras/originaluser.jetstack.io-extra, userextras/example.org/team]
           verbs: [impersonate]
         - {apiGroups: [authorization.k8s.io], resources: [subjectaccessreviews], verbs: [create]}
+        - {apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}
         ---
         apiVersion: rbac.authorization.k8s.io/v1
         kind: ClusterRoleBinding
@@ -59,7 +60,29 @@ public sealed class ProxiedCluster : IAsyncLifetime
     private readonly string _folder = Directory.CreateTempSubdirectory("lanyard-proxy-").FullName;
     private ChildProcess? _proxy;
 
-    public KubeCluster Cluster { get; } = new() { Node = true };
+    public ProxiedCluster()
+    {
+        File.WriteAllText(Path.Combine(_folder, "audit-policy.yaml"), """
+            apiVersion: audit.k8s.io/v1
+            kind: Policy
+            rules:
+            - {level: None, nonResourceURLs: ["/healthz*", "/livez*", "/readyz*"]}
+            - {level: Metadata}
+            """);
+        Cluster = new KubeCluster
+        {
+            Node = true,
+            ApiServerFlags = [$"--audit-policy-file={Path.Combine(_folder, "audit-policy.yaml")}", $"--audit-log-path={ApiServerAudit}", "--audit-log-mode=blocking"],
+        };
+    }
+
+    public KubeCluster Cluster { get; }
+
+    public string ApiServerAudit => Path.Combine(_folder, "api-server-audit.log");
+
+    public string ProxyAudit => Path.Combine(_folder, "proxy-audit.log");
+
+    public Uri Health { get; private set; } = null!;
 
     public TestIssuer Issuer { get; private set; } = null!;
 
@@ -84,10 +107,14 @@ public sealed class ProxiedCluster : IAsyncLifetime
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), own + "\n");
         var kubeconfig = Write("own.kubeconfig", Kubeconfig(Cluster.Server, Cluster.CaFile, "tokenFile: token"));
         var configuration = Write("authentication.yaml", await ConfigurationAsync());
+        var port = FreePort();
+        Health = new Uri($"http://127.0.0.1:{port}");
         _proxy = LanyardProcess.Start(
         [
             "cluster-proxy", "--kubeconfig", kubeconfig, "--authentication-config", configuration, "--listen", "127.0.0.1:0",
             "--tls-cert-file", CertificateFile, "--tls-private-key-file", Path.Combine(_folder, "tls.key"), "--allow-reserved-users", "system:serviceaccount:*",
+            "--token-passthrough", "--audit-policy-file", Path.Combine(_folder, "audit-policy.yaml"), "--audit-log-path", ProxyAudit,
+            "--access-log-path", Path.Combine(_folder, "access.log"), "--health-listen", $"127.0.0.1:{port}",
         ]);
         var line = await _proxy.WaitForErrorLineAsync("ready on ");
         Address = new Uri(line[(line.IndexOf("ready on ", StringComparison.Ordinal) + 9)..]);
@@ -136,9 +163,13 @@ public sealed class ProxiedCluster : IAsyncLifetime
             - issuer:
                 url: {{Issuer.Issuer}}
                 audiences: ["{{Audience}}"]
+              claimValidationRules:
+              - {expression: "claims.exp - claims.nbf <= 3600", message: tokens of an hour at most}
               claimMappings:
-                username: {claim: sub, prefix: "ci:"}
-                groups: {claim: groups, prefix: "ci:"}
+                username: {expression: "'ci:' + claims.sub"}
+                groups: {expression: "claims.?groups.orValue([]).map(g, 'ci:' + g)"}
+              userValidationRules:
+              - {expression: "user.username.startsWith('ci:') && (!has(user.groups) || user.groups.all(g, g.startsWith('ci:')))"}
             - issuer:
                 url: {{Cluster.Issuer}}
                 audiences: ["{{Audience}}"]
@@ -168,6 +199,16 @@ public sealed class ProxiedCluster : IAsyncLifetime
             user: u
         current-context: x
         """;
+
+    /// <summary>The rest of this folder's files.</summary>
+    public string At(string name) => Path.Combine(_folder, name);
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
 
     private string Write(string name, string text)
     {

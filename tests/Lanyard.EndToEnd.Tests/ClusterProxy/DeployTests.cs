@@ -1,0 +1,192 @@
+using System.Text.Json.Nodes;
+using Lanyard.Testing;
+using Lanyard.Testing.Kube;
+using Lanyard.Testing.Processes;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.ClusterProxy;
+
+/// <summary>The manifests of <c>deploy/</c>, with every kubectl, on a real API server.</summary>
+[Needs("kube")]
+[Needs("kubectl-1.20")]
+[Line("3.10")]
+public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster>
+{
+    private const string Authentication = "authentication.k8s.io";
+
+    private static string Folder(string name) => Repo.At("deploy", "kubernetes", "cluster-proxy", name);
+
+    [Theory]
+    [InlineData("overlays/clusterip")]
+    [InlineData("overlays/nodeport")]
+    [InlineData("overlays/ingress")]
+    [InlineData("client-impersonation")]
+    [InlineData("token-passthrough")]
+    public async Task Every_kubectl_applies_it_for_real(string overlay)
+    {
+        foreach (var kubectl in await KubectlOnPath.AllAsync())
+        {
+            var said = await Command.RunAsync(kubectl, ["--kubeconfig", cluster.KubeconfigPath, "apply", "-k", Folder(overlay)], deadline: TimeSpan.FromMinutes(2));
+
+            Assert.Contains("lanyard-cluster-proxy", said.Succeeded(), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("clusterip")]
+    [InlineData("nodeport")]
+    [InlineData("ingress")]
+    [InlineData("gateway")]
+    public async Task Every_kubectl_renders_the_same_objects(string overlay)
+    {
+        var rendered = new List<string>();
+        foreach (var kubectl in await KubectlOnPath.AllAsync())
+        {
+            rendered.Add(string.Join('\n', (await RenderAsync(kubectl, overlay)).Order(StringComparer.Ordinal)));
+        }
+
+        Assert.Single(rendered.Distinct());
+        Assert.True(overlay != "gateway" || rendered[0].Contains("TLSRoute", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_proxys_account_may_impersonate_and_nothing_else()
+    {
+        (await cluster.KubectlAsync("delete", "clusterrole", "lanyard-cluster-proxy-as", "lanyard-cluster-proxy-passthrough", "--ignore-not-found")).Succeeded();
+        await ApplyAsync("overlays/clusterip");
+        var token = await cluster.RequestTokenAsync("lanyard", "cluster-proxy", []);
+
+        Assert.True(await CanAsync(token, "impersonate", "", "users"));
+        Assert.True(await CanAsync(token, "impersonate", "", "groups"));
+        Assert.True(await CanAsync(token, "impersonate", Authentication, "userextras", "authentication.kubernetes.io/credential-id"));
+        Assert.False(await CanAsync(token, "impersonate", Authentication, "userextras", "example.org/other"));
+        Assert.False(await CanAsync(token, "impersonate", "", "serviceaccounts"));
+        foreach (var resource in (string[])["secrets", "pods", "nodes", "configmaps"])
+        {
+            Assert.False(await CanAsync(token, "list", "", resource));
+        }
+
+        Assert.False(await CanAsync(token, "create", "authorization.k8s.io", "subjectaccessreviews"));
+        Assert.False(await CanAsync(token, "create", Authentication, "tokenreviews"));
+        await ApplyAsync("client-impersonation");
+        await ApplyAsync("token-passthrough");
+        Assert.True(await CanAsync(token, "create", "authorization.k8s.io", "subjectaccessreviews"));
+        Assert.True(await CanAsync(token, "impersonate", "", "serviceaccounts"));
+        Assert.True(await CanAsync(token, "create", Authentication, "tokenreviews"));
+    }
+
+    [Fact]
+    public async Task The_pod_is_no_root_writes_nothing_and_is_walled_in()
+    {
+        await ApplyAsync("overlays/clusterip");
+        var pod = (await GetAsync("deployment"))["spec"]!["template"]!["spec"]!;
+        var container = pod["containers"]![0]!["securityContext"]!;
+        var policy = (await GetAsync("networkpolicy"))["spec"]!;
+
+        Assert.True(pod["securityContext"]!["runAsNonRoot"]!.GetValue<bool>());
+        Assert.True(container["readOnlyRootFilesystem"]!.GetValue<bool>());
+        Assert.False(container["allowPrivilegeEscalation"]!.GetValue<bool>());
+        Assert.Equal("[\"ALL\"]", container["capabilities"]!["drop"]!.ToJsonString());
+        Assert.Equal("[\"Ingress\",\"Egress\"]", policy["policyTypes"]!.ToJsonString());
+        Assert.Equal("restricted", JsonNode.Parse((await cluster.KubectlAsync("get", "namespace", "lanyard", "-o", "json")).Succeeded())!["metadata"]!["labels"]!["pod-security.kubernetes.io/enforce"]!.GetValue<string>());
+    }
+
+    /// <summary>Helm's own program is not needed: its templates are Go's, with sprig.</summary>
+    [Theory]
+    [Needs("golang")]
+    [InlineData("clusterip")]
+    [InlineData("nodeport", "service.type=NodePort")]
+    [InlineData("ingress", "ingress.enabled=true")]
+    [InlineData("gateway", "gateway.enabled=true")]
+    public async Task The_Helm_chart_makes_the_same_objects_as_the_overlay(string overlay, params string[] values)
+    {
+        var chart = await HelmAsync(values);
+        var kustomized = await RenderAsync("kubectl", overlay);
+
+        Assert.Equal(kustomized.Where(o => !o.StartsWith("Namespace ", StringComparison.Ordinal)).Order(StringComparer.Ordinal), chart.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    [Needs("golang")]
+    public async Task The_Helm_charts_switches_add_what_the_overlays_extra_folders_have()
+    {
+        var chart = await HelmAsync("clientImpersonation=true", "tokenPassthrough=true");
+
+        foreach (var folder in (string[])["client-impersonation", "token-passthrough"])
+        {
+            Assert.Empty((await RenderAsync("kubectl", "../" + folder)).Except(chart));
+        }
+
+        Assert.Contains(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal) && o.Contains("\"--token-passthrough\"", StringComparison.Ordinal));
+    }
+
+    private static async Task<List<string>> HelmAsync(params string[] values)
+    {
+        var said = await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-cluster-proxy"), "lanyard", .. values], deadline: TimeSpan.FromMinutes(5));
+        return [.. JsonNode.Parse(said.Succeeded())!.AsArray().Select(o => Plain(o!))];
+    }
+
+    /// <summary>Each object as one line, members in order, without what kustomize adds to names of generated ConfigMaps.</summary>
+    private async Task<List<string>> RenderAsync(string kubectl, string overlay)
+    {
+        var yaml = (await Command.RunAsync(kubectl, ["kustomize", Folder($"overlays/{overlay}")], deadline: TimeSpan.FromMinutes(1))).Succeeded();
+        var objects = new List<string>();
+        foreach (var document in yaml.Split("\n---\n"))
+        {
+            if (document.Contains("kind: TLSRoute", StringComparison.Ordinal))
+            {
+                // Nobody here serves its type, so that kubectl can't read it; its own text is compared.
+                objects.Add("TLSRoute " + document.Contains("cluster-proxy", StringComparison.Ordinal));
+                continue;
+            }
+
+            var json = (await Command.RunAsync("kubectl", ["--kubeconfig", cluster.KubeconfigPath, "create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-"], input: document)).Succeeded();
+            objects.Add(Plain(JsonNode.Parse(json)!));
+        }
+
+        return objects;
+    }
+
+    private static string Plain(JsonNode o)
+    {
+        var kind = o["kind"]!.GetValue<string>();
+        if (kind == "TLSRoute")
+        {
+            return "TLSRoute True";
+        }
+
+        if (kind == "ConfigMap")
+        {
+            // The text of a file and the same values written by a program differ in form; that it is read is another test's.
+            return "ConfigMap " + string.Join(',', o["data"]!.AsObject().Select(d => d.Key));
+        }
+
+        return $"{kind} {System.Text.RegularExpressions.Regex.Replace(Sorted(o)!.ToJsonString(), "\"cluster-proxy-[a-z0-9]{10}\"", "\"cluster-proxy\"")}";
+    }
+
+    private static JsonNode? Sorted(JsonNode? node) => node switch
+    {
+        JsonObject map => new JsonObject(map.Where(m => m.Key is not ("creationTimestamp" or "status")).OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, Sorted(m.Value)))),
+        JsonArray list => new JsonArray([.. list.Select(Sorted)]),
+        _ => node?.DeepClone(),
+    };
+
+    private async Task ApplyAsync(string overlay) => (await cluster.KubectlAsync("apply", "-k", Folder(overlay))).Succeeded();
+
+    private async Task<JsonNode> GetAsync(string kind) => JsonNode.Parse((await cluster.KubectlAsync("get", kind, "cluster-proxy", "-n", "lanyard", "-o", "json")).Succeeded())!;
+
+    private async Task<bool> CanAsync(string token, string verb, string group, string resource, string subresource = "")
+    {
+        using var client = cluster.CreateClient(token);
+        var attributes = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["subresource"] = subresource };
+        var review = new JsonObject
+        {
+            ["apiVersion"] = "authorization.k8s.io/v1",
+            ["kind"] = "SelfSubjectAccessReview",
+            ["spec"] = new JsonObject { ["resourceAttributes"] = attributes },
+        };
+        using var content = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
+        using var answer = await client.PostAsync(new Uri("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", UriKind.Relative), content);
+        return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["status"]!["allowed"]!.GetValue<bool>();
+    }
+}
