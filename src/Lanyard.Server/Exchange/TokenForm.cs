@@ -59,16 +59,20 @@ internal sealed class TokenForm
             return new Refusal(RefusalReason.RequestMalformed, "the body is not application/x-www-form-urlencoded");
         if (request.ContentLength > MaxBytes) return TooLarge();
 
-        var buffer = ArrayPool<byte>.Shared.Rent(MaxBytes + 1);
+        // One byte more than is said to come, or may come: whether there is more shows at once.
+        var most = (int)(request.ContentLength ?? MaxBytes) + 1;
+        var buffer = ArrayPool<byte>.Shared.Rent(most);
+        var length = 0;
         try
         {
-            var length = await request.Body.ReadAtLeastAsync(buffer.AsMemory(0, MaxBytes + 1), MaxBytes + 1, throwOnEndOfStream: false, request.HttpContext.RequestAborted);
+            length = await request.Body.ReadAtLeastAsync(buffer.AsMemory(0, most), most, throwOnEndOfStream: false, request.HttpContext.RequestAborted);
             return length > MaxBytes ? TooLarge() : Parse(System.Text.Encoding.UTF8.GetString(buffer, 0, length));
         }
         finally
         {
-            // The body holds tokens: nothing of it may lie about in a shared pool.
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+            // The body holds tokens: nothing of it may lie about in a shared pool. Where the reading failed it is not known how much came.
+            buffer.AsSpan(0, length == 0 ? most : length).Clear();
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

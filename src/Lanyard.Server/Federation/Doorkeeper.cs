@@ -28,7 +28,7 @@ internal sealed class Doorkeeper(
     /// <param name="trace">With a trace everything is judged anew.</param>
     public async ValueTask<Outcome<Principal>> AdmitAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
-        var hash = TokenHash.Of(token.AsSpan());
+        var hash = RememberedBy(token, doors, workspaceId);
         if (trace is null && _remembered.TryGet(hash, out var before) && before.Doors == doors && before.WorkspaceId == workspaceId)
             return await StillAsync(before.Principal, cancellation);
 
@@ -36,6 +36,15 @@ internal sealed class Doorkeeper(
         var (outcome, isComplete) = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
         if (!outcome.IsRefused && isComplete) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
         return outcome;
+    }
+
+    /// <summary>A token is judged anew for other doors and for another workspace, and each judgement is remembered beside the others.</summary>
+    private static TokenHash RememberedBy(string token, Doors doors, string? workspaceId)
+    {
+        var hash = TokenHash.Of(token.AsSpan());
+        if (workspaceId is null) return hash with { D = hash.D ^ (ulong)doors };
+        var place = TokenHash.Of(workspaceId.AsSpan());
+        return new TokenHash(hash.A ^ place.A, hash.B ^ place.B, hash.C ^ place.C, hash.D ^ place.D ^ (ulong)doors);
     }
 
     /// <summary>Keys, policies, runners or trust changed, here or on another replica: everything is judged anew.</summary>

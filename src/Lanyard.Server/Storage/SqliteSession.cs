@@ -15,6 +15,7 @@ internal sealed class SqliteSession : IDisposable
 
     private readonly SqliteConnection _connection;
     private readonly Dictionary<string, SqliteCommand> _statements = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteWrite?> _writes = new(StringComparer.Ordinal);
 
     public SqliteSession(string connectionString, string pragmas)
     {
@@ -35,13 +36,13 @@ internal sealed class SqliteSession : IDisposable
     }
 
     /// <summary>As <see cref="Run"/>, with the statement kept ready.</summary>
-    public void RunPrepared(string text) => Prepare(new SqlText(text, [])).ExecuteNonQuery();
+    public void RunPrepared(string text) => Execute(new SqlText(text, []));
 
     public int Execute(SqlText sql)
     {
         try
         {
-            return Prepare(sql).ExecuteNonQuery();
+            return FindWrite(sql.Text) is { } write ? write.Execute(sql.Values) : Prepare(sql).ExecuteNonQuery();
         }
         catch (SqliteException violation) when (ViolationOf(violation) is { } found)
         {
@@ -75,7 +76,33 @@ internal sealed class SqliteSession : IDisposable
             statement.Dispose();
         }
 
+        foreach (var write in _writes.Values)
+        {
+            write?.Dispose();
+        }
+
         _connection.Dispose();
+    }
+
+    /// <returns>Null for texts of several statements: they are run once in a process's life.</returns>
+    private SqliteWrite? FindWrite(string text)
+    {
+        if (_writes.TryGetValue(text, out var write))
+        {
+            return write;
+        }
+
+        if (_writes.Count >= MaxStatements)
+        {
+            foreach (var old in _writes.Values)
+            {
+                old?.Dispose();
+            }
+
+            _writes.Clear();
+        }
+
+        return _writes[text] = SqliteWrite.TryPrepare(_connection.Handle!, text);
     }
 
     private SqliteCommand Prepare(SqlText sql)

@@ -5,7 +5,8 @@ namespace Lanyard.Server.Storage;
 /// <summary>
 /// SQLite's one writer: one connection, and the right to use it. Whoever brings a job and finds nobody writing runs it himself, with everything that
 /// waits; the others' jobs gather meanwhile and are run together, in one transaction, each in a savepoint of its own, so that one sync acknowledges many
-/// and one job's failure undoes that job only. A lone job is done without a change of threads, which costs more than the sync.
+/// and one job's failure undoes that job only. A lone job is done without a change of threads, which costs more than the sync; where jobs came together the last
+/// time, the writing waits for its turn behind what is ready to run, so that more come together and a sync serves more.
 /// </summary>
 internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
 {
@@ -21,6 +22,10 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
     /// <summary>1 while somebody has the right to write.</summary>
     private int _writing;
 
+    /// <summary>1 while a turn to write stands in the thread pool's line.</summary>
+    private int _turns;
+    private bool _cameTogether;
+
     public async Task<T> RunAsync<T>(WriteJob<T> job, CancellationToken cancellationToken)
     {
         if (OnWriter.Value)
@@ -29,7 +34,15 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         }
 
         await _jobs.Writer.WriteAsync(job, cancellationToken);
-        WriteIfFree();
+        if (Volatile.Read(ref _cameTogether))
+        {
+            WriteInTurn();
+        }
+        else
+        {
+            WriteIfFree();
+        }
+
         return await job.Completion;
     }
 
@@ -39,6 +52,21 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         WriteIfFree();
         await _ended.Task;
         session.Dispose();
+    }
+
+    private void WriteInTurn()
+    {
+        if (Interlocked.Exchange(ref _turns, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static writer =>
+                {
+                    Interlocked.Exchange(ref writer._turns, 0);
+                    writer.WriteIfFree();
+                },
+                this,
+                preferLocal: false);
+        }
     }
 
     /// <summary>Who has the right now looks again after giving it up, so nothing that was brought before is left lying.</summary>
@@ -61,6 +89,7 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
 
         if (_batch.Count > 0)
         {
+            Volatile.Write(ref _cameTogether, _batch.Count > 1);
             OnWriter.Value = true;
             var failure = RunBatch(_batch);
             OnWriter.Value = false;
@@ -73,7 +102,7 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         Interlocked.Exchange(ref _writing, 0);
         if (_jobs.Reader.Count > 0)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static writer => writer.WriteIfFree(), this, preferLocal: false);
+            WriteInTurn();
         }
         else if (_jobs.Reader.Completion.IsCompleted)
         {
@@ -145,78 +174,5 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         {
             // The next "begin" tells: it fails as long as the old transaction is open.
         }
-    }
-}
-
-/// <summary>One unit of work for the writer: all of it or nothing.</summary>
-internal abstract class WriteJob
-{
-    /// <summary>A single statement undoes itself when it fails.</summary>
-    public abstract bool NeedsSavepoint { get; }
-
-    public Exception? Failure { get; protected set; }
-
-    /// <summary>Never throws: a failure is kept in <see cref="Failure"/>.</summary>
-    public abstract void Run(SqliteSession session);
-
-    /// <summary>It did not take effect. Called once or twice for a job that failed in a batch that is lost.</summary>
-    public virtual void Undone(bool isCertain)
-    {
-    }
-
-    /// <summary>Tells the caller, once the batch is on disk or lost.</summary>
-    public abstract void Deliver(Exception? batchFailure);
-}
-
-internal abstract class WriteJob<T>(CancellationToken cancellationToken) : WriteJob
-{
-    private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private T? _result;
-
-    public Task<T> Completion => _completion.Task;
-
-    public override void Run(SqliteSession session)
-    {
-        try
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            _result = Work(session);
-        }
-        catch (Exception failure)
-        {
-            Failure = failure;
-        }
-    }
-
-    public override void Deliver(Exception? batchFailure)
-    {
-        if ((Failure ?? batchFailure) is { } failure)
-        {
-            if (failure is OperationCanceledException)
-            {
-                _completion.TrySetCanceled(cancellationToken);
-                return;
-            }
-
-            _completion.TrySetException(failure);
-            return;
-        }
-
-        try
-        {
-            Committed();
-            _completion.TrySetResult(_result!);
-        }
-        catch (Exception bug)
-        {
-            // It is the caller's bug, and must not end the writer of everybody.
-            _completion.TrySetException(bug);
-        }
-    }
-
-    protected abstract T Work(SqliteSession session);
-
-    protected virtual void Committed()
-    {
     }
 }

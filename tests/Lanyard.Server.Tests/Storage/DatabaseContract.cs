@@ -74,6 +74,24 @@ public abstract class DatabaseContract(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Empty_texts_and_bytes_are_empty_and_not_null()
+    {
+        byte[] none = [];
+        await Database.ExecuteAsync($"insert into things (id, bytes) values ({""}, {none})");
+
+        Assert.Equal(1, await Database.ScalarAsync($"select count(*) from things where id = {""} and bytes is not null and length(bytes) = 0"));
+    }
+
+    [Fact]
+    public async Task A_long_text_comes_back_as_it_was()
+    {
+        var id = string.Concat(Enumerable.Repeat("aü€😀", 2000));
+        await Database.ExecuteAsync($"insert into things (id) values ({id})");
+
+        Assert.Equal(1, await Database.ScalarAsync($"select count(*) from things where id = {id} and length(id) = {8000}"));
+    }
+
+    [Fact]
     public async Task A_statement_is_put_together_from_parts_and_lists()
     {
         await Insert("a", "b", "c");
