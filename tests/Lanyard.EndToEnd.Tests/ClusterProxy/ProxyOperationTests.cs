@@ -145,6 +145,74 @@ public sealed class ProxyOperationTests(ProxiedCluster proxied) : IClassFixture<
         await exec.WaitForLineAsync("goes-on", TimeSpan.FromSeconds(240));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [Line("3.1")]
+    [Line("3.6")]
+    public async Task A_raw_v4_channel_WebSocket_execs_in_a_real_pod_with_its_bearer_in_a_header_or_a_sub_protocol(bool bySubProtocol)
+    {
+        await proxied.ApplyAsync("""
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: socket, namespace: pipelines}
+            spec:
+              serviceAccountName: cluster-proxy
+              automountServiceAccountToken: false
+              containers:
+              - name: main
+                image: docker.io/test/busybox:1
+                imagePullPolicy: Never
+                command: [sh, -c, "sleep 3600"]
+            """);
+        var token = proxied.Token("socket", "deployers");
+        (await proxied.KubectlAsync(token, "wait", "-n", ProxiedCluster.Namespace, "--for=condition=Ready", "pod/socket", "--timeout=90s")).Succeeded();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var socket = new System.Net.WebSockets.ClientWebSocket();
+        socket.Options.AddSubProtocol("v4.channel.k8s.io");
+        if (bySubProtocol)
+        {
+            socket.Options.AddSubProtocol("base64url.bearer.authorization.k8s.io." + System.Buffers.Text.Base64Url.EncodeToString(System.Text.Encoding.UTF8.GetBytes(token)));
+        }
+        else
+        {
+            socket.Options.SetRequestHeader("Authorization", $"Bearer {token}");
+        }
+
+        var trusted = System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadCertificateFromFile(proxied.CertificateFile).Thumbprint;
+        socket.Options.RemoteCertificateValidationCallback = (_, certificate, _, _) => ((System.Security.Cryptography.X509Certificates.X509Certificate2)certificate!).Thumbprint == trusted;
+        var address = new UriBuilder(proxied.Address) { Scheme = "wss", Path = "/api/v1/namespaces/pipelines/pods/socket/exec", Query = "command=cat&stdin=true&stdout=true" }.Uri;
+
+        await socket.ConnectAsync(address, limit.Token);
+        await socket.SendAsync(new byte[] { 0, (byte)'h', (byte)'i', (byte)'\n' }, System.Net.WebSockets.WebSocketMessageType.Binary, endOfMessage: true, limit.Token);
+        var said = "";
+        var buffer = new byte[1024];
+        while (!said.Contains("hi", StringComparison.Ordinal))
+        {
+            var read = await socket.ReceiveAsync(buffer, limit.Token);
+            Assert.NotEqual(System.Net.WebSockets.WebSocketMessageType.Close, read.MessageType);
+            said += read.Count > 1 && buffer[0] == 1 ? System.Text.Encoding.UTF8.GetString(buffer, 1, read.Count - 1) : "";
+        }
+
+        Assert.Equal("v4.channel.k8s.io", socket.SubProtocol);
+    }
+
+    [Fact]
+    [Line("3.7")]
+    public async Task While_the_API_server_is_away_kubectl_is_told_so_and_afterwards_all_goes_on()
+    {
+        var token = proxied.Token("patient", "deployers");
+        (await proxied.KubectlAsync(token, "get", "configmaps", "-n", ProxiedCluster.Namespace)).Succeeded();
+        await proxied.Cluster.StopApiServerAsync();
+
+        var away = await proxied.KubectlAsync(token, "get", "--raw", "/version");
+
+        await proxied.Cluster.StartApiServerAsync();
+        Assert.Contains("the API server behind the cluster proxy is not reachable", away.Errors, StringComparison.Ordinal);
+        await Eventually.HoldsAsync(
+            async () => (await proxied.KubectlAsync(token, "get", "configmaps", "-n", ProxiedCluster.Namespace)).ExitCode == 0, "the cluster again", TimeSpan.FromMinutes(2));
+    }
+
     private static bool Is(JsonNode e, string verb, string resource) =>
         Text(e, "verb") == verb && Text(e, "objectRef", "resource") == resource && Text(e, "stage") == "ResponseComplete" && Text(e, "user", "username") == "ci:repo:acme/app";
 
