@@ -39,7 +39,7 @@ public sealed class AuditCommandTests : IAsyncLifetime
             }
 
             http.Response.Headers["Lanyard-Next"] = $"n{queries.Count}";
-            await http.Response.WriteAsync(queries.Count == 2 ? "" : $$"""{"event":{"id":"evt_{{queries.Count}}"}}""" + "\n");
+            await http.Response.WriteAsync(queries.Count == 2 ? "" : $$$"""{"event":{"id":"evt_{{{queries.Count}}}"}}""" + "\n");
             return true;
         };
 
