@@ -34,7 +34,8 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null,
         TimeProvider? time = null, Action<HttpContext>? observe = null, bool tellClientAddress = false,
-        Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? certificate = null)
+        Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? certificate = null,
+        Action<Admission>? admitted = null)
     {
         var clock = time ?? TimeProvider.System;
         var identity = ImpersonationHeaders.Create(user ?? new KubernetesUser("ci:1") { Groups = ["a", "b"] }).Value;
@@ -49,6 +50,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
             (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance, tellClientAddress);
         var admission = new Admission(limits ?? LimitOptions.Default, clock);
+        admitted?.Invoke(admission);
         var counts = new ProxyMetrics(admission, []);
         metrics?.Invoke(counts);
         var observer = new RequestObserver(counts, audit, accessLog is null ? null : new AccessLog(accessLog(), clock), clock);
