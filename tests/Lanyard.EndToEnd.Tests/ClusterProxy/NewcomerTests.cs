@@ -10,11 +10,16 @@ namespace Lanyard.EndToEnd.Tests.ClusterProxy;
 [Needs("kube")]
 [Line("3.10")]
 [Line("3.11")]
-public sealed partial class NewcomerTests(ProxiedCluster proxied) : IClassFixture<ProxiedCluster>, IDisposable
+public sealed partial class NewcomerTests(ProxiedCluster proxied) : IClassFixture<ProxiedCluster>, IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lanyard-newcomer-").FullName;
+    private ChildProcess? _proxy;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public async ValueTask DisposeAsync()
+    {
+        await (_proxy?.DisposeAsync() ?? ValueTask.CompletedTask);
+        Directory.Delete(_folder, recursive: true);
+    }
 
     [Fact]
     public async Task The_page_takes_a_newcomer_from_nothing_to_kubectl_with_a_pipelines_token()
@@ -23,7 +28,6 @@ public sealed partial class NewcomerTests(ProxiedCluster proxied) : IClassFixtur
         await File.WriteAllTextAsync(At("token"), issuer.Mint("https://kubernetes.example", "repo:acme/app", static c => c["groups"] = new JsonArray("deployers")), TestContext.Current.CancellationToken);
         var page = (await File.ReadAllTextAsync(Repo.At("docs", "kubernetes-proxy.md"), TestContext.Current.CancellationToken)).Replace("https://issuer.example", issuer.Issuer, StringComparison.Ordinal);
         var said = "";
-        ChildProcess? proxy = null;
         var address = "";
         foreach (Match step in Steps().Matches(page))
         {
@@ -34,8 +38,8 @@ public sealed partial class NewcomerTests(ProxiedCluster proxied) : IClassFixtur
                     said += (await Command.RunAsync("bash", ["-euc", $"cd {_folder}\n{text}"], Environment(), deadline: TimeSpan.FromMinutes(2))).Succeeded();
                     break;
                 case "background":
-                    proxy = ChildProcess.Start("bash", ["-euc", $"cd {_folder}\nexec {text}"], Environment());
-                    var line = await proxy.WaitForErrorLineAsync("ready on ");
+                    _proxy = ChildProcess.Start("bash", ["-euc", $"cd {_folder}\nexec {text}"], Environment());
+                    var line = await _proxy.WaitForErrorLineAsync("ready on ");
                     address = line[(line.IndexOf("ready on ", StringComparison.Ordinal) + 9)..].Trim();
                     break;
                 default:
@@ -44,7 +48,6 @@ public sealed partial class NewcomerTests(ProxiedCluster proxied) : IClassFixtur
             }
         }
 
-        await proxy!.DisposeAsync();
         Assert.Contains("configmap/hello created", said, StringComparison.Ordinal);
         Assert.Contains("configmap/hello created\nconfigmap/hello", said, StringComparison.Ordinal);
         Assert.Contains("user:   ci:repo:acme/app", said, StringComparison.Ordinal);
