@@ -101,11 +101,12 @@ public sealed class KeySet
 
     private bool TryFind(ReadOnlySpan<byte> keyIdUtf8, [NotNullWhen(true)] out VerificationKey? found)
     {
-        foreach (var key in Keys)
+        // By index: an enumerator of the interface would be an object for each token.
+        for (var i = 0; i < Keys.Count; i++)
         {
-            if (key.KeyId is not null && key.KeyIdUtf8.SequenceEqual(keyIdUtf8))
+            if (Keys[i].KeyId is not null && Keys[i].KeyIdUtf8.SequenceEqual(keyIdUtf8))
             {
-                found = key;
+                found = Keys[i];
                 return true;
             }
         }

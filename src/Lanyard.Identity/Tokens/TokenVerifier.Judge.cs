@@ -30,6 +30,17 @@ public sealed partial class TokenVerifier
         Trace? trace = null,
         CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(token);
+        ArgumentNullException.ThrowIfNull(candidates);
+        ArgumentNullException.ThrowIfNull(keys);
+
+        // One record that knows the key is the usual case, and needs none of the book-keeping that several do.
+        if (candidates is [var only] && token.IsFrom(only.Issuer)
+            && (await keys(only, null, cancellationToken)).TryGet(out var known, out _) && !LacksKeyOf(token, known))
+        {
+            return Verify(token, only, known, options, trace);
+        }
+
         var judged = await BeforeRecordsAsync(new Judging(this, token, options, trace, one: true), candidates, keys, cancellationToken);
         return judged.IsRefused ? judged.Refusal : judged.Value.Tokens[0];
     }
