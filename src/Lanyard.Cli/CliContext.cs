@@ -13,6 +13,9 @@ internal sealed class CliContext(CliConsole console)
 
     public ApiClient Connect(ParseResult arguments) => ServerConnection.Open(arguments, Options, Console);
 
+    /// <summary>The certificate authorities of <c>--ca-file</c>, PEM; null: the system's are trusted.</summary>
+    public string? Authorities(ParseResult arguments) => arguments.GetValue(Options.CaFile) is { } file ? File.ReadAllText(file) : null;
+
     public OutputFormat Format(ParseResult arguments) => arguments.GetValue(Options.Output);
 
     /// <summary>A result on standard output: as JSON or YAML whole, as a table by what <paramref name="table"/> makes of it.</summary>

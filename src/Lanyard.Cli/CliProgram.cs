@@ -20,8 +20,10 @@ public static class CliProgram
 {
     private static readonly string[] ValuesFollow = ["--server", "--ca-file", "--admin-key", "--token-file", "--output", "-o"];
 
-    /// <summary><c>runner</c> without one of its admin words is the runner itself.</summary>
-    public static Task<int> RunAsync(string[] args) => IsRunner(args)
+    /// <summary><c>runner</c> without one of its admin words is the runner itself; <c>pod</c> is what it starts in pods.</summary>
+    public static Task<int> RunAsync(string[] args) => args is ["pod", .. var rest]
+        ? Runner.Pods.PodCommand.RunAsync(rest)
+        : IsRunner(args)
         ? Runner.RunnerCommand.RunAsync(args[1..], CancellationToken.None)
         : RunAsync(args, CliConsole.System(), CancellationToken.None);
 

@@ -29,15 +29,20 @@ internal static class ServerParts
         // The liveness of runs and the directory of runners are made on first use: their stores need what the door needs too.
         var runners = new Lazy<RunnerDirectory>(provider.GetRequiredService<RunnerDirectory>);
         var liveness = new Lazy<AttemptLiveness>(provider.GetRequiredService<AttemptLiveness>);
+        var pods = new Lazy<PodStore>(provider.GetRequiredService<PodStore>);
         var machines = new Lazy<MachineDirectory>(provider.GetRequiredService<MachineDirectory>);
         return new DoorQuestions(
             InstanceKeys: async (kid, cancellation) => (await ring.GetForAsync(KeyRing.InstanceOwner, kid, cancellation)).Public,
+            PodOf: async (token, cancellation) => PodClaims.Of(token) is { } claims && await pods.Value.FindAsync(token.TrustRecordId, claims, cancellation) is { } pod
+                ? new KnownPod(pod.Run, pod.Attempt, pod.Runner, pod.Workspace)
+                : null,
             RunnerOf: async (token, cancellation) => Known(await runners.Value.FindAsync(token.TrustRecordId, token.Subject, cancellation)),
             RunnerById: async (id, cancellation) => Known((await runners.Value.FindActiveAsync(id, null, cancellation))?.Runner),
             RunnerKey: async (clientId, cancellation) => await RunnerKeyAsync(runners.Value, clientId, cancellation),
             IsAlive: async (kind, id, attempt, cancellation) => kind switch
             {
                 PrincipalKind.Run => attempt is { } number && await liveness.Value.IsAliveAsync(id, number, cancellation),
+                PrincipalKind.Pod => attempt is { } number && await liveness.Value.IsHeldAsync(id, number, cancellation),
                 PrincipalKind.Machine => await machines.Value.FindAliveAsync(id, cancellation) is not null,
                 _ => false,
             });

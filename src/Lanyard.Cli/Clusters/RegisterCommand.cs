@@ -15,7 +15,7 @@ internal enum KeyChoice
 /// <summary>The flags of <c>lanyard cluster register</c>, each of them the answer to a question of <see cref="RegisterWizard"/>.</summary>
 internal sealed record RegisterAnswers(
     string? Kubeconfig, string? Context, bool Kubectl, string? Namespace, string? ServiceAccount, bool Create, KeyChoice Keys, string Workspace, string? Slug, bool Yes, WantedRunner? Runner,
-    string? Pusher = null, bool ApproveKeys = false);
+    string? Pusher = null, bool ApproveKeys = false, WantedInstall? Install = null);
 
 /// <summary><c>lanyard cluster register</c>: the wizard's command line.</summary>
 internal static class RegisterCommand
@@ -34,6 +34,7 @@ internal static class RegisterCommand
         var pusher = new Option<string?>("--pusher") { Description = "service account in the same namespace that may push rotated keys of a private cluster later" };
         var approveKeys = new Option<bool>("--approve-keys") { Description = "with --pusher: pushed keys also wait for an admin" };
         var runner = new RunnerOptions();
+        var install = new RunnerInstall();
         var scope = new ScopeOptions();
         var command = new Command("register", "Register the cluster of a kube context: a wizard whose every question is a flag.")
         {
@@ -41,9 +42,11 @@ internal static class RegisterCommand
         };
         scope.AddTo(command, withCollection: false);
         runner.AddTo(command);
+        install.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var workspace = scope.GetWorkspace(arguments, context.Console);
+            var wanted = runner.Read(arguments, workspace);
             var answers = new RegisterAnswers(
                 arguments.GetValue(kubeconfig),
                 arguments.GetValue(kubeContext),
@@ -55,9 +58,10 @@ internal static class RegisterCommand
                 workspace,
                 arguments.GetValue(slug),
                 arguments.GetValue(yes),
-                runner.Read(arguments, workspace),
+                wanted,
                 arguments.GetValue(pusher),
-                arguments.GetValue(approveKeys));
+                arguments.GetValue(approveKeys),
+                install.Read(arguments, wanted is not null, arguments.GetValue(serviceAccount)));
             using var api = context.Connect(arguments);
             return await new RegisterWizard(context, arguments, api, answers).RunAsync(cancellationToken);
         });

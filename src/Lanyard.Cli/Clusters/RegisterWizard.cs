@@ -28,7 +28,7 @@ internal sealed class RegisterWizard(CliContext context, ParseResult arguments, 
 
         var slug = AskSlug();
         var @namespace = _questions.Text(answers.Namespace, "--namespace", "Namespace of the runner's service account?", "lanyard", Slug.IsValid, "a Kubernetes name is wanted");
-        var account = _questions.Text(answers.ServiceAccount, "--service-account", "Its name?", "lanyard-runner", IsServiceAccountName, "a Kubernetes name is wanted");
+        var account = _questions.Text(answers.ServiceAccount ?? (answers.Install is null ? null : RunnerInstall.ServiceAccount), "--service-account", "Its name?", "lanyard-runner", IsServiceAccountName, "a Kubernetes name is wanted");
         await EnsureAsync(kube, @namespace, account, cancellationToken);
 
         var spec = new JsonObject
@@ -47,6 +47,11 @@ internal sealed class RegisterWizard(CliContext context, ParseResult arguments, 
 
         context.Say($"registered {answers.Workspace}/{slug}");
         await RunnerOptions.CreateAsync(api, answers.Runner, cluster, context, cancellationToken);
+        if (answers.Install is { } install)
+        {
+            await RunnerInstall.ApplyAsync(install, answers, @namespace, api.Server, context.Authorities(arguments), context, cancellationToken);
+        }
+
         context.Print(arguments, cluster, writer => writer.WriteLine($"{slug} {HttpCall.Text(cluster["id"])}"));
         return ExitCode.Done;
     }

@@ -1,15 +1,14 @@
 using System.Collections.Concurrent;
 using Lanyard.Cli.Runner.Attempts;
-using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Protocol.Runs;
 
 namespace Lanyard.Cli.Runner;
 
 /// <summary>The attempts that a runner holds: takes offers into free slots, runs them, and does to each what the server answers.</summary>
-internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessions, AttemptServices services)
+internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessions, Executor executor, RunnerServices services)
 {
-    private readonly ConcurrentDictionary<AttemptKey, AttemptExecution> _held = new();
+    private readonly ConcurrentDictionary<AttemptKey, HeldAttempt> _held = new();
     private readonly ConcurrentDictionary<AttemptKey, Task> _tasks = new();
     private readonly Slots _slots = new(settings.Concurrency);
     private readonly TimeProvider _time = services.Time;
@@ -42,6 +41,27 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         foreach (var attempt in _held.Values)
         {
             attempt.Stop(reason);
+        }
+    }
+
+    /// <summary>Lets go of what goes on without this process; everything else stays.</summary>
+    public void ReleaseAll()
+    {
+        if (executor.OutlivesRunner)
+        {
+            StopAll(StopReason.Released);
+        }
+    }
+
+    /// <summary>Takes over what an earlier process of this runner has left running. It is held from the first poll on, over the limit too.</summary>
+    public void Adopt(IEnumerable<HeldAttempt> attempts)
+    {
+        foreach (var attempt in attempts)
+        {
+            int? slot = _slots.TryTake(out var free) ? free : null;
+            _held[attempt.Key] = attempt;
+            services.Log.Adopted(attempt.Key);
+            Begin(attempt.Key, slot, () => RunAdoptedAsync(attempt));
         }
     }
 
@@ -81,17 +101,14 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
                 continue; // not accepted: the offer lapses, or comes again
             }
 
-            // Registered before it runs, so that it can take itself out at the end.
-            var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _tasks[key] = RunAttemptAsync(key, offer, slot, begin.Task, giveUp);
-            begin.SetResult();
+            Begin(key, slot, () => AcceptAndRunAsync(key, offer, slot, giveUp), giveUp);
         }
     }
 
     /// <summary>Without a sandbox, the first collection is the only one.</summary>
     private bool IsAllowed(Offer offer)
     {
-        if (services.Launcher.Mode is SandboxMode.Bubblewrap)
+        if (executor.IsSandboxed)
         {
             return true;
         }
@@ -101,12 +118,28 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         return _onlyCollection == collection;
     }
 
-    private async Task RunAttemptAsync(AttemptKey key, Offer offer, int slot, Task begin, CancellationToken giveUp)
+    /// <summary>Registered before it runs, so that it can take itself out at the end.</summary>
+    private void Begin(AttemptKey key, int? slot, Func<Task> run, CancellationToken giveUp = default)
+    {
+        var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _tasks[key] = RunAttemptAsync(key, slot, begin.Task, run, giveUp);
+        begin.SetResult();
+    }
+
+    private async Task RunAdoptedAsync(HeldAttempt attempt)
+    {
+        using (attempt)
+        {
+            Tell(attempt.Key, await attempt.RunAsync());
+        }
+    }
+
+    private async Task RunAttemptAsync(AttemptKey key, int? slot, Task begin, Func<Task> run, CancellationToken giveUp)
     {
         await begin;
         try
         {
-            await AcceptAndRunAsync(key, offer, slot, giveUp);
+            await run();
         }
         catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
         {
@@ -120,7 +153,11 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         finally
         {
             _held.TryRemove(key, out _);
-            _slots.Give(slot);
+            if (slot is { } taken)
+            {
+                _slots.Give(taken);
+            }
+
             _tasks.TryRemove(key, out _);
             SlotFreed();
         }
@@ -133,25 +170,28 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
             return;
         }
 
-        var owner = Environment.IsPrivilegedProcess ? settings.FirstUid + (uint)slot : (uint?)null;
-        using var attempt = new AttemptExecution(accepted.Payload, services, owner, sessions.Present.MaxLogChunkBytes);
+        using var attempt = executor.Create(accepted.Payload, slot, sessions.Present);
         attempt.Lease.Renew(accepted.Sent, TimeSpan.FromSeconds(accepted.Payload.LeaseSeconds));
         _held[key] = attempt;
         services.Log.Accepted(key, offer.Workspace, offer.Collection);
         var outcome = await attempt.RunAsync();
-        if (outcome is null)
-        {
-            services.Log.Abandoned(key);
-        }
-        else
-        {
-            services.Log.Ended(key, outcome);
-        }
-
+        Tell(key, outcome);
         if (settings.Once)
         {
             ExitCode = outcome is RunStates.Succeeded ? RunnerExit.Done : RunnerExit.RunFailed;
             Close();
+        }
+    }
+
+    private void Tell(AttemptKey key, string? outcome)
+    {
+        if (outcome is not null)
+        {
+            services.Log.Ended(key, outcome);
+        }
+        else if (!executor.OutlivesRunner)
+        {
+            services.Log.Abandoned(key);
         }
     }
 

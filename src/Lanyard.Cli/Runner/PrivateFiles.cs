@@ -15,6 +15,12 @@ internal static partial class PrivateFiles
     /// <summary>Mode 0711: others may go through to a name they know, and may not list.</summary>
     public const UnixFileMode Passage = OwnerFolder | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
+    /// <summary>Mode 0750, and what is made inside has the folder's group.</summary>
+    public const UnixFileMode GroupFolder = OwnerFolder | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.SetGroup;
+
+    /// <summary>Mode 0640.</summary>
+    public const UnixFileMode GroupFile = OwnerOnly | UnixFileMode.GroupRead;
+
     /// <summary>Creates an empty file of mode 0600, open for reading and writing by this process and for reading by no other.</summary>
     public static FileStream Create(string path) => new(path, new FileStreamOptions
     {

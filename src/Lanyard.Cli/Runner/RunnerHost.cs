@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
-using Lanyard.Cli.Runner.Attempts;
-using Lanyard.Cli.Runner.Endpoint;
-using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Identity;
 using Microsoft.Extensions.Logging;
@@ -9,15 +7,13 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Cli.Runner;
 
 /// <summary>
-/// Puts a runner together from its settings and runs it: work folder, sandbox (tried before any run is taken), token endpoint, session,
-/// loop. The first signal drains it, the second cancels what it holds.
+/// Puts a runner together from its settings and runs it: executor (tried before any run is taken), session, loop. The first signal drains it,
+/// the second cancels what it holds.
 /// </summary>
 /// <param name="approval">Waits until this host's key is approved; null where the platform vouches for the runner.</param>
 internal sealed class RunnerHost(
     RunnerSettings settings, RunnerCredential credential, HttpClient http, TimeProvider time, ILogger log, Func<CancellationToken, Task>? approval = null)
 {
-    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(30);
-    private readonly StepLimits _limits = settings.Limits ?? StepLimits.DefaultsFor(settings.WorkFolder);
     private readonly Lock _gate = new();
     private Action<int>? _onSignal;
     private int _signals;
@@ -26,24 +22,16 @@ internal sealed class RunnerHost(
     /// <returns>One of <see cref="RunnerExit"/>.</returns>
     public async Task<int> RunAsync(CancellationToken giveUp)
     {
-        var opened = RunnerFolders.Open(settings.WorkFolder, settings.CredentialsProgram ?? BesideThisProgram());
-        if (!opened.TryGet(out var folders, out var refusal))
+        if (!OpenExecutor().TryGet(out var executor, out var refusal))
         {
             return Fail(refusal);
         }
 
-        using (folders)
+        await using (executor)
         {
-            var mode = settings.Sandbox is SandboxChoice.None || (settings.Sandbox is SandboxChoice.Automatic && !SandboxProbe.IsInstalled)
-                ? SandboxMode.None
-                : SandboxMode.Bubblewrap;
-            using var spawn = new SpawnThread(mode is SandboxMode.None && settings.Adopts ? Adoption.Begin() : null);
-            var launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], _limits, spawn, time);
             try
             {
-                return await CheckHostAsync(folders, launcher, giveUp) is { } unsafeBecause
-                    ? Fail(unsafeBecause)
-                    : await RunAsync(folders, launcher, giveUp);
+                return await executor.CheckAsync(giveUp) is { } unsafeBecause ? Fail(unsafeBecause) : await RunAsync(executor, giveUp);
             }
             catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
             {
@@ -61,57 +49,43 @@ internal sealed class RunnerHost(
         }
     }
 
-    private static string? BesideThisProgram()
+    private Outcome<Executor> OpenExecutor()
     {
-        var path = Path.Combine(AppContext.BaseDirectory, "lanyard-credentials");
-        return File.Exists(path) ? path : null;
+        if (settings.Kubernetes is { } kubernetes)
+        {
+            return KubernetesExecutor.Open(kubernetes, settings, time, log).TryGet(out var pods, out var noCluster) ? pods : noCluster;
+        }
+
+        return ProcessExecutor.Open(settings, http, time).TryGet(out var processes, out var refusal) ? processes : refusal;
     }
 
-    private async Task<Refusal?> CheckHostAsync(RunnerFolders folders, SandboxLauncher launcher, CancellationToken giveUp)
+    private async Task<int> RunAsync(Executor executor, CancellationToken giveUp)
     {
-        uint? owner = Environment.IsPrivilegedProcess ? settings.FirstUid : null;
-        if (owner is not null && folders.FirstClosedParent() is { } closed)
-        {
-            return new Refusal(RefusalReason.Forbidden, $"steps run under uids of their own, which can't enter {closed}: choose another --work-dir");
-        }
-
-        using var limit = new CancellationTokenSource(ProbeLimit, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, giveUp);
-        try
-        {
-            return await SandboxProbe.TryAsync(launcher, folders, owner, either.Token);
-        }
-        catch (OperationCanceledException) when (!giveUp.IsCancellationRequested)
-        {
-            return new Refusal(RefusalReason.Unavailable, $"the sandbox did not end within {ProbeLimit.TotalSeconds:0} s");
-        }
-    }
-
-    private async Task<int> RunAsync(RunnerFolders folders, SandboxLauncher launcher, CancellationToken giveUp)
-    {
-        await using var endpoint = await TokenEndpoint.StartAsync(time, giveUp);
-        var plane = new ControlPlane(http, credential, time);
-        var sessions = new RunnerSessions(settings, plane, launcher.Mode, time, log);
+        var services = new RunnerServices(new ControlPlane(http, credential, time), time, log);
+        var sessions = new RunnerSessions(settings, services.Plane, executor, time, log);
         using var early = CancellationTokenSource.CreateLinkedTokenSource(giveUp);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => OnSignal(context, early));
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => OnSignal(context, early));
+        var pool = new AttemptPool(settings, sessions, executor, services);
         try
         {
             await (approval?.Invoke(early.Token) ?? Task.CompletedTask);
+            await executor.WaitForTurnAsync(early.Token);
             if (await sessions.OpenAsync(early.Token) is { } refusal)
             {
                 return Fail(refusal);
             }
+
+            pool.Adopt(await executor.StartAsync(services, sessions.Present, early.Token));
         }
         catch (OperationCanceledException) when (early.IsCancellationRequested)
         {
             return RunnerExit.Done;
         }
 
-        var watch = new LimitWatch(_limits, new DiskReserve(folders.Root, _limits.DiskReserveBytes), time);
-        var services = new AttemptServices(plane, launcher, watch, endpoint, http, folders, settings.LogLimit, time, log);
-        using var loop = new RunnerLoop(sessions, new AttemptPool(settings, sessions, services), services);
+        using var loop = new RunnerLoop(sessions, pool, services);
         using var signal = giveUp.Register(Signal);
+        using var over = executor.TurnIsOver.Register(loop.GiveWay);
         ListenFor(loop, early);
         try
         {

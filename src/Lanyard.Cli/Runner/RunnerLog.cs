@@ -22,6 +22,36 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Warning, "The offer of {Attempt} could not be accepted: {Detail}")]
     public static partial void NotAccepted(this ILogger logger, AttemptKey attempt, string? detail);
 
+    [LoggerMessage(LogLevel.Information, "Attempt {Attempt} was left running by an earlier runner; this one goes on with it")]
+    public static partial void Adopted(this ILogger logger, AttemptKey attempt);
+
+    [LoggerMessage(LogLevel.Information, "Another replica holds the Lease {Lease}; this one stands by")]
+    public static partial void StandsBy(this ILogger logger, string lease);
+
+    [LoggerMessage(LogLevel.Information, "This replica ({Identity}) holds the Lease {Lease}")]
+    public static partial void Leads(this ILogger logger, string lease, string identity);
+
+    [LoggerMessage(LogLevel.Warning, "The Lease {Lease} could not be renewed: another replica may speak by now, and this one is silent")]
+    public static partial void LeadsNoMore(this ILogger logger, string lease);
+
+    [LoggerMessage(LogLevel.Warning, "The API server of the cluster could not be reached: {Detail}")]
+    public static partial void ClusterAway(this ILogger logger, string detail);
+
+    [LoggerMessage(LogLevel.Warning, "The pod of {Attempt} does not come to its own end: {Reason}")]
+    public static partial void PodGivenUp(this ILogger logger, AttemptKey attempt, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The Job of {Attempt} is deleted, but its pod does not go")]
+    public static partial void JobStays(this ILogger logger, AttemptKey attempt);
+
+    [LoggerMessage(LogLevel.Information, "The Job of {Attempt} is cleared away")]
+    public static partial void JobSwept(this ILogger logger, AttemptKey attempt);
+
+    [LoggerMessage(LogLevel.Information, "The pod of {Attempt} waits until its runner has named it ({Detail})")]
+    public static partial void PodWaits(this ILogger logger, AttemptKey attempt, string? detail);
+
+    [LoggerMessage(LogLevel.Information, "The pod of {Attempt} ends: {Outcome}")]
+    public static partial void PodEnds(this ILogger logger, AttemptKey attempt, string outcome);
+
     [LoggerMessage(LogLevel.Information, "Attempt {Attempt} ended: {Outcome}")]
     public static partial void Ended(this ILogger logger, AttemptKey attempt, string outcome);
 

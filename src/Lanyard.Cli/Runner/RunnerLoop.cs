@@ -8,7 +8,7 @@ namespace Lanyard.Cli.Runner;
 /// The runner's life after its session is open: one long poll for all its collections, one heartbeat for all its attempts. Each carries
 /// what the runner holds, and the server's answer for each attempt is obeyed; that alone puts lost answers, restarts and ghosts right.
 /// </summary>
-internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, AttemptServices services) : IDisposable
+internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, RunnerServices services) : IDisposable
 {
     private static readonly TimeSpan NoProgressAfter = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LastWait = TimeSpan.FromSeconds(10);
@@ -34,12 +34,20 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Atte
         return _exit ?? pool.ExitCode;
     }
 
-    /// <summary>No new work; the loop ends when what is held has ended.</summary>
+    /// <summary>No new work; the loop ends when what is held has ended, or has been let go because it goes on without this process.</summary>
     public void Drain()
     {
         services.Log.Draining(pool.Count);
         pool.Close();
+        pool.ReleaseAll();
         PollAgain();
+    }
+
+    /// <summary>Another process of this runner has its turn: lets go of everything and ends.</summary>
+    public void GiveWay()
+    {
+        _exit = RunnerExit.TakenOver;
+        Drain();
     }
 
     /// <summary>Cancels what is held, and drains.</summary>

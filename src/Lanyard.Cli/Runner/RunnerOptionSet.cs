@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Server;
 
 namespace Lanyard.Cli.Runner;
@@ -12,16 +13,16 @@ internal sealed class RunnerOptionSet
     private const uint LastUsableUid = 4_000_000_000;
 
     private readonly Option<string> _server = new("--server") { Description = "URL of the instance; default: LANYARD_SERVER" };
-    private readonly Option<string> _caFile = new("--ca-file") { Description = "PEM bundle to be trusted instead of the system's roots" };
+    private readonly Option<string> _caFile = new("--ca-file") { Description = "PEM bundle to be trusted instead of the system's roots; default: the text in LANYARD_AUTHORITIES" };
     private readonly Option<int> _concurrency = new("--concurrency") { Description = "attempts at once, 1 to 500", DefaultValueFactory = _ => 4 };
     private readonly Option<string[]> _label = new("--label") { Description = "label of this runner; may be repeated" };
     private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
     private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
     private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens" };
-    private readonly Option<string> _kubeconfig = new("--kubeconfig") { Description = "with --push-keys: the way to the API server; default: the pod's own" };
+    private readonly Option<string> _kubeconfig = new("--kubeconfig") { Description = "the way to the API server, with --executor kubernetes or --push-keys; default: the pod's own service account" };
     private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
     private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for; default: the host's name" };
-    private readonly Option<string> _executor = new("--executor") { Description = "process", DefaultValueFactory = _ => "process" };
+    private readonly Option<string> _executor = new("--executor") { Description = "process: in sandboxes of this host; kubernetes: in pods of a cluster", DefaultValueFactory = _ => "process" };
     private readonly Option<bool> _once = new("--once") { Description = "take one run and exit with its result" };
     private readonly Option<string> _sandbox = new("--sandbox") { Description = "bwrap or none; default: bwrap where it is installed. none serves one collection only" };
     private readonly Option<string[]> _readOnly = new("--read-only") { Description = "folder of this host that steps may read, such as a tool chain in /opt; may be repeated" };
@@ -38,18 +39,20 @@ internal sealed class RunnerOptionSet
     private readonly Option<int?> _diskReserve = new("--disk-reserve") { Description = "MiB that stay free where the work folder is: below them the attempt that uses most is ended; default: a twentieth of the disk, at most 1024" };
     private readonly Option<string> _credentials = new("--credentials-program") { Description = "what steps find as `lanyard`; default: lanyard-credentials beside this program" };
 
+    private readonly KubernetesOptionSet _kubernetes = new();
+
     public Command CreateCommand()
     {
         var command = new Command(
             "runner",
             "Takes runs from the collections that it is connected to, each in a sandbox of its own.\n"
             + "(lanyard runner requests and lanyard runner approve are an admin's commands: see their --help.)\n\n"
-            + "SIGTERM finishes what is held and exits; a second one cancels it.\n"
+            + "SIGTERM finishes what is held and exits; a second one cancels it. Pods go on without their runner: SIGTERM ends that at once, and the next one finds them.\n"
             + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");
         Option[] options =
             [_server, _caFile, _tokenFile, _pushKeys, _kubeconfig, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
             _maxOpenFiles, _maxDisk, _diskReserve, _credentials, _once];
-        Array.ForEach(options, command.Options.Add);
+        Array.ForEach([.. options, .. _kubernetes.All], command.Options.Add);
         return command;
     }
 
@@ -63,13 +66,15 @@ internal sealed class RunnerOptionSet
         }
 
         var server = ReadServer(parsed, mistakes);
+        var authorities = ReadAuthorities(parsed, mistakes);
         var sandbox = ReadSandbox(parsed, mistakes);
+        var kubernetes = ReadKubernetes(parsed, mistakes);
         CheckRanges(parsed, mistakes);
         CheckPaths(parsed, mistakes);
         return mistakes.Count > 0 ? null : new RunnerSettings(
             server!,
             parsed.GetValue(_workDir) ?? DefaultWorkFolder(),
-            parsed.GetValue(_caFile),
+            authorities,
             parsed.GetValue(_tokenFile),
             parsed.GetValue(_keyFile),
             parsed.GetValue(_name),
@@ -82,7 +87,8 @@ internal sealed class RunnerOptionSet
             parsed.GetValue(_firstUid),
             PushKeys: parsed.GetValue(_pushKeys) is { } account ? PushAccount.Parse(account) : null,
             Kubeconfig: parsed.GetValue(_kubeconfig),
-            Limits: ReadLimits(parsed));
+            Limits: ReadLimits(parsed),
+            Kubernetes: kubernetes);
     }
 
     private static string DefaultWorkFolder() => Environment.IsPrivilegedProcess
@@ -122,6 +128,45 @@ internal sealed class RunnerOptionSet
         }
     }
 
+    private string? ReadAuthorities(ParseResult parsed, List<string> mistakes)
+    {
+        if (parsed.GetValue(_caFile) is not { } file)
+        {
+            return Environment.GetEnvironmentVariable(Pods.PodSettings.AuthoritiesVariable) is { Length: > 0 } text ? text : null;
+        }
+
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            mistakes.Add($"--ca-file {file}: {exception.Message}");
+            return null;
+        }
+    }
+
+    private KubernetesSettings? ReadKubernetes(ParseResult parsed, List<string> mistakes)
+    {
+        if (parsed.GetValue(_executor) is "kubernetes")
+        {
+            if (parsed.GetValue(_once))
+            {
+                mistakes.Add("--once: not with --executor kubernetes");
+            }
+
+            return _kubernetes.Read(parsed, parsed.GetValue(_kubeconfig), mistakes);
+        }
+
+        if (parsed.GetValue(_executor) is not "process")
+        {
+            mistakes.Add("--executor: must be process or kubernetes");
+        }
+
+        _kubernetes.RefuseAll(parsed, mistakes);
+        return null;
+    }
+
     private void CheckRanges(ParseResult parsed, List<string> mistakes)
     {
         if (parsed.GetValue(_concurrency) is < 1 or > MostAttempts)
@@ -134,11 +179,6 @@ internal sealed class RunnerOptionSet
         CheckRange(parsed.GetValue(_maxMemory) ?? 16, _maxMemory, 16, int.MaxValue, mistakes);
         CheckRange(parsed.GetValue(_maxDisk) ?? 1, _maxDisk, 1, int.MaxValue, mistakes);
         CheckRange(parsed.GetValue(_diskReserve) ?? 0, _diskReserve, 0, int.MaxValue, mistakes);
-        if (parsed.GetValue(_executor) != "process")
-        {
-            mistakes.Add("--executor: must be process");
-        }
-
         if (parsed.GetValue(_firstUid) is < FirstUsableUid or > LastUsableUid)
         {
             mistakes.Add($"--first-uid: must be {FirstUsableUid} to {LastUsableUid}: system users are not for steps");

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
@@ -9,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Cli.Runner;
 
 /// <summary>Opens the runner's session, and decides whether this host is safe for what the session serves.</summary>
-internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane, SandboxMode mode, TimeProvider time, ILogger log)
+internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane, Executor executor, TimeProvider time, ILogger log)
 {
     private const int MostLeaseSeconds = 3600;
     private const int MostPollSeconds = 50;
@@ -22,7 +21,7 @@ internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane
     {
         var nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(24));
         var version = typeof(RunnerSessions).Assembly.GetName().Version?.ToString(3) ?? "0";
-        var request = new SessionRequest(nonce, version, settings.Concurrency, settings.Labels ?? [], ["process"], mode is SandboxMode.Bubblewrap);
+        var request = new SessionRequest(nonce, version, settings.Concurrency, settings.Labels ?? [], [executor.Name], executor.IsSandboxed);
         var backoff = new Backoff(time);
         while (true)
         {
@@ -44,7 +43,7 @@ internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane
             return new Refusal(RefusalReason.RequestMalformed, "the server's times are out of range");
         }
 
-        if (mode is SandboxMode.None && session.Collections.Count > 1)
+        if (!executor.IsSandboxed && session.Collections.Count > 1)
         {
             return new Refusal(
                 RefusalReason.Forbidden,

@@ -1,3 +1,4 @@
+using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Server;
 
@@ -13,6 +14,7 @@ internal enum SandboxChoice
 
 /// <summary>What a runner was told at its start. Exactly one of token file and key file is there.</summary>
 /// <param name="Server">The instance's public URL: also the audience of the runner's assertions.</param>
+/// <param name="Authorities">PEM, to be trusted instead of the system's roots.</param>
 /// <param name="Name">What a host's key asks to be called at registration.</param>
 /// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
@@ -20,11 +22,12 @@ internal enum SandboxChoice
 /// <param name="PushKeys">The service account as which this runner tells the server of the cluster's rotated keys; null: it does not.</param>
 /// <param name="Kubeconfig">The way to the cluster's API server; null: the pod's own.</param>
 /// <param name="Limits">What one attempt may use of the host; null: <see cref="StepLimits.DefaultsFor"/>.</param>
+/// <param name="Kubernetes">Attempts are pods; null: processes of this host.</param>
 /// <param name="Adopts">The process starts nothing but steps, so that its other children are what they left.</param>
 internal sealed record RunnerSettings(
     Uri Server,
     string WorkFolder,
-    string? CaFile = null,
+    string? Authorities = null,
     string? TokenFile = null,
     string? KeyFile = null,
     string? Name = null,
@@ -39,7 +42,8 @@ internal sealed record RunnerSettings(
     bool Adopts = false,
     PushAccount? PushKeys = null,
     string? Kubeconfig = null,
-    StepLimits? Limits = null)
+    StepLimits? Limits = null,
+    KubernetesSettings? Kubernetes = null)
 {
     public const uint DefaultFirstUid = 210_000;
     public const long DefaultLogLimit = 64L * 1024 * 1024;

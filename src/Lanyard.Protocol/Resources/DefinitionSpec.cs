@@ -5,12 +5,13 @@ namespace Lanyard.Protocol.Resources;
 /// <summary>What can be run.</summary>
 /// <param name="Steps">1 to 200, one after the other.</param>
 /// <param name="TimeoutSeconds">Of the whole run, 1 to 86400; absent: 3600.</param>
-/// <param name="Executor"><c>process</c>, also when absent.</param>
+/// <param name="Executor"><c>process</c> or <c>kubernetes</c>: only runners with that executor take its runs. Absent: any.</param>
 /// <param name="Audiences">For whom its runs may have identity tokens.</param>
 /// <param name="DefaultAudience">One of <paramref name="Audiences"/>; absent: the workspace's.</param>
 /// <param name="Labels">What a runner must have to take its runs.</param>
 /// <param name="Uuid">Fixes the id at creation, so that policies of other systems that name it keep matching; hyphenated, lower case.</param>
 /// <param name="Cloud">Cloud accounts of its runs; each block replaces the collection's.</param>
+/// <param name="Pod">How the pods of its runs look; each member replaces the collection's.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -20,7 +21,8 @@ public sealed record DefinitionSpec(
     string? DefaultAudience = null,
     IReadOnlyList<string>? Labels = null,
     string? Uuid = null,
-    CloudSpec? Cloud = null);
+    CloudSpec? Cloud = null,
+    PodSpec? Pod = null);
 
 /// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
 /// <param name="Script">For <c>/bin/sh -e</c>.</param>

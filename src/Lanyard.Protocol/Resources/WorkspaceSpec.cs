@@ -10,4 +10,5 @@ public sealed record WorkspaceStatus(string Issuer, string DefaultAudience);
 
 /// <param name="DisplayName">For people, at most 200 characters.</param>
 /// <param name="Cloud">The cloud accounts of its runs.</param>
-public sealed record CollectionSpec(string? DisplayName = null, CloudSpec? Cloud = null);
+/// <param name="Pod">How the pods of its runs look.</param>
+public sealed record CollectionSpec(string? DisplayName = null, CloudSpec? Cloud = null, PodSpec? Pod = null);

@@ -55,6 +55,8 @@ public sealed record RunContext(string? Repository, string? Ref, string? Environ
 
 /// <param name="Attempt">Its number. Offers that lapsed have one too.</param>
 /// <param name="LogComplete">Whether the server has the whole log, by length and hash; absent while the attempt goes on.</param>
+/// <param name="Pod">Where it runs in a pod of its own.</param>
+/// <param name="Events">What happened to it outside its steps, the oldest first; absent where nothing did.</param>
 public sealed record AttemptView(
     int Attempt,
     string State,
@@ -68,7 +70,13 @@ public sealed record AttemptView(
     string? Reason,
     long LogBytes,
     bool? LogComplete,
-    IReadOnlyList<StepView> Steps);
+    IReadOnlyList<StepView> Steps,
+    PodView? Pod = null,
+    IReadOnlyList<EventView>? Events = null);
+
+public sealed record PodView(string Namespace, string Name, string Uid);
+
+public sealed record EventView(DateTimeOffset At, string Reason, string Message);
 
 public sealed record StepView(int Index, string Name, string State, int? ExitCode, int? Signal, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt);
 

@@ -22,6 +22,10 @@ namespace Lanyard.Protocol.Runs;
 [JsonSerializable(typeof(LogAppended))]
 [JsonSerializable(typeof(EndRequest))]
 [JsonSerializable(typeof(AttemptAnswer))]
+[JsonSerializable(typeof(PodReport))]
+[JsonSerializable(typeof(EventsReport))]
+[JsonSerializable(typeof(HoldRequest))]
+[JsonSerializable(typeof(HoldAnswer))]
 [JsonSerializable(typeof(RunnerRegistration))]
 [JsonSerializable(typeof(RunnerRegistrationAnswer))]
 public sealed partial class RunnerJson : JsonSerializerContext;

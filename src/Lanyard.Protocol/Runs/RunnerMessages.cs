@@ -49,6 +49,7 @@ public sealed record AcceptRequest(string Session);
 /// <param name="Issuer">The workspace's issuer: its <c>/token</c> endpoint exchanges the runtime token for identity tokens.</param>
 /// <param name="Variables">The run's inputs as environment variables.</param>
 /// <param name="Cloud">How its tools reach their clouds; null: they reach none.</param>
+/// <param name="Pod">How its pod is made, for a runner that makes one.</param>
 public sealed record AttemptPayload(
     string Run,
     int Attempt,
@@ -65,7 +66,8 @@ public sealed record AttemptPayload(
     int GraceSeconds,
     IReadOnlyList<StepPayload> Steps,
     IReadOnlyDictionary<string, string> Variables,
-    CloudPayload? Cloud = null);
+    CloudPayload? Cloud = null,
+    PodPayload? Pod = null);
 
 /// <param name="Argv">The program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is there.</param>
 /// <param name="Script">A script for <c>/bin/sh -e</c>.</param>

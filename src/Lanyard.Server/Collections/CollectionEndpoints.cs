@@ -66,6 +66,7 @@ internal static class CollectionEndpoints
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, CollectionsFeature.CollectionKind, collection, workspace);
         TextRules.CheckDisplayName(write.Spec.DisplayName, "spec.displayName", mistakes);
         CloudRules.Check(write.Spec.Cloud, "spec.cloud", mistakes);
+        PodRules.Check(write.Spec.Pod, "spec.pod", mistakes);
         if (mistakes.Count > 0)
         {
             return Refused.Malformed(mistakes);

@@ -27,9 +27,9 @@ internal static class DefinitionRules
         }
 
         CheckRange(spec.TimeoutSeconds, "spec.timeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
-        if (spec.Executor is not (null or "process"))
+        if (spec.Executor is not (null or "process" or "kubernetes"))
         {
-            mistakes.Add(new Mistake("spec.executor", "must be process"));
+            mistakes.Add(new Mistake("spec.executor", "must be process or kubernetes"));
         }
 
         if (spec.Uuid is not null && (!Guid.TryParseExact(spec.Uuid, "D", out var uuid) || uuid.ToString("D") != spec.Uuid))
@@ -39,6 +39,7 @@ internal static class DefinitionRules
 
         CheckLabels(spec.Labels ?? [], mistakes);
         CloudRules.Check(spec.Cloud, "spec.cloud", mistakes);
+        PodRules.Check(spec.Pod, "spec.pod", mistakes);
         return mistakes;
     }
 

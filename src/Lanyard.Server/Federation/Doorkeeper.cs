@@ -81,6 +81,7 @@ internal sealed class Doorkeeper(
                 continue;
             }
 
+            if (await questions.PodOf(token, cancellation) is { } pod) return await PodPrincipalAsync(pod, token, record, trace, cancellation);
             if (await questions.RunnerOf(token, cancellation) is { } runner) return RunnerPrincipal(runner, token, record, trace);
             var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
             nearest ??= refusal;
@@ -106,6 +107,29 @@ internal sealed class Doorkeeper(
         };
     }
 
+    /// <summary>A pod is its attempt's and nothing else, whatever else its service account may be: after the attempt's end it gets nothing.</summary>
+    private async ValueTask<Outcome<Principal>> PodPrincipalAsync(
+        KnownPod pod, VerifiedToken token, KnownIssuer record, Trace? trace, CancellationToken cancellation)
+    {
+        trace?.Pass(Stage.Policy, $"bound to the pod of attempt {pod.Attempt} of {pod.Run}");
+        if (!await questions.IsAlive(PrincipalKind.Pod, pod.Run, pod.Attempt, cancellation))
+        {
+            var refusal = new Refusal(RefusalReason.SubjectEnded, $"attempt {pod.Attempt} of {pod.Run} has ended");
+            trace?.Refuse(refusal);
+            return refusal;
+        }
+
+        return Of(PrincipalKind.Pod, $"pod:{pod.Run}/{pod.Attempt}", token) with
+        {
+            SubjectId = pod.Run,
+            Attempt = pod.Attempt,
+            RunnerId = pod.Runner,
+            WorkspaceId = pod.WorkspaceId,
+            TrustRecord = record.Versioned,
+            Evidence = [$"{record.Record.Slug}: {token.Subject}"],
+        };
+    }
+
     /// <summary>Step 10 for a remembered token: what ends at once is asked every time.</summary>
     private async ValueTask<Outcome<Principal>> StillAsync(Principal principal, CancellationToken cancellation)
     {
@@ -114,7 +138,7 @@ internal sealed class Doorkeeper(
             return await questions.RunnerById(principal.SubjectId!, cancellation) is not null
                 ? principal
                 : new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.SubjectId} is no longer registered");
-        if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine)) return principal;
+        if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod)) return principal;
         return await questions.IsAlive(principal.Kind, principal.SubjectId!, principal.Attempt, cancellation)
             ? principal
             : new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended");

@@ -17,6 +17,9 @@ public enum PrincipalKind
 
     /// <summary>A living machine, by its runtime token.</summary>
     Machine,
+
+    /// <summary>The pod of an attempt, by its pod-bound service-account token: the run protocol's calls about that attempt only.</summary>
+    Pod,
 }
 
 /// <summary>In ascending order: each may do what the one before may.</summary>
@@ -61,11 +64,14 @@ public sealed record Principal
 
     public IReadOnlyList<RoleBinding> Roles { get; init; } = [];
 
-    /// <summary>Of a runner, run or machine: its id.</summary>
+    /// <summary>Of a runner, run or machine: its id. Of a pod: its run's.</summary>
     public string? SubjectId { get; init; }
 
-    /// <summary>Of a run: the attempt.</summary>
+    /// <summary>Of a run or pod: the attempt.</summary>
     public int? Attempt { get; init; }
+
+    /// <summary>Of a pod: the runner that made it.</summary>
+    public string? RunnerId { get; init; }
 
     /// <summary>The workspace that it belongs to; null for the instance's own and for shared runners.</summary>
     public string? WorkspaceId { get; init; }

@@ -50,7 +50,7 @@ internal sealed class RunnerDirectory : IDisposable
         var collections = await _runners.CollectionsAsync(id, cancellationToken);
         var present = await _sessions.FindAsync(id, cancellationToken);
         var spec = RunnerRules.SpecOf(runner);
-        var labels = (spec.Labels ?? []).Concat(present?.Labels ?? []).ToHashSet(StringComparer.Ordinal);
+        var labels = (spec.Labels ?? []).Concat(present?.Labels ?? []).Concat((present?.Executors ?? []).SelectMany(RunnerRules.LabelsOf)).ToHashSet(StringComparer.Ordinal);
         var active = new ActiveRunner(runner, collections, present, labels, spec.Concurrency);
         if (_active.Count >= Most)
             _active.Clear();

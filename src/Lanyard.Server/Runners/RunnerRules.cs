@@ -13,6 +13,12 @@ internal static class RunnerRules
     private const int MaxCollections = 500;
     private const int MaxLabels = 20;
 
+    /// <summary>
+    /// What an executor is among labels: a definition that names one waits for a runner that has it. The colon keeps it apart from labels that
+    /// people give.
+    /// </summary>
+    public static IReadOnlyList<string> LabelsOf(string? executor) => executor is null ? [] : [$"executor:{executor}"];
+
     public static RunnerSpec SpecOf(RunnerRecord runner) =>
         JsonSerializer.Deserialize(runner.Spec, ResourceJson.Default.RunnerSpec) ?? throw new JsonException("a stored spec is null");
 

@@ -1,4 +1,5 @@
 using Lanyard.Identity;
+using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
@@ -52,8 +53,13 @@ internal sealed class AttemptCalls(
                 s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
                 StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList()))],
             document.Variables,
-            CloudResolution.Resolve(document.Cloud, run.Id, run.Phase));
+            CloudResolution.Resolve(document.Cloud, run.Id, run.Phase),
+            PodOf(document.Pod));
     }
+
+    private static PodPayload? PodOf(PodSpec? pod) => pod is null
+        ? null
+        : new(pod.Image, pod.ImagePullPolicy, pod.ServiceAccount, pod.NodeSelector, pod.Requests, pod.Limits, pod.User);
 
     /// <returns>The attempt's state; RequestMalformed for a step that the run does not have.</returns>
     public async Task<Outcome<string>> StepAsync(string run, AttemptCall call, int step, StepReport report, CancellationToken cancellationToken)
@@ -95,7 +101,7 @@ internal sealed class AttemptCalls(
     /// Whether the attempt is the caller's, and its lease renewed: any sign of life of an attempt renews. What memory has known for less than the
     /// recheck time is not written again.
     /// </summary>
-    private async Task<Outcome<string>> HoldAsync(string run, AttemptCall call, CancellationToken cancellationToken)
+    public async Task<Outcome<string>> HoldAsync(string run, AttemptCall call, CancellationToken cancellationToken)
     {
         if (liveness.HeldState(run, call) is { } known)
             return known;

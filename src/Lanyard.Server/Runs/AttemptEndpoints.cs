@@ -15,7 +15,7 @@ internal static class AttemptEndpoints
     public static async Task<IResult> AcceptAsync(
         string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
     {
-        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+        if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.AcceptRequest)).TryGet(out var request, out var refused))
             return refused;
@@ -24,14 +24,22 @@ internal static class AttemptEndpoints
         if (!(await calls.AcceptAsync(run, call, change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
             return await RefusedAsync(context, audit, logger, "attempt.accept", run, call, refusal);
         if (!change.IsNone)
+        {
             logger.Accepted(run, call.Attempt, call.Runner);
+        }
+        else if (call.Session is null)
+        {
+            logger.GivenToPod(run, call.Attempt, call.Runner);
+            await audit.GivenAsync(context, change);
+        }
+
         return Results.Json(await calls.PayloadAsync(change.After, context.RequestAborted), RunnerJson.Default.AttemptPayload);
     }
 
     public static async Task<IResult> StartAsync(
         string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
     {
-        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+        if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StartRequest)).TryGet(out var request, out var refused))
             return refused;
@@ -45,7 +53,7 @@ internal static class AttemptEndpoints
     public static async Task<IResult> StepAsync(
         string run, string attempt, string step, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
     {
-        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+        if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StepReport)).TryGet(out var report, out var refused))
             return refused;
@@ -77,7 +85,7 @@ internal static class AttemptEndpoints
     public static async Task<IResult> EndAsync(
         string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
     {
-        if (!RunnerCalls.RunnerOf(context).TryGet(out _, out var refusal))
+        if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.EndRequest)).TryGet(out var request, out var refused))
             return refused;
@@ -92,10 +100,10 @@ internal static class AttemptEndpoints
         return Answer(change.After.AttemptState);
     }
 
-    private static IResult Answer(string state) => Results.Json(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
+    internal static IResult Answer(string state) => Results.Json(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
 
     /// <summary>Refusals of authorisation are recorded by the edge already.</summary>
-    private static async Task<IResult> RefusedAsync(
+    internal static async Task<IResult> RefusedAsync(
         HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal)
     {
         logger.CallRefused(call.Runner, run, call.Attempt, refusal.Detail);

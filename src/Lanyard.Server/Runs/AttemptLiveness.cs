@@ -39,16 +39,24 @@ internal sealed class AttemptLiveness : IDisposable
     public async ValueTask<bool> IsAliveAsync(string run, int attempt, CancellationToken cancellationToken = default) =>
         await FindAsync(run, attempt, cancellationToken) is { State: AttemptStates.Accepted or AttemptStates.Running };
 
+    /// <summary>Whether the attempt is a runner's or pod's to speak for: accepted and not over. In <c>canceling</c> it still is.</summary>
+    public async ValueTask<bool> IsHeldAsync(string run, int attempt, CancellationToken cancellationToken = default) =>
+        await FindAsync(run, attempt, cancellationToken) is { State: AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling };
+
     /// <summary>The state of the caller's attempt, as far as memory knows within the recheck time; null means: ask the store.</summary>
     public string? HeldState(string run, AttemptCall call) =>
         TryRemembered((run, call.Attempt), out var known)
         && known.State is AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling
-        && known.Runner == call.Runner && known.Session == call.Session
+        && known.Runner == call.Runner && (call.Session is null || known.Session == call.Session)
             ? known.State
             : null;
 
-    public void RememberHeld(HeldAttempt held, AttemptCall call) =>
-        Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, _time.GetTimestamp()));
+    /// <summary>Not for a pod: it does not know the session, and the runner's own calls ask for it.</summary>
+    public void RememberHeld(HeldAttempt held, AttemptCall call)
+    {
+        if (call.Session is not null)
+            Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, _time.GetTimestamp()));
+    }
 
     /// <summary>What the store has just said or taken.</summary>
     public void Remember(RunRecord run)

@@ -21,7 +21,7 @@ internal sealed class HoldAnswering(RunStore store, SessionStore sessions, Runne
         return [.. holds.Select(hold => Answer(hold, held.Find(h => h.Run == hold.Run && h.Attempt == hold.Attempt), now))];
     }
 
-    private static HoldAnswer Answer(Hold hold, HeldAttempt? held, long now) => held?.State switch
+    internal static HoldAnswer Answer(Hold hold, HeldAttempt? held, long now) => held?.State switch
     {
         null => new(hold.Run, hold.Attempt, HoldAnswers.Abandon, 0),
         AttemptStates.Canceling => new(hold.Run, hold.Attempt, HoldAnswers.Cancel, Left(held, now)),

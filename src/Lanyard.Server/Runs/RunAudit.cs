@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Runners;
 using Microsoft.AspNetCore.Http;
@@ -20,6 +21,19 @@ internal sealed class RunAudit(AuditLog log)
 
     /// <summary>What time did, or what a runner no longer holds: the event has no principal.</summary>
     public static AuditEvent Expired(RunChange change) => Of(new AuditEvent(change.Before.IsLive ? "attempt.lost" : "run.expire"), change.After);
+
+    /// <summary>A pod has been given what its attempt needs.</summary>
+    public Task GivenAsync(HttpContext context, RunChange change) => log.RecordAsync(Changed(context, "attempt.give", change));
+
+    /// <summary>From here on the pod's token stands for the attempt.</summary>
+    public Task PodAsync(HttpContext context, string run, int attempt, PodReport pod) => log.RecordAsync(AuditEvent.Of(context, "attempt.pod") with
+    {
+        Target = $"{run}/{attempt.ToString(CultureInfo.InvariantCulture)}",
+        Details = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["pod"] = $"{pod.Namespace}/{pod.Name}", ["uid"] = pod.Uid, ["serviceAccount"] = pod.ServiceAccount,
+        },
+    });
 
     public Task SessionAsync(HttpContext context, ActiveRunner runner) => log.RecordAsync(AuditEvent.Of(context, "runner.session") with
     {

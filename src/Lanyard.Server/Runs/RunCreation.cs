@@ -37,8 +37,12 @@ internal sealed class RunCreation(
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
-        var ofCollection = (await collections.FindAsync(collection.Id))?.Spec.Cloud;
-        var document = DocumentOf(collection, request, definition!, context) with { Cloud = CloudRules.InForce(ofCollection, definition!.Spec.Cloud) };
+        var ofCollection = (await collections.FindAsync(collection.Id))?.Spec;
+        var document = DocumentOf(collection, request, definition!, context) with
+        {
+            Cloud = CloudRules.InForce(ofCollection?.Cloud, definition!.Spec.Cloud),
+            Pod = PodRules.InForce(ofCollection?.Pod, definition.Spec.Pod),
+        };
         var run = RecordOf(collection, request, document, runner);
         var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));
         var (json, priority) = (document.ToJson(), request.Priority ?? 0);
@@ -83,7 +87,7 @@ internal sealed class RunCreation(
             request.Variables ?? new Dictionary<string, string>(),
             context,
             request.Runner,
-            [.. labels]);
+            [.. labels, .. RunnerRules.LabelsOf(definition.Spec.Executor)]);
     }
 
     private RunRecord RecordOf(CollectionEntry collection, CreateRun request, RunDocument document, RunnerRecord? runner) => new(

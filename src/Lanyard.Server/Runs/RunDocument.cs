@@ -9,6 +9,7 @@ namespace Lanyard.Server.Runs;
 /// <param name="DefaultAudience">The definition's, else the workspace's, else the workspace's issuer.</param>
 /// <param name="Labels">The definition's and the run's.</param>
 /// <param name="Cloud">In force: the collection's, and before it the definition's.</param>
+/// <param name="Pod">In force, likewise.</param>
 internal sealed record RunDocument(
     string WorkspaceId,
     string Workspace,
@@ -23,7 +24,8 @@ internal sealed record RunDocument(
     RunContext Context,
     string? Runner,
     IReadOnlyList<string> Labels,
-    CloudSpec? Cloud = null)
+    CloudSpec? Cloud = null,
+    PodSpec? Pod = null)
 {
     public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
 

@@ -75,7 +75,12 @@ public sealed record AttemptRecord(
 }
 
 /// <summary>Who calls about an attempt: everything that fences it.</summary>
-public readonly record struct AttemptCall(string Runner, string Session, int Attempt);
+/// <param name="Session">Null: the attempt's own pod calls. Its uid is its fence: it stays the attempt's when the runner opens another session.</param>
+public readonly record struct AttemptCall(string Runner, string? Session, int Attempt)
+{
+    /// <summary>Whether the caller is who has, or had, the attempt that a row shows.</summary>
+    public bool IsOf(RunRecord run) => Attempt == run.Attempt && Runner == run.Runner && (Session is null || Session == run.Session);
+}
 
 /// <summary>How an attempt ended, as its runner says it, with what the server found of its log.</summary>
 public sealed record AttemptEnd(string Outcome, string? Reason, long LogBytes, string? LogSha256, bool LogComplete);

@@ -27,7 +27,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     /// <summary>Whether the call is from the one session that holds the attempt, and the attempt is not over.</summary>
     public static Refusal? Fence(RunRecord run, AttemptCall call)
     {
-        if (call.Attempt != run.Attempt || run.Runner != call.Runner || run.Session != call.Session)
+        if (!call.IsOf(run))
             return new(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run.Id} by {call.Runner}/{call.Session}; present: {run.Attempt} by {run.Runner}/{run.Session}");
         return run.IsLive ? null : new(RefusalReason.AttemptOver, $"attempt {run.Attempt} of {run.Id} is {run.AttemptState} ({run.Reason ?? run.Outcome})");
     }
@@ -89,7 +89,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     }
 
     public static bool IsRepeatedEnd(RunRecord run, AttemptCall call) =>
-        run.AttemptState == AttemptStates.Ended && run.Attempt == call.Attempt && run.Runner == call.Runner && run.Session == call.Session;
+        run.AttemptState == AttemptStates.Ended && call.IsOf(run);
 
     /// <summary>Whether an accepted attempt is the caller's: what log, step and end ask for.</summary>
     public static Refusal? Hold(RunRecord run, AttemptCall call) => Fence(run, call)

@@ -98,22 +98,23 @@ internal sealed class RunStore(Database database, AuditLog audit)
     }
 
     /// <summary>
-    /// Renews the leases of what a session holds, in one statement. Nothing happens to an offer, to an attempt whose lease has ended, or to one that
+    /// Renews the leases of what a session (null: any, for an attempt's own pod) holds, in one statement. Nothing happens to an offer, to an attempt whose lease has ended, or to one that
     /// is not the session's.
     /// </summary>
     /// <returns>Those of <paramref name="holds"/> that are the session's and live.</returns>
     public async Task<List<HeldAttempt>> RenewAsync(
-        string runner, string session, IReadOnlyList<(string Run, int Attempt)> holds, long now, long leaseEnd, CancellationToken cancellationToken = default)
+        string runner, string? session, IReadOnlyList<(string Run, int Attempt)> holds, long now, long leaseEnd, CancellationToken cancellationToken = default)
     {
         if (holds.Count == 0)
             return [];
         Sql values = $"({holds[0].Run}, {holds[0].Attempt})";
         for (var i = 1; i < holds.Count; i++)
             values.AppendFormatted(Part($", ({holds[i].Run}, {holds[i].Attempt})"));
+        var ofSession = session is null ? Sql.Empty : Part($"and session = {session}");
         return await database.QueryAsync(
             $"""
             update runs set deadline = case when attempt_state = 'offered' then deadline else {leaseEnd} end
-            where runner = {runner} and session = {session} and live and deadline > {now} and (id, attempt) in (values {values.Part})
+            where runner = {runner} {ofSession} and live and deadline > {now} and (id, attempt) in (values {values.Part})
             returning id, attempt, attempt_state, deadline
             """,
             static row => new HeldAttempt(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3)),

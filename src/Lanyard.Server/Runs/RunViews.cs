@@ -4,7 +4,7 @@ using Lanyard.Server.Runners;
 namespace Lanyard.Server.Runs;
 
 /// <summary>Turns rows into what the API shows.</summary>
-internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirectory runners)
+internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirectory runners, PodStore pods)
 {
     public static RunView OfListed(ListedRun listed, string workspace, string collection)
     {
@@ -25,6 +25,8 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
         if (listed.Run.Attempt == 0)
             return OfNew(new NewRun(listed, document), workspace, collection);
         var steps = (await queries.StepsAsync(listed.Run.Id, cancellationToken)).ToLookup(s => s.Attempt);
+        var podOf = (await pods.OfRunAsync(listed.Run.Id, cancellationToken)).ToDictionary(p => p.Attempt);
+        var events = (await pods.EventsAsync(listed.Run.Id, cancellationToken)).ToLookup(e => e.Attempt, e => e.Event);
         var attempts = await queries.AttemptsAsync(listed.Run.Id, cancellationToken);
         if (listed.Run.Attempt > 0 && !attempts.Exists(a => a.Attempt == listed.Run.Attempt))
             attempts.Add(AttemptRecord.Of(listed.Run));
@@ -35,7 +37,14 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
         {
             Context = document.Context,
             Variables = document.Variables,
-            Attempts = [.. attempts.Select(a => OfAttempt(a, a.Runner is null ? null : names[a.Runner], steps[a.Attempt], document))],
+            Attempts =
+            [
+                .. attempts.Select(a => OfAttempt(a, a.Runner is null ? null : names[a.Runner], steps[a.Attempt], document) with
+                {
+                    Pod = podOf.TryGetValue(a.Attempt, out var pod) ? new PodView(pod.Namespace, pod.Name, pod.Uid) : null,
+                    Events = events.Contains(a.Attempt) ? [.. events[a.Attempt]] : null,
+                }),
+            ],
         };
     }
 

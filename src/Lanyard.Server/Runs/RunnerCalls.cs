@@ -21,6 +21,10 @@ internal static class RunnerCalls
         var other => Access.Missing($"{other.Name} is no runner"),
     };
 
+    /// <returns>Who may speak for an attempt: a runner's id, or that of the runner which made the pod that calls; NotFound for everybody else.</returns>
+    public static Outcome<string> CallerOf(HttpContext context) =>
+        Access.PrincipalOf(context) is { Kind: PrincipalKind.Pod, RunnerId: { } runner } ? runner : RunnerOf(context);
+
     /// <returns>The runner; StaleAttempt when a newer session has taken its place; AttemptOver when it has none: it must open one.</returns>
     public static async Task<Outcome<ActiveRunner>> PresentAsync(HttpContext context, RunnerDirectory directory, string session)
     {
@@ -36,11 +40,15 @@ internal static class RunnerCalls
     /// <returns>What fences a call about an attempt, from the path and the body's or header's session.</returns>
     public static Outcome<AttemptCall> CallOf(HttpContext context, string run, string attempt, string session)
     {
-        if (!RunnerOf(context).TryGet(out var id, out var refusal))
+        if (!CallerOf(context).TryGet(out var id, out var refusal))
             return refusal;
-        return Ids.TryParse(run, "run", out _) && int.TryParse(attempt, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
-            ? new AttemptCall(id, session, number)
-            : Access.Missing("no such run or attempt");
+        if (!Ids.TryParse(run, "run", out _) || !int.TryParse(attempt, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number < 1)
+            return Access.Missing("no such run or attempt");
+        if (Access.PrincipalOf(context) is not { Kind: PrincipalKind.Pod } pod)
+            return new AttemptCall(id, session, number);
+        return pod.SubjectId == run && pod.Attempt == number
+            ? new AttemptCall(id, null, number)
+            : Access.Missing($"{pod.Name} asks about attempt {number} of {run}");
     }
 
     public static List<Mistake> Check(SessionRequest request)

@@ -10,7 +10,7 @@ namespace Lanyard.Server.Runs;
 
 /// <summary>
 /// Owns runs, their attempts, steps and logs: <c>/v1/workspaces/{workspace}/collections/{collection}/runs</c> for people, and the run protocol under
-/// <c>/v1/runner</c> for runners (<see cref="RunnerEndpoints"/>, <see cref="AttemptEndpoints"/>). The rules are <see cref="RunRules"/>, offers
+/// <c>/v1/runner</c> for runners (<see cref="RunnerEndpoints"/>, <see cref="AttemptEndpoints"/>, <see cref="PodEndpoints"/>). The rules are <see cref="RunRules"/>, offers
 /// <see cref="Dispatch"/>. What it tells others, through functions handed in where the server is put together: <see cref="AttemptLiveness"/> and
 /// <see cref="RunIdentity"/>. It does not know issuers or the exchange: the runtime token is made by <see cref="MintRuntimeToken"/>.
 /// </summary>
@@ -27,6 +27,7 @@ internal static class RunsFeature
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
         services.AddSingleton<LogSignals>().AddSingleton<LogReading>();
         services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
+        services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
         services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
         return services;
@@ -57,6 +58,9 @@ internal static class RunsFeature
         attempts.MapPut("/steps/{step}", AttemptEndpoints.StepAsync).WithName("reportStep").Accepts<StepReport>("application/json").Produces<AttemptAnswer>();
         attempts.MapPost("/log", AttemptEndpoints.LogAsync).WithName("appendLog").Accepts<byte[]>("application/octet-stream")
             .Produces<LogAppended>().Produces<LogAppended>(StatusCodes.Status416RangeNotSatisfiable);
+        attempts.MapPut("/pod", PodEndpoints.PodAsync).WithName("putPod").Accepts<PodReport>("application/json").Produces<AttemptAnswer>();
+        attempts.MapPost("/events", PodEndpoints.EventsAsync).WithName("addEvents").Accepts<EventsReport>("application/json").Produces<AttemptAnswer>();
+        attempts.MapPost("/hold", PodEndpoints.HoldAsync).WithName("holdAttempt").Accepts<HoldRequest>("application/json").Produces<HoldAnswer>();
         attempts.MapPost("/end", AttemptEndpoints.EndAsync).WithName("endAttempt").Accepts<EndRequest>("application/json").Produces<AttemptAnswer>();
     }
 }

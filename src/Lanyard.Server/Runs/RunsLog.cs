@@ -13,6 +13,12 @@ internal static partial class RunsLog
     [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} was accepted by {Runner}")]
     public static partial void Accepted(this ILogger logger, string run, int attempt, string runner);
 
+    [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} has the pod {Namespace}/{Name} ({Uid})")]
+    public static partial void PodBound(this ILogger logger, string run, int attempt, string @namespace, string name, string uid);
+
+    [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} of {Runner}: its pod has proved itself and has the attempt's tokens")]
+    public static partial void GivenToPod(this ILogger logger, string run, int attempt, string runner);
+
     [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} ended: {Outcome}, log complete: {LogComplete}")]
     public static partial void Ended(this ILogger logger, string run, int attempt, string outcome, bool logComplete);
 

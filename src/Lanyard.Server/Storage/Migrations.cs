@@ -7,7 +7,8 @@ namespace Lanyard.Server.Storage;
 /// Brings the schema up to date from the embedded <c>Migrations/NNNN_name.sql</c>: append-only, in the order of their numbers, each kept
 /// with its hash. <c>NNNN_name.sqlite.sql</c> and <c>NNNN_name.postgres.sql</c> are for one dialect only.
 /// Ranges: 0001 storage and audit, 0010 workspaces and collections, 0020 issuers, 0030 federation, 0040 clusters, 0050 runners,
-/// 0060 runs, 0070 exchange, 0080 machines, runtime and cache.
+/// 0060 runs, 0070 exchange, 0080 machines, runtime and cache,
+/// 0095 pods of attempts.
 /// </summary>
 internal static class Migrations
 {

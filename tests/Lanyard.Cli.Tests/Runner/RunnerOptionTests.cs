@@ -21,7 +21,7 @@ public sealed class RunnerOptionTests
     {
         List<string> mistakes = [];
 
-        Assert.Null(Read(mistakes, "--server", "http://lanyard.example", "--concurrency", "0", "--sandbox", "docker", "--executor", "kubernetes", "--first-uid", "0", "--read-only", "/"));
+        Assert.Null(Read(mistakes, "--server", "http://lanyard.example", "--concurrency", "0", "--sandbox", "docker", "--executor", "docker", "--first-uid", "0", "--read-only", "/"));
 
         Assert.Equal(7, mistakes.Count);
         Assert.All(["--server", "--concurrency", "--sandbox", "--executor", "--first-uid", "--token-file", "--read-only"], name => Assert.Contains(mistakes, mistake => mistake.Contains(name, StringComparison.Ordinal)));

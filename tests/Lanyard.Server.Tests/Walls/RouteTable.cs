@@ -145,6 +145,9 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"POST {attempt}/start", session, Reach.OneRunner),
             Row($"PUT {attempt}/steps/{{step}}", $$"""{"session":"{{world.ForeignSession}}","state":"running"}""", Reach.OneRunner),
             Row($"POST {attempt}/log", "a line", Reach.OneRunner),
+            Row($"PUT {attempt}/pod", $$"""{"session":"{{world.ForeignSession}}","namespace":"n","name":"p","uid":"u","serviceAccount":"s"}""", Reach.OneRunner),
+            Row($"POST {attempt}/events", $$"""{"session":"{{world.ForeignSession}}","events":[{"key":"k","at":"2026-01-01T00:00:00Z","reason":"Pulled","message":"m"}]}""", Reach.OneRunner),
+            Row($"POST {attempt}/hold", """{"waitSeconds":0}""", Reach.OneRunner),
             Row(
                 $"POST {attempt}/end",
                 $$"""{"session":"{{world.ForeignSession}}","outcome":"succeeded","logBytes":0,"logSha256":"{{new string('0', 64)}}"}""",

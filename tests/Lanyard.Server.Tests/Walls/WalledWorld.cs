@@ -31,7 +31,7 @@ internal sealed class WalledWorld : IAsyncDisposable
     private WalledWorld(TestServer server) => Server = server;
 
     public static IReadOnlyList<string> Strangers { get; } =
-        ["no-role", "other-workspace", "sibling-collection", "runner", "runner-foreign", "run", "machine"];
+        ["no-role", "other-workspace", "sibling-collection", "runner", "runner-foreign", "run", "machine", "pod"];
 
     public TestServer Server { get; }
 
@@ -97,6 +97,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         Server.Be("sibling-collection", new RoleBinding(new Scope(acme, sibling), Role.Admin));
         Be("runner", PrincipalKind.Runner, "rnr_01k00000000000000000000000", acme);
         Be("run", PrincipalKind.Run, "run_01k00000000000000000000000", acme);
+        Be("pod", PrincipalKind.Pod, "run_01k00000000000000000000000", acme);
         Be("machine", PrincipalKind.Machine, "machine_01k00000000000000000000000", acme);
     }
 
@@ -160,7 +161,8 @@ internal sealed class WalledWorld : IAsyncDisposable
         Name = name,
         SubjectId = subject,
         WorkspaceId = workspace,
-        Attempt = kind == PrincipalKind.Run ? 1 : null,
+        Attempt = kind is PrincipalKind.Run or PrincipalKind.Pod ? 1 : null,
+        RunnerId = kind == PrincipalKind.Pod ? "rnr_01k00000000000000000000000" : null,
         TokenSha256 = new string('0', 64),
         ExpiresAt = DateTimeOffset.MaxValue,
     });

@@ -8,7 +8,7 @@ namespace Lanyard.Testing.Installations;
 /// <summary>An API token of the admin of a data folder, by an assertion of its key (RFC 7523).</summary>
 public static class AdminToken
 {
-    public static async Task<string> GetAsync(string url, string dataFolder)
+    public static async Task<string> GetAsync(string url, string dataFolder, HttpMessageHandler? handler = null)
     {
         using var key = SigningKey.FromPem(await File.ReadAllTextAsync(Path.Combine(dataFolder, "admin-key.pem"))).Value;
         var now = TimeProvider.System.GetUtcNow();
@@ -22,7 +22,7 @@ public static class AdminToken
             ExpiresAt = now.AddSeconds(60),
             TokenId = Guid.NewGuid().ToString("N"),
         });
-        using var client = new HttpClient();
+        using var client = handler is null ? new HttpClient() : new HttpClient(handler, disposeHandler: false);
         using var form = new FormUrlEncodedContent(
         [
             KeyValuePair.Create("grant_type", OAuthNames.GrantClientCredentials),

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Lanyard.Testing.Processes;
 using Lanyard.Testing.Sockets;
@@ -37,15 +39,24 @@ public sealed class Installation : IAsyncDisposable
 
     public ChildProcess Server { get; private set; } = null!;
 
+    /// <summary>What to trust for its TLS; null: it has none.</summary>
+    public string? CertificateFile { get; private set; }
+
     public string IssuerOf(string workspace) => $"{Url}/oidc/{workspace}";
 
     /// <param name="database">For <c>--database</c>; null: SQLite.</param>
     /// <param name="front">What stands before the server: its address is the instance's. The caller disposes it.</param>
-    public static async Task<Installation> StartAsync(string? database = null, SwitchingFront? front = null)
+    /// <param name="address">Of a network that the test has made: the server listens there, with TLS. Null: loopback, without.</param>
+    public static async Task<Installation> StartAsync(string? database = null, SwitchingFront? front = null, IPAddress? address = null)
     {
         var folder = $"/var/tmp/lanyard-e2e-{Guid.NewGuid():N}";
         Directory.CreateDirectory(folder);
         var installation = new Installation(folder, database, front);
+        if (address is not null)
+        {
+            installation.UseTls(address);
+        }
+
         try
         {
             await installation.StartServerAsync();
@@ -70,6 +81,7 @@ public sealed class Installation : IAsyncDisposable
         [
             "server", "--data-dir", DataFolder, .. _database is null ? [] : new[] { "--database", _database },
             .. _front is null ? ["--listen", new Uri(Url).Authority] : new[] { "--listen", $"127.0.0.1:{_front.Target}", "--public-url", Url },
+            .. CertificateFile is null ? [] : new[] { "--tls-cert-file", CertificateFile, "--tls-private-key-file", CertificateFile + ".key" },
         ];
         Server = Keep(LanyardProcess.Start(arguments));
         var ready = await Server.WaitForErrorLineAsync(ReadyWords, TimeSpan.FromSeconds(90));
@@ -94,6 +106,7 @@ public sealed class Installation : IAsyncDisposable
             ["LANYARD_DATA_DIR"] = DataFolder,
             ["ACTIONS_ID_TOKEN_REQUEST_URL"] = null,
             ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = null,
+            ["SSL_CERT_FILE"] = CertificateFile,
         },
         deadline: TimeSpan.FromSeconds(120));
 
@@ -138,13 +151,18 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>HTTP to the server with this bearer, or with none.</summary>
     public HttpClient CreateClient(string? bearer = null)
     {
-        var client = new HttpClient { BaseAddress = new Uri(Url) };
+        var client = new HttpClient(Handler(), disposeHandler: true) { BaseAddress = new Uri(Url) };
         client.DefaultRequestHeaders.Authorization = bearer is null ? null : new AuthenticationHeaderValue("Bearer", bearer);
         return client;
     }
 
     /// <summary>An API token of the admin, by an assertion of its key (RFC 7523).</summary>
-    public Task<string> AdminTokenAsync() => AdminToken.GetAsync(Url, DataFolder);
+    public async Task<string> AdminTokenAsync()
+    {
+        using var handler = Handler();
+        return await AdminToken.GetAsync(Url, DataFolder, handler);
+    }
+
 
     /// <summary>A form to a path of the server.</summary>
     /// <returns>Status and JSON body; null where it has none.</returns>
@@ -186,6 +204,29 @@ public sealed class Installation : IAsyncDisposable
         using var probe = new TcpListener(IPAddress.Loopback, 0);
         probe.Start();
         return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+
+    private void UseTls(IPAddress address)
+    {
+        var file = Path.Combine(Folder, "tls.pem");
+        using var certificate = TestCertificates.Create("localhost", address);
+        File.WriteAllText(file, certificate.ExportCertificatePem());
+        File.WriteAllText(file + ".key", certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        File.SetUnixFileMode(file + ".key", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        (CertificateFile, Url) = (file, $"https://{address}:0");
+    }
+
+    private SocketsHttpHandler Handler()
+    {
+        var handler = new SocketsHttpHandler();
+        if (CertificateFile is not null)
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.ImportFromPemFile(CertificateFile);
+            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
+        }
+
+        return handler;
     }
 
     private ChildProcess Keep(ChildProcess process)

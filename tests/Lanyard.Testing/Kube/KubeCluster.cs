@@ -79,6 +79,9 @@ public sealed class KubeCluster : IAsyncLifetime
         return client;
     }
 
+    /// <summary>Makes an image known to the node, from a file of <c>eng/kube-image</c>.</summary>
+    public async Task ImportImageAsync(string file) => (await Script("kube-image", TimeSpan.FromMinutes(5), "--import", _name, file)).Succeeded();
+
     /// <summary>The JWKS that the API server publishes.</summary>
     public Task<string> GetJwksAsync() => Client.GetStringAsync(new Uri("/openid/v1/jwks", UriKind.Relative));
 

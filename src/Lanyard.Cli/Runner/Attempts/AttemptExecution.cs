@@ -1,7 +1,6 @@
 using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
-using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Protocol.Runs;
 
@@ -11,22 +10,20 @@ namespace Lanyard.Cli.Runner.Attempts;
 /// One attempt from its acceptance to its end: start, steps, log, end. Whatever happens in between, its processes are dead before the
 /// end is told, and the end is told unless the server has given the attempt to somebody else.
 /// </summary>
-internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, uint? owner, int maxLogChunkBytes) : IDisposable
+internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, int slot, int maxLogChunkBytes)
+    : HeldAttempt(new AttemptKey(payload.Run, payload.Attempt), services.Time)
 {
     private const int MaxReason = 500;
     private const string RunnerError = "runner_error";
     private readonly StopSwitch _stop = new();
     private volatile string _state = AttemptStates.Accepted;
 
-    public AttemptKey Key { get; } = new(payload.Run, payload.Attempt);
+    public override string State => _state;
 
-    public Lease Lease { get; } = new(services.Time);
+    /// <summary>Somebody wants its end.</summary>
+    public CancellationToken Stopped => _stop.Stopped;
 
-    /// <summary>What a poll or heartbeat says that the runner holds.</summary>
-    public Hold Hold => new(Key.Run, Key.Attempt, _state);
-
-    /// <summary>Idempotent, and safe at any time.</summary>
-    public void Stop(StopReason reason)
+    public override void Stop(StopReason reason)
     {
         if (reason is StopReason.Canceled or StopReason.RunnerStopped)
         {
@@ -36,19 +33,18 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         _stop.Stop(reason);
     }
 
-    public void Dispose() => _stop.Dispose();
+    public override void Dispose() => _stop.Dispose();
 
-    /// <summary>Answers the outcome that the server was told, or null where it was not.</summary>
-    public async Task<string?> RunAsync()
+    public override async Task<string?> RunAsync()
     {
         using var over = new CancellationTokenSource();
         var fence = LeaseFence.WatchAsync(
             Lease, TimeSpan.FromSeconds(payload.LeaseSeconds), TimeSpan.FromSeconds(payload.GraceSeconds), _stop, services.Time, over.Token);
         try
         {
-            using var folder = new AttemptFolder(services.Folders.Attempts, Key, owner);
-            using var log = new AttemptLog(services.Folders.LogFileOf(Key), services.LogLimit);
-            return await RunAsync(folder, log);
+            using var place = services.PlaceOf(Key, slot);
+            using var log = new AttemptLog(services.LogFileOf(Key), services.LogLimit);
+            return await RunAsync(place, log);
         }
         catch (OperationCanceledException) when (_stop.Silenced.IsCancellationRequested)
         {
@@ -61,7 +57,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
     }
 
-    private async Task<string?> RunAsync(AttemptFolder folder, AttemptLog log)
+    private async Task<string?> RunAsync(StepPlace place, AttemptLog log)
     {
         var bearer = new EndpointBearer();
         log.TryHide(bearer.Text, payload.RuntimeToken, payload.RuntimeToken[(payload.RuntimeToken.LastIndexOf('.') + 1)..]);
@@ -69,7 +65,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var reports = new StepReports(services.Plane, Key, _stop, services.Time);
         var reported = reports.RunAsync();
 
-        var (outcome, reason) = await RunStepsAsync(folder, log, reports, bearer);
+        var (outcome, reason) = await RunStepsAsync(place, log, reports, bearer);
 
         reports.Complete();
         var total = log.Complete();
@@ -87,7 +83,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
     }
 
-    private async Task<(string Outcome, string? Reason)> RunStepsAsync(AttemptFolder folder, AttemptLog log, StepReports reports, EndpointBearer bearer)
+    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepPlace place, AttemptLog log, StepReports reports, EndpointBearer bearer)
     {
         if (PayloadCheck.FirstMistake(Key, payload) is { } mistake)
         {
@@ -101,7 +97,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
 
         var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
         using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
-        using var place = services.Endpoint.Open(Key, bearer, exchange, aws);
+        using var door = services.Endpoint.Open(Key, bearer, exchange, aws);
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
         using var registration = timeout.Token.Register(() => _stop.Stop(StopReason.TimedOut));
         if (payload.Cloud is not { } cloud)
@@ -109,14 +105,13 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
             return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports);
         }
 
-        using var files = new CloudFolder(services.Folders.Memory, Key, owner);
-        folder.Clouds = files.Path;
-        var text = new CloudText(services.Launcher.CloudsOf(folder), services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
+        using var files = place.OpenClouds();
+        var text = new CloudText(place.Clouds, services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
         return await WithCloudsAsync(
             new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
 
         StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
-            new(payload, folder, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds);
+            new(payload, place, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds);
     }
 
     /// <summary>The files are there before the first step and fresh while there are steps; a stop ends the renewal, not the files.</summary>
@@ -177,6 +172,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {payload.TimeoutSeconds} s"),
         StopReason.Canceled => (RunStates.Canceled, null),
         StopReason.RunnerStopped => (RunStates.Canceled, "the runner was stopped"),
+        StopReason.PodEnding => (RunnerError, "the pod was told to end: deleted, evicted, or its node is drained"),
         StopReason.LeaseEnding => (RunnerError, "the lease could not be renewed"),
         _ => (RunnerError, "the attempt could not be started"),
     };
@@ -194,6 +190,12 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
             while (!_stop.Stopped.IsCancellationRequested)
             {
                 var answer = await services.Plane.StartAsync(Key, _stop.Stopped);
+                if (answer is { Kind: AnswerKind.Ok, Value.State: AttemptStates.Canceling })
+                {
+                    Stop(StopReason.Canceled);
+                    return false;
+                }
+
                 if (answer.Kind is AnswerKind.Ok)
                 {
                     _state = AttemptStates.Running;

@@ -12,19 +12,24 @@ internal static class StepEnvironment
 {
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
+    /// <param name="searchPath">Null: the image's own, like its language.</param>
     /// <param name="endpoint">URL and bearer of the attempt's place at the token endpoint.</param>
     /// <param name="clouds">How tools find their clouds; what the run or the step says itself stands before it.</param>
-    public static Outcome<Dictionary<string, string>> Build(AttemptPayload payload, StepPayload step, string home, string searchPath, (string Url, string Bearer) endpoint,
+    public static Outcome<Dictionary<string, string>> Build(AttemptPayload payload, StepPayload step, string home, string? searchPath, (string Url, string Bearer) endpoint,
         IReadOnlyDictionary<string, string> clouds)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["PATH"] = searchPath,
             ["HOME"] = home,
-            ["LANG"] = "C.UTF-8",
             ["TERM"] = "dumb",
             ["CI"] = "true",
         };
+        if (searchPath is not null)
+        {
+            environment["PATH"] = searchPath;
+            environment["LANG"] = "C.UTF-8";
+        }
+
         foreach (var (name, value) in clouds.Concat(payload.Variables).Concat(step.Environment))
         {
             if (!IsName(name) || value.Contains('\0', StringComparison.Ordinal))

@@ -1,4 +1,3 @@
-using System.Text;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
 using Lanyard.Cli.Runner.Sandbox;
@@ -13,7 +12,7 @@ internal sealed record StepResult(string State, StepExit? Exit = null, string? R
 /// <summary>Runs one step after the other in an attempt's folder: tokens, environment, process, output, timeout, and the end of all of it.</summary>
 internal sealed class StepRunner(
     AttemptPayload payload,
-    AttemptFolder folder,
+    StepPlace place,
     AttemptLog log,
     StopSwitch stop,
     AttemptServices services,
@@ -23,7 +22,6 @@ internal sealed class StepRunner(
 {
     private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
-    private readonly AttemptKey _key = new(payload.Run, payload.Attempt);
 
     public async Task<StepResult> RunAsync(StepPayload step)
     {
@@ -44,7 +42,7 @@ internal sealed class StepRunner(
         }
         catch (Exception exception) when (exception is System.ComponentModel.Win32Exception or IOException or UnauthorizedAccessException)
         {
-            return Failed($"the step could not be started: {exception.Message}");
+            return Failed($"the step could not be run: {exception.Message}");
         }
     }
 
@@ -61,8 +59,7 @@ internal sealed class StepRunner(
 
     private async Task<Outcome<StepCommand>> PrepareAsync(StepPayload step)
     {
-        var launcher = services.Launcher;
-        var built = StepEnvironment.Build(payload, step, launcher.HomeOf(folder), launcher.SearchPath, endpoint, clouds);
+        var built = StepEnvironment.Build(payload, step, place.Home, place.SearchPath, endpoint, clouds);
         if (!built.TryGet(out var environment, out var refusal))
         {
             return refusal;
@@ -73,13 +70,7 @@ internal sealed class StepRunner(
             return noToken;
         }
 
-        if (step.Script is not { } script)
-        {
-            return new StepCommand(step.Argv!, environment, IsScript: false);
-        }
-
-        folder.Write(folder.Script, Encoding.UTF8.GetBytes(script));
-        return new StepCommand(["/bin/sh", "-e", launcher.ScriptOf(folder)], environment, IsScript: true);
+        return step.Script is { } script ? place.Script(script, environment) : new StepCommand(step.Argv!, environment, IsScript: false);
     }
 
     /// <summary>Tokens that the definition wants in the environment, good for as long as the step may take.</summary>
@@ -109,12 +100,12 @@ internal sealed class StepRunner(
     private async Task<StepResult> ExecuteAsync(StepPayload step, StepCommand command)
     {
         stop.Stopped.ThrowIfCancellationRequested();
-        using var process = await services.Launcher.StartAsync(_key, folder, command);
+        using var process = await place.StartAsync(command);
         using var copying = new CancellationTokenSource();
         var copied = CopyAsync(process.Output, copying.Token);
         var exited = process.WaitAsync();
         using var over = new CancellationTokenSource();
-        var watched = services.Limits.WatchAsync(process, folder, over.Token);
+        var watched = place.WatchAsync(process, over.Token);
         var timedOut = !await EndsBeforeAsync(exited, TimeSpan.FromSeconds(step.TimeoutSeconds));
         if (!exited.IsCompleted)
         {
@@ -158,6 +149,7 @@ internal sealed class StepRunner(
         }
 
         var reason = exit.Signal is { } signal ? $"the step was ended by signal {signal}" : $"the step exited with code {exit.ExitCode}";
+        reason += exit.IsOutOfMemory ? ": it reached its memory limit, and the kernel killed a process of it (OOMKilled)" : "";
         log.AppendNote(reason);
         return new StepResult(RunStates.Failed, exit, reason);
     }
@@ -181,7 +173,7 @@ internal sealed class StepRunner(
     }
 
     /// <summary>SIGTERM, the grace period, SIGKILL. The signal is repeated until there was somebody to hear it: the sandbox may still be starting.</summary>
-    private async Task EndAsync(StepProcess process, Task exited)
+    private async Task EndAsync(RunningStep process, Task exited)
     {
         log.AppendNote(stop.Reason is StopReason.None ? "time is over: the step is asked to end" : "the step is asked to end");
         var grace = TimeSpan.FromSeconds(payload.GraceSeconds);

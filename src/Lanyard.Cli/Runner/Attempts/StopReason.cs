@@ -14,9 +14,15 @@ internal enum StopReason
     /// <summary>The runner is told to stop at once.</summary>
     RunnerStopped,
 
+    /// <summary>The attempt's pod is told to end: deleted, evicted, or its node is drained.</summary>
+    PodEnding,
+
     /// <summary>The lease could not be renewed: everything must be dead before it ends.</summary>
     LeaseEnding,
 
     /// <summary>The attempt is another's: kill now, say nothing.</summary>
     Abandoned,
+
+    /// <summary>The runner goes and the attempt goes on: its pod holds it, and the next runner finds it again.</summary>
+    Released,
 }

@@ -59,7 +59,7 @@ internal sealed class StopSwitch : IDisposable
     private void Pull(StopReason reason)
     {
         _stop.Cancel();
-        if (reason is StopReason.Abandoned)
+        if (reason is StopReason.Abandoned or StopReason.Released)
         {
             _silence.Cancel();
             _kill.Cancel();

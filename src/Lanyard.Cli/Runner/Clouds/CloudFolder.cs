@@ -9,13 +9,17 @@ namespace Lanyard.Cli.Runner.Clouds;
 internal sealed class CloudFolder : IDisposable
 {
     private readonly uint? _owner;
+    private readonly bool _forGroup;
 
-    public CloudFolder(string root, AttemptKey key, uint? owner)
+    /// <param name="isWhole"><paramref name="root"/> itself, where there is one attempt only.</param>
+    /// <param name="forGroup">Readable by the group: the steps' container has another uid, and this group in common.</param>
+    public CloudFolder(string root, AttemptKey key, uint? owner, bool forGroup = false, bool isWhole = false)
     {
-        Path = System.IO.Path.Combine(root, key.ToString());
+        _forGroup = forGroup;
+        Path = isWhole ? root : System.IO.Path.Combine(root, key.ToString());
         _owner = owner;
         Remove();
-        PrivateFiles.CreateFolder(Path, owner is null ? PrivateFiles.Private : PrivateFiles.Passage);
+        PrivateFiles.CreateFolder(Path, forGroup ? PrivateFiles.GroupFolder : owner is null ? PrivateFiles.Private : PrivateFiles.Passage);
     }
 
     public string Path { get; }
@@ -24,6 +28,11 @@ internal sealed class CloudFolder : IDisposable
     {
         var path = System.IO.Path.Combine(Path, name);
         PrivateFiles.Write(path + ".next", Encoding.UTF8.GetBytes(content), _owner);
+        if (_forGroup)
+        {
+            File.SetUnixFileMode(path + ".next", PrivateFiles.GroupFile);
+        }
+
         File.Move(path + ".next", path, overwrite: true);
     }
 

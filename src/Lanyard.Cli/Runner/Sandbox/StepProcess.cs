@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Lanyard.Cli.Runner.Attempts;
 
 namespace Lanyard.Cli.Runner.Sandbox;
 
 /// <summary>How a step's process ended: an exit code, or the number of a signal.</summary>
-internal readonly record struct StepExit(int? ExitCode, int? Signal)
+/// <param name="IsOutOfMemory">While it ran, the kernel killed something of it for want of memory.</param>
+internal readonly record struct StepExit(int? ExitCode, int? Signal, bool IsOutOfMemory = false)
 {
     /// <summary>Sandbox and shell tell a death by signal n as 128 + n.</summary>
     public static StepExit FromStatus(int status) => status is > 128 and <= 128 + 64 ? new(null, status - 128) : new(status, null);
@@ -17,22 +19,20 @@ internal readonly record struct StepExit(int? ExitCode, int? Signal)
 /// A step's process and everything below it. <see cref="Kill"/> leaves none of it: in the sandbox the kernel ends the whole PID
 /// namespace with its first process, without one every member of the session is killed, and whoever left it and was adopted.
 /// </summary>
-internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, uint? uid, Adoption? adoption, TimeProvider time) : IDisposable
+internal sealed class StepProcess(Process process, SandboxMode mode, bool isScript, string infoFile, uint? uid, Adoption? adoption, TimeProvider time) : RunningStep
 {
     private const string Program = "bwrap";
     private volatile int _firstInside;
     private static readonly TimeSpan Check = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Standard output and error, in the order in which they were written.</summary>
-    public Stream Output => process.StandardOutput.BaseStream;
+    public override Stream Output => process.StandardOutput.BaseStream;
 
     /// <summary>All that run now, by the host's numbers.</summary>
     public List<int> Processes() =>
         mode is SandboxMode.Bubblewrap ? FirstInside() is > 1 and var first ? Signals.TreeOf(first) : []
         : uid is { } own ? Signals.OfUser(own) : Signals.MembersOfSession(process.Id);
 
-    /// <summary>Completes when the process has ended and nothing of it is left.</summary>
-    public async Task<StepExit> WaitAsync()
+    public override async Task<StepExit> WaitAsync()
     {
         await process.WaitForExitAsync();
         var first = FirstInside();
@@ -49,12 +49,7 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
 
     private bool IsAnyLeft() => adoption?.Kill(uid, process.Id) is true || Signals.MembersOfSession(process.Id).Count > 0;
 
-    /// <summary>
-    /// Asks politely (SIGTERM). A program gets it alone and passes it on as it sees fit: its helpers must outlive it while it saves its
-    /// state. A script gets it together with its direct children, because a shell tells nobody.
-    /// </summary>
-    /// <returns>False when there was nobody to hear it.</returns>
-    public bool Terminate()
+    public override bool Terminate()
     {
         List<int> main = mode is SandboxMode.None ? [process.Id] : Signals.ChildrenOf(FirstInside());
         foreach (var target in main)
@@ -70,7 +65,7 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
         return main.Count > 0;
     }
 
-    public void Kill()
+    public override void Kill()
     {
         if (mode is SandboxMode.None)
         {
@@ -87,7 +82,7 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
         }
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         Kill(); // nothing, unless something went wrong in between
         process.Dispose();

@@ -47,6 +47,22 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
     public Task<Answer<LogAppended>> AppendLogAsync(AttemptKey key, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) =>
         SendAsync(() => LogChunk(key, offset, bytes), Json.LogAppended, CallTimeout, cancellationToken);
 
+    /// <summary>The pod that the runner has made for the attempt. <c>Stale</c>: the attempt has another.</summary>
+    public Task<Answer<AttemptAnswer>> PutPodAsync(AttemptKey key, PodReport pod, CancellationToken cancellationToken) =>
+        SendAsync(
+            () => new HttpRequestMessage(HttpMethod.Put, PathOf(key, "pod")) { Content = Body(pod with { Session = Session }, Json.PodReport) },
+            Json.AttemptAnswer,
+            CallTimeout,
+            cancellationToken);
+
+    public Task<Answer<AttemptAnswer>> AddEventsAsync(AttemptKey key, IReadOnlyList<AttemptEvent> events, CancellationToken cancellationToken) =>
+        PostAsync(PathOf(key, "events"), new EventsReport(Session, events), Json.EventsReport, Json.AttemptAnswer, CallTimeout, cancellationToken);
+
+    /// <summary>An attempt's own pod renews its lease, and hears what there is to hear.</summary>
+    public Task<Answer<HoldAnswer>> HoldAsync(AttemptKey key, int waitSeconds, CancellationToken cancellationToken) =>
+        PostAsync(
+            PathOf(key, "hold"), new HoldRequest(waitSeconds), Json.HoldRequest, Json.HoldAnswer, CallTimeout + TimeSpan.FromSeconds(waitSeconds), cancellationToken);
+
     private static string PathOf(AttemptKey key, string rest) => $"v1/runner/attempts/{key.Run}/{key.Attempt}/{rest}";
 
     private static ByteArrayContent Body<T>(T value, JsonTypeInfo<T> type) =>

@@ -11,8 +11,8 @@ internal static class RunnerHttp
 {
     private const int MaxAnswerBytes = 8 * 1024 * 1024;
 
-    /// <param name="caFile">PEM bundle to be trusted instead of the system's roots, or null.</param>
-    public static Outcome<HttpClient> Create(Uri server, string? caFile)
+    /// <param name="authorities">PEM bundle to be trusted instead of the system's roots, or null.</param>
+    public static Outcome<HttpClient> Create(Uri server, string? authorities)
     {
         var handler = new SocketsHttpHandler
         {
@@ -22,18 +22,18 @@ internal static class RunnerHttp
             PooledConnectionLifetime = TimeSpan.FromMinutes(5), // addresses change
             AutomaticDecompression = DecompressionMethods.None,
         };
-        if (caFile is not null)
+        if (authorities is not null)
         {
             try
             {
                 var roots = new X509Certificate2Collection();
-                roots.ImportFromPemFile(caFile);
+                roots.ImportFromPem(authorities);
                 handler.SslOptions = TrustOnly(roots);
             }
-            catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+            catch (CryptographicException exception)
             {
                 handler.Dispose();
-                return new Refusal(RefusalReason.RequestMalformed, $"--ca-file {caFile}: {exception.Message}");
+                return new Refusal(RefusalReason.RequestMalformed, $"the certificate authorities: {exception.Message}");
             }
         }
 

@@ -1,0 +1,158 @@
+using System.CommandLine;
+using System.Diagnostics;
+
+namespace Lanyard.Cli.Clusters;
+
+/// <summary>What <c>--install</c> was told.</summary>
+/// <param name="Image">With this program; of the runner and of the container <c>lanyard</c> of every pod.</param>
+/// <param name="StepImage">Of steps whose definition and collection name none.</param>
+internal sealed record WantedInstall(string Image, string? StepImage);
+
+/// <summary>
+/// <c>lanyard cluster register --install</c>: an overlay of the Kustomize base in <c>deploy/kubernetes/runner</c> (it is part of this program), applied by
+/// the kubectl of whoever registers. Nothing secret is in it: the runner proves itself by its service account.
+/// </summary>
+internal sealed class RunnerInstall
+{
+    /// <summary>The runner's, in the base.</summary>
+    public const string ServiceAccount = "lanyard-runner";
+
+    private const string Prefix = "Lanyard.Cli.RunnerBase.";
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private readonly Option<bool> _install = new("--install") { Description = "also install the runner in the cluster, with kubectl (needs --runner and --image)" };
+    private readonly Option<string?> _image = new("--image") { Description = "image of Lanyard, for --install" };
+    private readonly Option<string?> _stepImage = new("--step-image") { Description = "with --install: image of steps whose definition and collection name none" };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_install);
+        command.Options.Add(_image);
+        command.Options.Add(_stepImage);
+    }
+
+    /// <param name="serviceAccount">That was asked for; null: none.</param>
+    public WantedInstall? Read(ParseResult arguments, bool hasRunner, string? serviceAccount)
+    {
+        var image = arguments.GetValue(_image);
+        if (!arguments.GetValue(_install))
+        {
+            return image is null && arguments.GetValue(_stepImage) is null ? null : throw new CommandStopped(ExitCode.Usage, "--image, --step-image: only with --install.");
+        }
+
+        return (hasRunner, image) switch
+        {
+            _ when serviceAccount is not (null or ServiceAccount) => throw new CommandStopped(ExitCode.Usage, $"--install: the runner's service account is called {ServiceAccount}."),
+            (false, _) => throw new CommandStopped(ExitCode.Usage, "--install: which runner? Give --runner NAME and --collection."),
+            (_, null) => throw new CommandStopped(ExitCode.Usage, "--install: which image? Give --image."),
+            _ => new WantedInstall(Checked(image), arguments.GetValue(_stepImage) is { } steps ? Checked(steps) : null),
+        };
+    }
+
+    /// <summary>Applies the overlay, and says what kubectl said.</summary>
+    /// <param name="server">The instance's URL: where the runner calls, and the audience of its tokens.</param>
+    /// <param name="authorities">PEM, where the instance's certificate is not of a public authority.</param>
+    public static async Task ApplyAsync(
+        WantedInstall wanted, RegisterAnswers answers, string @namespace, string server, string? authorities, CliContext context, CancellationToken cancellationToken)
+    {
+        var folder = Directory.CreateTempSubdirectory("lanyard-install-").FullName;
+        try
+        {
+            WriteOverlay(folder, wanted, @namespace, server, authorities);
+            context.Say((await KubectlAsync(answers, folder, cancellationToken)).TrimEnd());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    internal static void WriteOverlay(string folder, WantedInstall wanted, string @namespace, string server, string? authorities)
+    {
+        var @base = Directory.CreateDirectory(Path.Combine(folder, "base")).FullName;
+        var assembly = typeof(RunnerInstall).Assembly;
+        foreach (var name in assembly.GetManifestResourceNames().Where(static name => name.StartsWith(Prefix, StringComparison.Ordinal)))
+        {
+            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+            File.WriteAllText(Path.Combine(@base, name[Prefix.Length..]), reader.ReadToEnd());
+        }
+
+        if (authorities is not null)
+        {
+            File.WriteAllText(Path.Combine(folder, "authorities.pem"), authorities);
+        }
+
+        File.WriteAllText(Path.Combine(folder, "identity.yaml"), Identity(server));
+        File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), Kustomization(wanted, @namespace, server, authorities is not null));
+    }
+
+    /// <summary>In words that kubectl's Kustomize has had since 1.14 and still has.</summary>
+    private static string Kustomization(WantedInstall wanted, string @namespace, string server, bool hasAuthorities)
+    {
+        var (name, tag) = wanted.Image.LastIndexOf(':') is var colon && colon > wanted.Image.LastIndexOf('/') && !wanted.Image.Contains('@', StringComparison.Ordinal)
+            ? (wanted.Image[..colon], $"newTag: '{wanted.Image[(colon + 1)..]}'")
+            : wanted.Image.Split('@') is [var bare, var digest] ? (bare, $"digest: '{digest}'") : (wanted.Image, "newTag: latest");
+        return $"""
+            namespace: {@namespace}
+            bases: [base]
+            patchesStrategicMerge: [identity.yaml]
+            images:
+              - name: lanyard
+                newName: {name}
+                {tag}
+            configMapGenerator:
+              - name: lanyard-runner
+                literals:
+                  - LANYARD_SERVER={server}
+                  - LANYARD_POD_IMAGE={wanted.Image}
+                  - LANYARD_STEP_IMAGE={wanted.StepImage}
+            {(hasAuthorities ? "    files: [LANYARD_AUTHORITIES=authorities.pem]" : "")}
+            """;
+    }
+
+    private static string Identity(string server) => $"""
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata:
+          name: lanyard-runner
+        spec:
+          template:
+            spec:
+              volumes:
+                - name: identity
+                  projected:
+                    sources:
+                      - serviceAccountToken:
+                          audience: "{server}"
+                          expirationSeconds: 3600
+                          path: token
+        """;
+
+    private static async Task<string> KubectlAsync(RegisterAnswers answers, string folder, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo("kubectl") { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] words =
+        [
+            .. answers.Kubeconfig is { } file ? new[] { $"--kubeconfig={file}" } : [], .. answers.Context is { } name ? new[] { $"--context={name}" } : [],
+            "apply", "-k", folder,
+        ];
+        Array.ForEach(words, start.ArgumentList.Add);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Limit);
+        try
+        {
+            using var process = Process.Start(start)!;
+            var (said, errors) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+            await process.WaitForExitAsync(limit.Token);
+            return process.ExitCode == 0 ? await said : throw new CommandStopped(ExitCode.Refused, $"The cluster is registered; kubectl apply -k: {(await errors).Trim()}");
+        }
+        catch (System.ComponentModel.Win32Exception exception)
+        {
+            throw new CommandStopped(ExitCode.Usage, $"The cluster is registered; kubectl can't be started: {exception.Message}");
+        }
+    }
+
+    /// <summary>It goes into a document: nothing of it may end a line or a word.</summary>
+    private static string Checked(string image) => image.Length is > 0 and <= 255 && image.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' or '/' or ':' or '@')
+        ? image
+        : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(image)} is no image.");
+}

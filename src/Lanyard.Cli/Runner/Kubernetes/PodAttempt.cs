@@ -1,0 +1,285 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Runner.Attempts;
+using Lanyard.Cli.Runner.Server;
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+
+namespace Lanyard.Cli.Runner.Kubernetes;
+
+/// <summary>
+/// One attempt as its runner sees it: makes the Job, names its pod to the server, watches, and speaks for the attempt only where its pod can't. The
+/// pod starts, logs, holds and ends the attempt itself.
+/// </summary>
+/// <param name="job">The Job's manifest, or why there is none; null: it is there already.</param>
+internal sealed class PodAttempt(
+    AttemptKey key, Outcome<JsonObject>? job, string serviceAccount, KubernetesSettings settings, ClusterApi cluster, PodWatch watch, RunnerServices services)
+    : HeldAttempt(key, services.Time)
+{
+    private const int MaxReason = 500;
+    private static readonly string NoLog = Convert.ToHexStringLower(SHA256.HashData([]));
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LookSeldom = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Leaving = TimeSpan.FromSeconds(60);
+    private readonly string _name = JobManifest.NameOf(key);
+    private readonly StopSwitch _stop = new();
+    private readonly PodTimeline _timeline = new(cluster, services.Plane, key, services.Time);
+    private PodVerdict? _trouble;
+    private long _troubleSince;
+    private long _began;
+    private bool _isBound;
+    private bool _hasRun;
+
+    public override string State => _stop.Reason is StopReason.Canceled ? AttemptStates.Canceling : AttemptStates.Accepted;
+
+    public override void Stop(StopReason reason) => _stop.Stop(reason);
+
+    public override void Dispose() => _stop.Dispose();
+
+    public override async Task<string?> RunAsync()
+    {
+        _began = services.Time.GetTimestamp();
+        try
+        {
+            var verdict = job is { } manifest && await CreateAsync(manifest) is { } refused ? refused : await FollowAsync();
+            return verdict is null ? await LeaveAsync() : await GiveUpAsync(verdict);
+        }
+        catch (OperationCanceledException) when (_stop.Silenced.IsCancellationRequested)
+        {
+            return await LeaveAsync();
+        }
+    }
+
+    /// <summary>Null when the Job is there: made now, or by an earlier process of this runner.</summary>
+    private async Task<PodVerdict?> CreateAsync(Outcome<JsonObject> manifest)
+    {
+        if (!manifest.TryGet(out var body, out var refusal))
+        {
+            return new(RunStates.Failed, refusal.Detail, 0);
+        }
+
+        var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(5));
+        while (services.Time.GetElapsedTime(_began) < settings.StartLimit && _stop.Reason is StopReason.None)
+        {
+            var answer = await cluster.CreateJobAsync(body, _stop.Silenced);
+            if (answer.IsSuccess)
+            {
+                return null;
+            }
+
+            if (answer.IsConflict)
+            {
+                answer = await cluster.GetJobAsync(_name, _stop.Silenced);
+                if (answer.IsSuccess)
+                {
+                    return IsOurs(answer.Body!, body) ? null : new("runner_error", $"there is another Job {_name}, which is not this attempt's", 0);
+                }
+            }
+
+            if (!answer.IsPassing && !answer.IsMissing)
+            {
+                return new(answer.Status == 422 ? RunStates.Failed : "runner_error", $"the API server does not take the Job: {answer.Message}", 0);
+            }
+
+            services.Log.ClusterAway(answer.Message);
+            await backoff.WaitAsync(null, _stop.Silenced);
+        }
+
+        return new("runner_error", "the API server could not be reached", 0);
+    }
+
+    private static bool IsOurs(JsonObject found, JsonObject wanted) =>
+        new[] { JobManifest.RunnerLabel, JobManifest.RunLabel, JobManifest.AttemptLabel }.All(label =>
+            ClusterApi.Text(found["metadata"]?["labels"]?[label]) is { } value && value == ClusterApi.Text(wanted["metadata"]?["labels"]?[label]));
+
+    /// <summary>Null when the pod has come to its own end.</summary>
+    private async Task<PodVerdict?> FollowAsync()
+    {
+        var lists = watch.Lists;
+        while (true)
+        {
+            var next = watch.Next(_name);
+            var pod = watch.Find(_name);
+            if (pod is not null)
+            {
+                await BindAsync(pod);
+                _hasRun |= pod.Find(JobManifest.LanyardContainer)?.IsRunning is true;
+            }
+
+            if (pod is { Phase: "Succeeded" })
+            {
+                return null;
+            }
+
+            if (Judge(pod, lists) is { } verdict)
+            {
+                return verdict;
+            }
+
+            var isQuiet = pod is not null && pod.Containers.Count > 1 && pod.Containers.All(container => container.IsRunning);
+            await _timeline.TellAsync(pod, _stop.Silenced);
+            await WaitAsync(next, isQuiet ? LookSeldom : Look);
+        }
+    }
+
+    private PodVerdict? Judge(PodState? pod, int lists)
+    {
+        // The pod is told of a cancel by the server; one that has not begun has nobody to hear it.
+        if (!_hasRun && _stop.Reason is StopReason.Canceled or StopReason.RunnerStopped)
+        {
+            return new(RunStates.Canceled, "canceled before the pod had started", 0);
+        }
+
+        var trouble = pod is not null ? PodVerdict.Of(pod)
+            : _isBound && watch.Lists > lists ? new("runner_error", "the pod is gone", 0)
+            : null;
+        if (trouble is { Patience: 0 })
+        {
+            return trouble;
+        }
+
+        if (trouble is null || trouble.Reason != _trouble?.Reason)
+        {
+            _troubleSince = trouble is null || _trouble is null ? services.Time.GetTimestamp() : _troubleSince;
+            _trouble = trouble;
+        }
+
+        if (trouble is not null && services.Time.GetElapsedTime(_troubleSince).TotalSeconds > trouble.Patience)
+        {
+            return trouble;
+        }
+
+        return !_hasRun && services.Time.GetElapsedTime(_began) > settings.StartLimit
+            ? new("runner_error", $"the pod did not start within {settings.StartLimit.TotalMinutes:0} minutes", 0)
+            : null;
+    }
+
+    private async Task BindAsync(PodState pod)
+    {
+        if (_isBound)
+        {
+            return;
+        }
+
+        var answer = await services.Plane.PutPodAsync(Key, new PodReport("", cluster.Namespace, pod.Name, pod.Uid, serviceAccount), _stop.Silenced);
+        if (answer.Kind is AnswerKind.Stale or AnswerKind.Over)
+        {
+            _stop.Stop(StopReason.Abandoned);
+            _stop.Silenced.ThrowIfCancellationRequested();
+        }
+
+        _isBound = answer.Kind is AnswerKind.Ok;
+    }
+
+    private async Task WaitAsync(Task next, TimeSpan longest)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Reason is StopReason.None ? _stop.Stopped : _stop.Silenced);
+        await Task.WhenAny(next, Task.Delay(longest, services.Time, over.Token));
+        await over.CancelAsync();
+        _stop.Silenced.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>
+    /// No step is alive any more before the end is told. Where none can be, it is told first: a pod that is deleted would say that it was, and not why.
+    /// </summary>
+    private async Task<string?> GiveUpAsync(PodVerdict verdict)
+    {
+        services.Log.PodGivenUp(Key, verdict.Reason);
+        var pod = watch.Find(_name);
+        await _timeline.TellAsync(pod, _stop.Silenced);
+        var mayRun = pod?.Find(JobManifest.StepsContainer)?.IsRunning is true;
+        if (mayRun)
+        {
+            await RemoveAsync(_stop.Silenced);
+        }
+
+        var outcome = await EndAsync(verdict);
+        if (!mayRun)
+        {
+            await RemoveAsync(_stop.Silenced);
+        }
+
+        return outcome;
+    }
+
+    private async Task<string?> EndAsync(PodVerdict verdict)
+    {
+        var reason = string.Concat(verdict.Reason.Take(MaxReason).Select(static c => char.IsControl(c) ? ' ' : c));
+        var backoff = new Backoff(services.Time);
+        while (true)
+        {
+            var answer = await services.Plane.EndAsync(Key, new EndRequest("", verdict.Outcome, reason, 0, NoLog), _stop.Silenced);
+            if (answer.Kind is AnswerKind.Ok || answer.IsFinal)
+            {
+                return answer.Kind is AnswerKind.Ok ? verdict.Outcome : null;
+            }
+
+            await backoff.WaitAsync(answer.RetryAfter, _stop.Silenced);
+        }
+    }
+
+    /// <summary>The attempt is over, or another's, or this runner goes. What the pod has not told itself by then is told, and nothing is left running.</summary>
+    private async Task<string?> LeaveAsync()
+    {
+        if (_stop.Reason is StopReason.Released)
+        {
+            return null;
+        }
+
+        using var limit = new CancellationTokenSource(Leaving, services.Time);
+        try
+        {
+            while (watch.Find(_name) is { IsOver: false })
+            {
+                var next = watch.Next(_name);
+                if (watch.Find(_name) is { IsOver: false })
+                {
+                    await next.WaitAsync(limit.Token);
+                }
+            }
+
+            await _timeline.TellAsync(watch.Find(_name), limit.Token);
+            if (watch.Find(_name) is not { IsOver: true })
+            {
+                await RemoveAsync(limit.Token);
+            }
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            using var last = new CancellationTokenSource(Leaving, services.Time);
+            await RemoveAsync(last.Token);
+        }
+
+        return null;
+    }
+
+    /// <summary>Deletes the Job and waits until its pod is gone or dead, for a while: a node that is lost never says so.</summary>
+    private async Task RemoveAsync(CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Leaving);
+        var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(2));
+        try
+        {
+            while (await cluster.DeleteJobAsync(_name, limit.Token) is { IsPassing: true })
+            {
+                await backoff.WaitAsync(null, limit.Token);
+            }
+
+            while (true)
+            {
+                var next = watch.Next(_name);
+                if (watch.Find(_name) is not { IsOver: false })
+                {
+                    return;
+                }
+
+                await next.WaitAsync(limit.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            services.Log.JobStays(Key);
+        }
+    }
+}

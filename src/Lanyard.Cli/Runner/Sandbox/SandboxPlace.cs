@@ -1,0 +1,36 @@
+using System.Text;
+using Lanyard.Cli.Runner.Attempts;
+using Lanyard.Cli.Runner.Clouds;
+
+namespace Lanyard.Cli.Runner.Sandbox;
+
+/// <summary>An attempt's folder on this host, and the sandbox around it.</summary>
+internal sealed class SandboxPlace(SandboxLauncher launcher, LimitWatch limits, RunnerFolders folders, AttemptKey key, uint? owner) : StepPlace
+{
+    private readonly AttemptFolder _folder = new(folders.Attempts, key, owner);
+
+    public override string SearchPath => launcher.SearchPath;
+
+    public override string Home => launcher.HomeOf(_folder);
+
+    public override string Clouds => launcher.CloudsOf(_folder);
+
+    public override CloudFolder OpenClouds()
+    {
+        var clouds = new CloudFolder(folders.Memory, key, owner);
+        _folder.Clouds = clouds.Path;
+        return clouds;
+    }
+
+    public override StepCommand Script(string script, IReadOnlyDictionary<string, string> environment)
+    {
+        _folder.Write(_folder.Script, Encoding.UTF8.GetBytes(script));
+        return new StepCommand(["/bin/sh", "-e", launcher.ScriptOf(_folder)], environment, IsScript: true);
+    }
+
+    public override async Task<RunningStep> StartAsync(StepCommand command) => await launcher.StartAsync(key, _folder, command);
+
+    public override Task<string?> WatchAsync(RunningStep step, CancellationToken ended) => limits.WatchAsync((StepProcess)step, _folder, ended);
+
+    public override void Dispose() => _folder.Dispose();
+}

@@ -1,0 +1,140 @@
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Runner;
+using Lanyard.Cli.Runner.Kubernetes;
+using Lanyard.Cli.Runner.Pods;
+using Lanyard.Protocol.Runs;
+using Lanyard.Testing;
+using Lanyard.Testing.Runs;
+using Xunit;
+
+namespace Lanyard.Cli.Tests.Runner.Kubernetes;
+
+[Line("5.1")]
+public sealed class JobManifestTests
+{
+    private static readonly KubernetesSettings Kubernetes = new(
+        "lanyard:1", null, null, "runs", null, "lanyard-run", ["deployer"], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(5));
+
+    private static readonly RunnerSettings Settings = new(new Uri("https://lanyard.example/"), "/w", TokenFile: "/t", Kubernetes: Kubernetes);
+
+    [Fact]
+    [Line("5.2")]
+    public void The_token_that_proves_the_pod_is_in_our_container_alone_and_no_other_token_is_in_the_Job()
+    {
+        var payload = Payload(new PodPayload("tools:1"));
+        var job = JobManifest.Create(payload, Settings, "rnr_1").Value;
+        var pod = job["spec"]!["template"]!["spec"]!;
+
+        Assert.False(pod["automountServiceAccountToken"]!.GetValue<bool>());
+        var identity = pod["volumes"]!.AsArray().Single(volume => volume!["projected"] is not null)!;
+        Assert.Equal("https://lanyard.example", identity["projected"]!["sources"]![0]!["serviceAccountToken"]!["audience"]!.GetValue<string>());
+        Assert.Equal(["lanyard"], pod["containers"]!.AsArray().Where(container => Mounts(container!).Contains("identity")).Select(Name));
+        Assert.DoesNotContain(payload.RuntimeToken, job.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", job.ToJsonString().Replace("/var/run/secrets/lanyard", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public void Every_container_keeps_to_the_restricted_standard_and_steps_can_not_write_where_commands_are()
+    {
+        var pod = JobManifest.Create(Payload(new PodPayload("tools:1", User: 1000)), Settings, "rnr_1").Value["spec"]!["template"]!["spec"]!;
+
+        Assert.True(pod["securityContext"]!["runAsNonRoot"]!.GetValue<bool>());
+        Assert.Equal(1000, pod["securityContext"]!["runAsUser"]!.GetValue<long>());
+        Assert.Equal("RuntimeDefault", pod["securityContext"]!["seccompProfile"]!["type"]!.GetValue<string>());
+        Assert.All(pod["containers"]!.AsArray(), container =>
+        {
+            Assert.False(container!["securityContext"]!["allowPrivilegeEscalation"]!.GetValue<bool>());
+            Assert.Equal("ALL", container["securityContext"]!["capabilities"]!["drop"]![0]!.GetValue<string>());
+        });
+        var steps = pod["containers"]!.AsArray().Single(container => Name(container) == "steps")!;
+        // Kubernetes would take $$ for a dollar, and $(…) for a variable.
+        Assert.Equal(StepWrapper.Text("/lanyard/control"), steps["command"]![2]!.GetValue<string>().Replace("$$", "$", StringComparison.Ordinal));
+        Assert.True(steps["volumeMounts"]!.AsArray().Single(mount => mount!["name"]!.GetValue<string>() == "control")!["readOnly"]!.GetValue<bool>());
+    }
+
+    [Fact]
+    public void What_the_definition_says_is_what_the_pod_has()
+    {
+        var wanted = new PodPayload(
+            "tools:1", "Always", "deployer", new Dictionary<string, string> { ["disk"] = "ssd" }, new Dictionary<string, string> { ["cpu"] = "1" },
+            new Dictionary<string, string> { ["memory"] = "1Gi" });
+        var job = JobManifest.Create(Payload(wanted), Settings, "rnr_1").Value;
+        var pod = job["spec"]!["template"]!["spec"]!;
+        var steps = pod["containers"]!.AsArray().Single(container => Name(container) == "steps")!;
+
+        Assert.Equal(("tools:1", "Always"), (steps["image"]!.GetValue<string>(), steps["imagePullPolicy"]!.GetValue<string>()));
+        Assert.Equal(("deployer", "ssd"), (pod["serviceAccountName"]!.GetValue<string>(), pod["nodeSelector"]!["disk"]!.GetValue<string>()));
+        Assert.Equal(("1", "1Gi"), (steps["resources"]!["requests"]!["cpu"]!.GetValue<string>(), steps["resources"]!["limits"]!["memory"]!.GetValue<string>()));
+        Assert.Equal(("Never", 0), (pod["restartPolicy"]!.GetValue<string>(), job["spec"]!["backoffLimit"]!.GetValue<int>()));
+        Assert.True(job["spec"]!["activeDeadlineSeconds"]!.GetValue<int>() > Payload(wanted).TimeoutSeconds);
+        Assert.Equal("rnr_1", job["metadata"]!["labels"]![JobManifest.RunnerLabel]!.GetValue<string>());
+    }
+
+    [Fact]
+    public void Without_an_image_or_with_a_service_account_of_others_there_is_no_Job()
+    {
+        Assert.True(JobManifest.Create(Payload(null), Settings, "rnr_1").IsRefused);
+        Assert.True(JobManifest.Create(Payload(new PodPayload("tools:1", ServiceAccount: "lanyard-runner")), Settings, "rnr_1").IsRefused);
+        Assert.False(JobManifest.Create(Payload(null), Settings with { Kubernetes = Kubernetes with { StepImage = "busybox" } }, "rnr_1").IsRefused);
+    }
+
+    [Theory]
+    [InlineData("""{"waiting":{"reason":"ErrImageNeverPull","message":"not here"}}""", "failed", false)]
+    [InlineData("""{"waiting":{"reason":"ImagePullBackOff"}}""", "failed", true)]
+    [InlineData("""{"terminated":{"reason":"StartError","exitCode":128}}""", "failed", false)]
+    [InlineData("""{"terminated":{"reason":"OOMKilled","exitCode":137}}""", "failed", true)]
+    public void Trouble_of_the_steps_container_is_the_runs(string state, string outcome, bool isPatient)
+    {
+        var verdict = PodVerdict.Of(Pod("""{"running":{}}""", state))!;
+        Assert.Equal((outcome, isPatient), (verdict.Outcome, verdict.Patience > 0));
+    }
+
+    [Fact]
+    public void Trouble_of_our_container_or_of_the_pod_is_the_runners_and_waiting_is_none()
+    {
+        Assert.Equal("runner_error", PodVerdict.Of(Pod("""{"terminated":{"reason":"OOMKilled","exitCode":137}}""", """{"running":{}}"""))!.Outcome);
+        Assert.Equal("runner_error", PodVerdict.Of(Pod("""{"running":{}}""", """{"running":{}}""") with { Reason = "Evicted" })!.Outcome);
+        Assert.Null(PodVerdict.Of(Pod("""{"waiting":{"reason":"ContainerCreating"}}""", """{"waiting":{"reason":"PodInitializing"}}""")));
+        Assert.Null(PodVerdict.Of(Pod("""{"running":{}}""", """{"running":{}}""")));
+    }
+
+    [Fact]
+    public void A_Job_is_swept_when_it_was_kept_for_long_enough_or_is_nobodys_and_never_while_it_is_held()
+    {
+        var now = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
+        var keep = TimeSpan.FromMinutes(10);
+        var finished = new JsonObject
+        {
+            ["status"] = new JsonObject
+            {
+                ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Complete", ["status"] = "True", ["lastTransitionTime"] = "2026-01-01T11:55:00Z" }),
+            },
+        };
+        Assert.False(JobSweeper.IsDue(finished, isHeld: false, keep, now));
+        Assert.True(JobSweeper.IsDue(finished, isHeld: true, keep, now.AddMinutes(6)));
+        Assert.True(JobSweeper.IsDue([], isHeld: false, keep, now));
+        Assert.False(JobSweeper.IsDue([], isHeld: true, keep, now));
+    }
+
+    [Fact]
+    public void A_Jobs_name_says_whose_it_is_and_labels_alone_do_not()
+    {
+        var key = new AttemptKey("run_01k0000000000000000000000a", 3);
+        var job = JobManifest.Create(Payload(new PodPayload("tools:1")) with { Run = key.Run, Attempt = 3 }, Settings, "rnr_1").Value;
+        Assert.Equal("run-01k0000000000000000000000a-3", JobManifest.NameOf(key));
+        Assert.Equal(key, JobSweeper.KeyOf(job));
+        job["metadata"]!["name"] = "somebodys";
+        Assert.Null(JobSweeper.KeyOf(job));
+    }
+
+    private static AttemptPayload Payload(PodPayload? pod) => Payloads.Of(Payloads.Script("true")) with { Pod = pod };
+
+    private static string Name(JsonNode? container) => container!["name"]!.GetValue<string>();
+
+    private static List<string> Mounts(JsonNode container) => [.. container["volumeMounts"]!.AsArray().Select(Name)];
+
+    private static PodState Pod(string lanyard, string steps) => PodState.Of((JsonObject)JsonNode.Parse($$$"""
+        {"metadata":{"name":"p","uid":"u","labels":{"job-name":"j"}},
+         "status":{"phase":"Running","containerStatuses":[{"name":"lanyard","state":{{{lanyard}}}},{"name":"steps","state":{{{steps}}}}]}}
+        """)!)!;
+}

@@ -1,0 +1,58 @@
+using Lanyard.Testing;
+using Lanyard.Testing.Installations;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.Kubernetes;
+
+/// <summary>One command registers a cluster and puts a runner into it: kubectl's own Kustomize applies the base, the runner's pod does the rest.</summary>
+[Needs("kube")]
+[Line("5.1")]
+public sealed class InstallTests(PodCluster pods) : IClassFixture<PodCluster>
+{
+    [Fact]
+    public async Task Register_with_install_puts_a_runner_into_the_cluster_and_a_run_runs_there()
+    {
+        await pods.Installation.ApplyAsync(Documents.Collection("acme", "inside"));
+        var registered = await pods.Installation.LanyardAsync(
+            "cluster", "register", "--kubeconfig", pods.Cluster.KubeconfigPath, "--ca-file", pods.Installation.CertificateFile!, "--workspace", "acme",
+            "--slug", "inside", "--namespace", "inside", "--create", "--yes", "--runner", "inside", "--collection", "inside", "--install",
+            "--image", PodCluster.Image, "--step-image", PodCluster.Busybox);
+        registered.Succeeded();
+
+        // The test cluster has no kube-proxy, so the API server's service address leads nowhere in it.
+        (await pods.Cluster.KubectlAsync(
+            "set", "env", "-n", "inside", "deployment/lanyard-runner", $"KUBERNETES_SERVICE_HOST={pods.Cluster.Server.Host}", $"KUBERNETES_SERVICE_PORT={pods.Cluster.Server.Port}")).Succeeded();
+        Assert.DoesNotContain("eyJ", registered.Output + registered.Errors, StringComparison.Ordinal);
+        await pods.Installation.ApplyAsync("""
+            kind: Definition
+            metadata: {workspace: acme, collection: inside, slug: hello}
+            spec: {executor: kubernetes, steps: [{name: main, script: "echo hello from $HOME"}]}
+            """);
+        var run = (await pods.Installation.LanyardAsync("run", "hello", "-w", "acme", "-c", "inside")).Succeeded().Trim();
+        var view = await pods.Installation.WaitForEndAsync("acme", "inside", run, TimeSpan.FromMinutes(3));
+
+        Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{await RunnerSaysAsync()}");
+        Assert.Equal("inside", view["attempts"]![0]!["pod"]!["namespace"]!.GetValue<string>());
+        Assert.DoesNotContain("eyJ", await RunnerSaysAsync(), StringComparison.Ordinal);
+
+        // Two replicas, one of which speaks; when it is gone the other one does.
+        var holder = await HolderAsync();
+        var second = (await pods.Installation.LanyardAsync("run", "hello", "-w", "acme", "-c", "inside")).Succeeded().Trim();
+        (await pods.Cluster.KubectlAsync("delete", "pod", "-n", "inside", holder.Split('_')[0], "--grace-period=0", "--force")).Succeeded();
+        Assert.Equal("succeeded", (await pods.Installation.WaitForEndAsync("acme", "inside", second, TimeSpan.FromMinutes(3)))["state"]!.GetValue<string>());
+        await Eventually.HoldsAsync(async () => await HolderAsync() is { Length: > 0 } now && now != holder, "another replica leads", TimeSpan.FromMinutes(1));
+
+        // What the runner may do is what the Role says, and no more.
+        foreach (var (verb, resource, may) in new[] { ("create", "jobs", "yes"), ("get", "secrets", "no"), ("create", "pods", "no"), ("create", "pods/exec", "no") })
+        {
+            var asked = await pods.Cluster.KubectlAsync("auth", "can-i", verb, resource, "-n", "inside", "--as", "system:serviceaccount:inside:lanyard-runner");
+            Assert.Equal(may, asked.Output.Trim());
+        }
+    }
+
+    private async Task<string> HolderAsync() =>
+        (await pods.Cluster.KubectlAsync("get", "lease", "-n", "inside", "lanyard-runner", "-o", "jsonpath={.spec.holderIdentity}")).Output.Trim();
+
+    private async Task<string> RunnerSaysAsync() =>
+        (await pods.Cluster.KubectlAsync("logs", "-n", "inside", "deployment/lanyard-runner", "--tail", "100")).Output;
+}
