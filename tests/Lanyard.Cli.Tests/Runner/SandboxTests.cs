@@ -85,7 +85,7 @@ public sealed class SandboxTests : IAsyncLifetime
     public async Task A_step_cannot_reach_a_neighbours_folder_environment_processes_or_endpoint()
     {
         var victim = _plane.Enqueue(Payloads.Of(Payloads.Script(
-            "echo the-victims-file > /work/mine; echo x > /tmp/mine; echo \"url $ACTIONS_ID_TOKEN_REQUEST_URL\"; exec sleep 300 # victim-process",
+            "echo the-victims-file > $HOME/mine; echo x > /tmp/mine; echo \"url $ACTIONS_ID_TOKEN_REQUEST_URL\"; exec sleep 300 # victim-process",
             environment: ("VICTIM", "the-victims-variable"))) with { GraceSeconds = 1 });
         var said = await victim.LogSaysAsync("url http");
         var url = said.Split("url ")[1].Split('\n')[0];
@@ -96,7 +96,7 @@ public sealed class SandboxTests : IAsyncLifetime
 
         var log = await RunAsync(
             $"""
-            cat {folder}/mine /work/mine /tmp/mine 2>/dev/null && echo FOUND-file
+            cat {folder}/mine $HOME/mine /tmp/mine 2>/dev/null && echo FOUND-file
             ls /proc/1/root{folder} /proc/1/cwd/../mine 2>/dev/null && echo FOUND-by-proc
             cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\0' '\n' | grep '[v]ictims' && echo FOUND-environment
             for pid in $(seq 1 40000); do kill -0 $pid 2>/dev/null && grep -aq 'slee[p].300' /proc/$pid/cmdline 2>/dev/null && echo FOUND-process; done
@@ -189,7 +189,7 @@ public sealed class SandboxTests : IAsyncLifetime
     [Fact]
     public async Task A_loader_variable_of_a_step_does_not_reach_the_programs_that_make_its_sandbox()
     {
-        var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script("echo ran", environment: ("LD_PRELOAD", "/work/evil.so")), Payloads.Script("cat /proc/1/environ | tr '\\0' '\\n'", environment: ("LD_DEBUG", "all"))));
+        var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script("echo ran", environment: ("LD_PRELOAD", "/tmp/evil.so")), Payloads.Script("cat /proc/1/environ | tr '\\0' '\\n'", environment: ("LD_DEBUG", "all"))));
         await attempt.Ended.WaitAsync(Deadline);
 
         // Once for the step's own shell (and echo is built in); bubblewrap and setpriv would complain too if they had it.

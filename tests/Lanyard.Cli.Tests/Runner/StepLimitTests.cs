@@ -99,7 +99,7 @@ public sealed class StepLimitTests : IAsyncLifetime
     private async Task<string?> RefusedAsync(string script, Func<StepLimits, StepLimits> change)
     {
         await using var runner = Start(change);
-        var neighbour = _plane.Enqueue(Payloads.Of(Payloads.Script("echo here; while [ ! -e /work/go ]; do sleep 0.1; done; echo well")));
+        var neighbour = _plane.Enqueue(Payloads.Of(Payloads.Script("echo here; while [ ! -e $HOME/go ]; do sleep 0.1; done; echo well")));
         await neighbour.LogSaysAsync("here");
         var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script(script, timeoutSeconds: 100)));
 

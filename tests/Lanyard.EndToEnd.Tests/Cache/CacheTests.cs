@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using Lanyard.Testing;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing.Sockets;
 using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Cache;
@@ -36,7 +37,7 @@ public sealed class CacheTests : IAsyncLifetime
         """;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lanyard-cache-e2e-");
-    private readonly int _port = FreePort();
+    private readonly int _port = FreePort.Take();
     private ChildProcess _server = null!;
 
     private string Data => Path.Combine(_folder.FullName, "data");
@@ -176,12 +177,5 @@ public sealed class CacheTests : IAsyncLifetime
         var server = LanyardProcess.Start(["server", "--data-dir", Data, "--listen", $"127.0.0.1:{_port}"]);
         await server.WaitForErrorLineAsync("ready at");
         return server;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

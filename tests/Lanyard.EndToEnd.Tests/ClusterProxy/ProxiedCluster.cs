@@ -107,7 +107,7 @@ public sealed class ProxiedCluster : IAsyncLifetime
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), own + "\n");
         var kubeconfig = Write("own.kubeconfig", Kubeconfig(Cluster.Server, Cluster.CaFile, "tokenFile: token"));
         var configuration = Write("authentication.yaml", await ConfigurationAsync());
-        var port = FreePort();
+        var port = FreePort.Take();
         Health = new Uri($"http://127.0.0.1:{port}");
         _proxy = LanyardProcess.Start(
         [
@@ -202,13 +202,6 @@ public sealed class ProxiedCluster : IAsyncLifetime
 
     /// <summary>The rest of this folder's files.</summary>
     public string At(string name) => Path.Combine(_folder, name);
-
-    private static int FreePort()
-    {
-        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private string Write(string name, string text)
     {

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Lanyard.Testing;
 using Lanyard.Testing.Kube;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing.Sockets;
 using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Docs;
@@ -14,7 +15,7 @@ namespace Lanyard.EndToEnd.Tests.Docs;
 public sealed class Newcomer : IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateDirectory($"/var/tmp/lanyard-reader-{Guid.NewGuid():N}");
-    private readonly Dictionary<string, string> _ports = new() { ["127.0.0.1:7700"] = $"127.0.0.1:{FreePort()}", ["127.0.0.1:8443"] = $"127.0.0.1:{FreePort()}" };
+    private readonly Dictionary<string, string> _ports = new() { ["127.0.0.1:7700"] = $"127.0.0.1:{FreePort.Take()}", ["127.0.0.1:8443"] = $"127.0.0.1:{FreePort.Take()}" };
     private ChildProcess? _demo;
     private string _path = "";
 
@@ -65,12 +66,5 @@ public sealed class Newcomer : IAsyncLifetime
 
         await Cluster.DisposeAsync();
         _folder.Delete(recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -13,7 +13,13 @@ internal sealed record Walk(IReadOnlyList<(string Kind, string Text)> Blocks)
         var start = Array.FindIndex(lines, line => line.StartsWith(heading, StringComparison.Ordinal));
         if (start < 0) throw new InvalidOperationException($"{page} has no heading {heading}");
         var level = heading.TakeWhile(static c => c == '#').Count();
-        var section = lines.Skip(start + 1).TakeWhile(line => !(line.StartsWith('#') && line.TakeWhile(static c => c == '#').Count() <= level && line.Contains(' ', StringComparison.Ordinal)) || InFence(lines, line, start));
+        var isInFence = false;
+        var section = lines.Skip(start + 1).TakeWhile(line =>
+        {
+            // A shell comment begins like a heading; inside a fence it is none.
+            isInFence ^= line.StartsWith("```", StringComparison.Ordinal);
+            return isInFence || !line.StartsWith('#') || line.TakeWhile(static c => c == '#').Count() > level;
+        });
         return new Walk(ReadBlocks(section));
     }
 
@@ -36,13 +42,6 @@ internal sealed record Walk(IReadOnlyList<(string Kind, string Text)> Blocks)
         }
 
         return missing;
-    }
-
-    // A shell comment begins like a heading; inside a fence it is none.
-    private static bool InFence(string[] lines, string line, int start)
-    {
-        var at = Array.IndexOf(lines, line, start + 1);
-        return lines[(start + 1)..at].Count(static l => l.StartsWith("```", StringComparison.Ordinal)) % 2 == 1;
     }
 
     private static List<(string, string)> ReadBlocks(IEnumerable<string> section)

@@ -25,7 +25,7 @@ public sealed class CustomAuthorityTests : IAsyncLifetime
         await File.WriteAllTextAsync(CaFile, certificate.ExportCertificatePem());
         var key = Path.Combine(_folder.FullName, "tls.key");
         await File.WriteAllTextAsync(key, ECDsaCertificateExtensions.GetECDsaPrivateKey(certificate)!.ExportPkcs8PrivateKeyPem());
-        _url = $"https://localhost:{FreePort()}";
+        _url = $"https://localhost:{FreePort.Take()}";
         _server = LanyardProcess.Start(
         [
             "server", "--data-dir", Path.Combine(_folder.FullName, "data"), "--listen", $"127.0.0.1:{new Uri(_url).Port}", "--public-url", _url,
@@ -93,11 +93,4 @@ public sealed class CustomAuthorityTests : IAsyncLifetime
 
     private Task<CommandResult> CliAsync(params string[] arguments) => LanyardProcess.RunAsync(
         ["--server", _url, .. arguments], new Dictionary<string, string?> { ["LANYARD_DATA_DIR"] = Path.Combine(_folder.FullName, "data") }, deadline: TimeSpan.FromSeconds(90));
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

@@ -236,17 +236,10 @@ public sealed class ReplicaTests
 
         private async Task<int> StartServerAsync()
         {
-            var port = FreePort();
+            var port = FreePort.Take();
             var server = Keep(LanyardProcess.Start(["server", "--listen", $"127.0.0.1:{port}", "--public-url", Url, "--data-dir", Data, "--database", _database]));
             await server.WaitForErrorLineAsync("ready at ", TimeSpan.FromSeconds(90));
             return port;
-        }
-
-        private static int FreePort()
-        {
-            using var probe = new TcpListener(IPAddress.Loopback, 0);
-            probe.Start();
-            return ((IPEndPoint)probe.LocalEndpoint).Port;
         }
 
         private Task<CommandResult> LanyardAsync(params string[] arguments) => LanyardProcess.RunAsync(

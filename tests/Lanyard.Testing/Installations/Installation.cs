@@ -74,7 +74,7 @@ public sealed class Installation : IAsyncDisposable
     {
         if (_front is not null)
         {
-            (Url, _front.Target) = ($"http://127.0.0.1:{_front.Port}", FreePort());
+            (Url, _front.Target) = ($"http://127.0.0.1:{_front.Port}", FreePort.Take());
         }
 
         string[] arguments =
@@ -163,7 +163,6 @@ public sealed class Installation : IAsyncDisposable
         return await AdminToken.GetAsync(Url, DataFolder, handler);
     }
 
-
     /// <summary>A form to a path of the server.</summary>
     /// <returns>Status and JSON body; null where it has none.</returns>
     public async Task<(int Status, JsonNode? Body)> PostFormAsync(string path, string? bearer, params (string Name, string Value)[] fields)
@@ -197,13 +196,6 @@ public sealed class Installation : IAsyncDisposable
         // The newest first: runners before their server.
         for (var i = _processes.Count - 1; i >= 0; i--) await _processes[i].DisposeAsync();
         Directory.Delete(Folder, recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     private void UseTls(IPAddress address)

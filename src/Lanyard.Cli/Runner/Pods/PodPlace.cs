@@ -101,20 +101,18 @@ internal sealed class PodPlace : StepPlace
 
     private static IOException Gone() => new("the container of the steps has ended");
 
-    private static string Quoted(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
-
     private string PathOf(string name) => Path.Combine(_control, name);
 
     /// <summary>A shell that gives way to the step's program. The environment comes on top of the container's own.</summary>
     private string FileText(StepCommand command)
     {
-        var text = new StringBuilder($"cd {Quoted(_work)} || exit 126\n");
+        var text = new StringBuilder($"cd {Quoted.Shell(_work)} || exit 126\n");
         foreach (var (name, value) in command.Environment)
         {
-            text.Append("export ").Append(name).Append('=').Append(Quoted(value)).Append('\n');
+            text.Append("export ").Append(name).Append('=').Append(Quoted.Shell(value)).Append('\n');
         }
 
-        return text.Append("exec").AppendJoin("", command.Argv.Select(static word => " " + Quoted(word))).Append('\n').ToString();
+        return text.Append("exec").AppendJoin("", command.Argv.Select(static word => " " + Quoted.Shell(word))).Append('\n').ToString();
     }
 
     /// <summary>Appears whole, by rename.</summary>
