@@ -98,6 +98,8 @@ public static class CliProgram
         root.Subcommands.Add(IssuerCommand.Create(context));
         root.Subcommands.Add(SubjectCommand.Create(context));
         root.Subcommands.Add(TrustPolicies.TrustPolicyCommand.Create(context));
+        root.Subcommands.Add(Lint.LintCommand.Create(context));
+        root.Subcommands.Add(Lint.PresetCommand.Create(context));
         root.Subcommands.Add(AdminKeyCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));

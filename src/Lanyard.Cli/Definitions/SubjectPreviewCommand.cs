@@ -45,6 +45,8 @@ internal static class SubjectPreviewCommand
         }));
         foreach (var item in items)
         {
+            foreach (var condition in item["conditions"] as JsonArray ?? [])
+                writer.WriteLine(Printing.Plain($"{HttpCall.Text(item["audience"])}, {HttpCall.Text(item["name"])}: only where {HttpCall.Text(condition)}"));
             foreach (var problem in ProblemsOf(item)) writer.WriteLine($"! {Printing.Plain($"{HttpCall.Text(item["audience"])}, {HttpCall.Text(item["name"])}: {problem}")}");
         }
     }

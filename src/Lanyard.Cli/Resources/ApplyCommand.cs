@@ -29,7 +29,7 @@ internal static class ApplyCommand
         {
             foreach (var (file, document) in documents)
             {
-                var verb = await ApplyAsync(api, file, document, cancellationToken);
+                var verb = await ApplyAsync(context, api, file, document, cancellationToken);
                 context.Say($"{document.Title}: {verb}");
                 done.Add(new JsonObject { ["kind"] = document.Kind.Name, ["path"] = document.Path, ["result"] = verb });
             }
@@ -45,7 +45,7 @@ internal static class ApplyCommand
         return ExitCode.Done;
     }
 
-    private static async Task<string> ApplyAsync(ApiClient api, string file, ResourceDocument document, CancellationToken cancellationToken)
+    private static async Task<string> ApplyAsync(CliContext context, ApiClient api, string file, ResourceDocument document, CancellationToken cancellationToken)
     {
         var present = await api.SendAsync(HttpMethod.Get, document.Path, cancellationToken: cancellationToken);
         if (present.Status != HttpStatusCode.NotFound && !present.IsSuccess)
@@ -67,6 +67,18 @@ internal static class ApplyCommand
 
         var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
         var answer = await api.SendAsync(HttpMethod.Put, document.Path, document.ToBody(), etag, onlyIfNew: !present.IsSuccess, cancellationToken);
-        return answer.IsSuccess ? present.IsSuccess ? "changed" : "created" : throw ResourceFile.Refused(file, document, answer);
+        if (!answer.IsSuccess)
+        {
+            throw ResourceFile.Refused(file, document, answer);
+        }
+
+        foreach (var warning in (answer.Json?["warnings"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            var path = HttpCall.Text(warning["path"]) ?? "";
+            var place = new YamlMistake(document.Source.LineOf(path), path, Printing.Plain(HttpCall.Text(warning["text"]) ?? ""));
+            context.Say($"{ResourceFile.Name(file)}: {place} (warning)");
+        }
+
+        return present.IsSuccess ? "changed" : "created";
     }
 }

@@ -53,7 +53,7 @@ internal static class ResourceFile
 
     private static string InDocument(string path) => path.StartsWith("spec", StringComparison.Ordinal) ? path : path.Length == 0 ? "spec" : $"spec.{path}";
 
-    private static async Task<string> ReadTextAsync(string file, CliConsole console, CancellationToken cancellationToken)
+    public static async Task<string> ReadTextAsync(string file, CliConsole console, CancellationToken cancellationToken)
     {
         if (file == "-")
         {

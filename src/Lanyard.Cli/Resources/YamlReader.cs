@@ -6,7 +6,8 @@ using YamlDotNet.Core.Events;
 namespace Lanyard.Cli.Resources;
 
 /// <summary>One document of a YAML stream as JSON, with the line of every value by its path.</summary>
-internal sealed record YamlDocument(long Line, JsonNode? Root, IReadOnlyDictionary<string, long> Lines)
+/// <param name="Columns">The same for columns, 1-based.</param>
+internal sealed record YamlDocument(long Line, JsonNode? Root, IReadOnlyDictionary<string, long> Lines, IReadOnlyDictionary<string, long>? Columns = null)
 {
     /// <summary>The line of a path, or of the nearest parent that has one: a server may name a member that is missing.</summary>
     public long LineOf(string path)
@@ -20,6 +21,20 @@ internal sealed record YamlDocument(long Line, JsonNode? Root, IReadOnlyDictiona
         }
 
         return Line;
+    }
+
+    /// <summary>The column of a path, or of the nearest parent that has one.</summary>
+    public long ColumnOf(string path)
+    {
+        for (var at = path; at.Length > 0; at = Parent(at))
+        {
+            if (Columns?.TryGetValue(at, out var column) == true)
+            {
+                return column;
+            }
+        }
+
+        return 1;
     }
 
     private static string Parent(string path) => path.LastIndexOfAny(['.', '[']) is > 0 and var cut ? path[..cut] : "";
@@ -37,6 +52,7 @@ internal sealed class YamlReader
 
     private readonly List<YamlMistake> _mistakes = [];
     private Dictionary<string, long> _lines = [];
+    private Dictionary<string, long> _columns = [];
 
     public static (List<YamlDocument> Documents, List<YamlMistake> Mistakes) Read(string text)
     {
@@ -71,7 +87,7 @@ internal sealed class YamlReader
         parser.Consume<StreamStart>();
         while (parser.TryConsume<DocumentStart>(out var start))
         {
-            _lines = [];
+            (_lines, _columns) = ([], []);
             var root = ReadNode(parser, "", 0);
             parser.Consume<DocumentEnd>();
             if (documents.Count == MaxDocuments)
@@ -82,7 +98,7 @@ internal sealed class YamlReader
 
             if (root is not null)
             {
-                documents.Add(new YamlDocument(_lines.GetValueOrDefault("", start.Start.Line), root, _lines));
+                documents.Add(new YamlDocument(_lines.GetValueOrDefault("", start.Start.Line), root, _lines, _columns));
             }
         }
     }
@@ -91,6 +107,7 @@ internal sealed class YamlReader
     {
         var line = parser.Current!.Start.Line;
         _lines[path] = line;
+        _columns[path] = parser.Current.Start.Column;
         if (depth > MaxDepth)
         {
             throw new YamlException(parser.Current.Start, parser.Current.End, $"nested deeper than {MaxDepth}");

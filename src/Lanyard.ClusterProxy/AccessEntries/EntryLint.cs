@@ -1,41 +1,28 @@
 using System.Text.RegularExpressions;
+using Lanyard.Identity.Presets;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
 
 /// <summary>What is no mistake in an entries' file and most often still wrong.</summary>
 internal static partial class EntryLint
 {
-    /// <summary>Claims that an owner can rename, or give up so that somebody else takes the name, and the one that stays.</summary>
-    private static readonly Dictionary<string, string> Mutable = new(StringComparer.Ordinal)
-    {
-        ["repository"] = "repository_id",
-        ["repository_owner"] = "repository_owner_id",
-        ["actor"] = "actor_id",
-        ["project_path"] = "project_id",
-        ["namespace_path"] = "namespace_id",
-        ["user_login"] = "user_id",
-        ["user_email"] = "user_id",
-        ["organization_slug"] = "organization_id",
-        ["pipeline_slug"] = "pipeline_id",
-        ["workspace"] = "workspace_id",
-        ["collection"] = "collection_id",
-        ["definition"] = "definition_id",
-        ["email"] = "sub",
-    };
-
     public static IEnumerable<string> Warnings(IReadOnlyList<AccessEntry> entries)
     {
         for (var i = 0; i < entries.Count; i++)
         {
             var entry = entries[i];
-            foreach (var claim in entry.Claims.Select(c => c.Path.Text).Where(Mutable.ContainsKey).Where(c => entry.Claims.All(o => o.Path.Text != Mutable[c])))
+            var preset = IssuerPresets.ForIssuer(entry.Issuer);
+            foreach (var claim in entry.Claims.Select(c => c.Path.Text).Where(static c => c != "sub"))
             {
-                yield return $"{entry.Name}: {claim} can be renamed and taken by somebody else: ask for {Mutable[claim]} beside it or instead";
+                if (IssuerPresets.LastingOf(claim, preset) is { } lasting && entry.Claims.All(o => o.Path.Text != lasting))
+                {
+                    yield return $"{entry.Name}: {claim} can be renamed and taken by somebody else: ask for {lasting} beside it or instead";
+                }
             }
 
             foreach (Match claim in Claims().Matches(entry.Text.Username))
             {
-                if (Mutable.TryGetValue(claim.Groups[1].Value, out var lasting))
+                if (claim.Groups[1].Value is not "sub" && IssuerPresets.LastingOf(claim.Groups[1].Value, preset) is { } lasting)
                 {
                     yield return $"{entry.Name}: the username is made of {claim.Groups[1].Value}, which can be renamed and taken by somebody else: use {{{lasting}}}";
                 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Lanyard.Identity.Presets;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
 
@@ -21,13 +22,13 @@ internal static class EntryPresets
     public static readonly IReadOnlyDictionary<string, Preset> All = new Dictionary<string, Preset>(StringComparer.Ordinal)
     {
         ["github"] = new(
-            "https://token.actions.githubusercontent.com",
+            IssuerPresets.Find("github")!.Issuers[0],
             [("--repository-id", "repository_id", "numeric id of the repository"), ("--owner-id", "repository_owner_id", "numeric id of its owner")],
             [("--environment", "environment", "deployment environment"), ("--ref", "ref", "such as refs/heads/main")],
             "github:{repository_id}",
             [("github.com/repository", "{repository}"), ("github.com/ref", "{ref}")]),
         ["gitlab"] = new(
-            "https://gitlab.com",
+            IssuerPresets.Find("gitlab")!.Issuers[0],
             [("--project-id", "project_id", "numeric id of the project"), ("--namespace-id", "namespace_id", "numeric id of its group or user")],
             [("--environment", "environment", "deployment environment"), ("--ref", "ref", "such as main"), ("--ref-protected", "ref_protected", "true for protected refs only")],
             "gitlab:{project_id}",
@@ -39,7 +40,7 @@ internal static class EntryPresets
             "bitbucket:{repositoryUuid}",
             [("bitbucket.org/step", "{stepUuid}")]),
         ["buildkite"] = new(
-            "https://agent.buildkite.com",
+            IssuerPresets.Find("buildkite")!.Issuers[0],
             [("--organization-id", "organization_id", "asked for with --claim organization_id"), ("--pipeline-id", "pipeline_id", "asked for with --claim pipeline_id")],
             [("--branch", "build_branch", "such as main"), ("--step", "step_key", "key of the step")],
             "buildkite:{pipeline_id}",

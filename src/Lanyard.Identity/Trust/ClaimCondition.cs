@@ -22,6 +22,9 @@ public sealed class ClaimCondition
 
     public ClaimPath Path { get; }
 
+    /// <summary>Values of its own, and no pattern nor part of a list.</summary>
+    internal bool IsExact => !_contains && _wanted.All(static wanted => wanted.Glob is null);
+
     /// <summary>The claim must be one of these strings.</summary>
     /// <exception cref="ArgumentException">The path is malformed, or there is no value.</exception>
     public static ClaimCondition Exact(string path, params IReadOnlyList<string> values)

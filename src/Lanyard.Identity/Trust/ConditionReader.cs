@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lanyard.Identity.Presets;
 using Lanyard.Identity.Tokens;
 
 namespace Lanyard.Identity.Trust;
@@ -38,9 +39,30 @@ public static class ConditionReader
         return conditions;
     }
 
-    private static ClaimCondition? ReadOne(JsonProperty member, string path, ICollection<PolicyMistake> mistakes)
+    /// <summary>The same for words of the vocabulary instead of claims.</summary>
+    internal static IReadOnlyList<ClaimCondition> ReadFacts(JsonElement facts, string path, IssuerPreset preset, ICollection<PolicyMistake> mistakes)
     {
-        var claim = ClaimPath.TryParse(member.Name);
+        if (facts.ValueKind != JsonValueKind.Object)
+        {
+            mistakes.Add(new PolicyMistake(path, "an object of word -> condition is wanted"));
+            return [];
+        }
+
+        var conditions = new List<ClaimCondition>();
+        foreach (var member in facts.EnumerateObject())
+        {
+            if (!preset.Facts.TryGetValue(member.Name, out var claim))
+                mistakes.Add(new PolicyMistake($"{path}.{member.Name}", $"{preset.Title} tells no such thing; it tells {string.Join(", ", preset.Facts.Keys)}"));
+            else if (ReadOne(member, $"{path}.{member.Name}", mistakes, claim) is { } condition) conditions.Add(condition);
+        }
+
+        return conditions;
+    }
+
+    /// <param name="name">Of the claim, where it is not the member's.</param>
+    private static ClaimCondition? ReadOne(JsonProperty member, string path, ICollection<PolicyMistake> mistakes, string? name = null)
+    {
+        var claim = ClaimPath.TryParse(name ?? member.Name);
         if (claim is null) mistakes.Add(new PolicyMistake(path, "not a claim's name or path"));
         var (wanted, contains) = member.Value.ValueKind == JsonValueKind.Object ? ReadOperator(member.Value, path, mistakes) : (ReadValues(member.Value, path, mistakes), false);
         return claim is null || wanted.Count == 0 ? null : ClaimCondition.Of(claim, wanted, contains);

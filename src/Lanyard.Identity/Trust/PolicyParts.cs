@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lanyard.Identity.Presets;
 
 namespace Lanyard.Identity.Trust;
 
@@ -7,6 +8,9 @@ internal sealed class PolicyParts
 {
     private const int MaxList = 64;
     private static readonly string[] KnownRoles = ["admin", "operator", "viewer"];
+    private IReadOnlyList<ClaimCondition> _identity = [];
+    private JsonElement? _facts;
+    private IssuerPreset? _preset;
 
     public string? Issuer { get; private set; }
 
@@ -38,8 +42,9 @@ internal sealed class PolicyParts
         }
 
         foreach (var member in document.EnumerateObject()) parts.ReadMember(member);
+        parts.ApplyPreset();
         if (parts.Issuer is null && !document.TryGetProperty("issuer", out _)) parts.Wrong("issuer", "is missing");
-        if (!document.TryGetProperty("claims", out _) && !document.TryGetProperty("condition", out _)) parts.Wrong("claims", "is missing: a policy without conditions would trust everybody whom the issuer knows");
+        if (!document.TryGetProperty("claims", out _) && !document.TryGetProperty("condition", out _) && !document.TryGetProperty("identity", out _)) parts.Wrong("claims", "is missing: a policy without conditions would trust everybody whom the issuer knows");
         if (!document.TryGetProperty("allow", out _)) parts.Wrong("allow", "is missing: roles, audiences or introspect");
         return parts;
     }
@@ -58,6 +63,14 @@ internal sealed class PolicyParts
                 Claims = ConditionReader.Read(member.Value, "claims", Mistakes);
                 if (member.Value.ValueKind == JsonValueKind.Object && !member.Value.EnumerateObject().Any()) Wrong("claims", "at least one condition");
                 break;
+            case "preset":
+                if (Text(member.Value, "preset") is not { } name) break;
+                _preset = IssuerPresets.Find(name);
+                if (_preset is null) Wrong("preset", $"{name} is none of {string.Join(", ", IssuerPresets.All.Select(static known => known.Name))}");
+                break;
+            case "identity":
+                _facts = member.Value;
+                break;
             case "condition":
                 Condition = CelCondition.Read(member.Value, "condition", Mistakes);
                 break;
@@ -74,6 +87,26 @@ internal sealed class PolicyParts
                 Wrong(member.Name, "no such member");
                 break;
         }
+    }
+
+    /// <summary>
+    /// The words of <c>identity</c> become conditions on the claims that the preset's issuer calls them, once and for all: judging a token costs the same. Where one
+    /// issuer serves many owners, the policy must say which of them it means, by what nobody else can get.
+    /// </summary>
+    private void ApplyPreset()
+    {
+        if (_facts is { } facts)
+        {
+            if (_preset is not null) _identity = ConditionReader.ReadFacts(facts, "identity", _preset, Mistakes);
+            else Wrong("identity", "needs a preset, which knows how the issuer calls these");
+            if (facts.ValueKind == JsonValueKind.Object && !facts.EnumerateObject().Any()) Wrong("identity", "at least one condition");
+        }
+
+        Claims = [.. _identity, .. Claims];
+        if (_preset is null) return;
+        Principal ??= PrincipalTemplate.Parse(_preset.Principal, out _);
+        if (_preset.Tenant == IssuerPreset.TenantInIssuer || Claims.Any(condition => condition.Path.Text == _preset.Tenant && condition.IsExact)) return;
+        Wrong($"identity.{IssuerPresets.TenantFact}", $"is missing: {_preset.Title} has many owners, and {_preset.Tenant} says which ({_preset.Claims[_preset.Tenant].Means})");
     }
 
     private void ReadPrincipal(JsonElement value)

@@ -42,9 +42,13 @@ public sealed record StepSpec(
 /// <param name="Subject">The default: one of <paramref name="Subjects"/> by name, a subject template, or the name of a preset; absent: <c>lanyard</c>.</param>
 /// <param name="LifetimeSeconds">60 to 3600; absent: 600.</param>
 /// <param name="Subjects">Further subject templates (or presets) by name, at most 10: a caller may ask for one.</param>
+/// <param name="Condition">CEL over <c>claims</c>, the claims that the token would have: runs for which it is not true get no token for the audience.</param>
+/// <param name="Conditions">The same for single subject templates, by name: a template whose condition is not true can't be had.</param>
 public sealed record AudienceSpec(
     string Audience,
     string? Algorithm = null,
     string? Subject = null,
     int? LifetimeSeconds = null,
-    IReadOnlyDictionary<string, string>? Subjects = null);
+    IReadOnlyDictionary<string, string>? Subjects = null,
+    string? Condition = null,
+    IReadOnlyDictionary<string, string>? Conditions = null);

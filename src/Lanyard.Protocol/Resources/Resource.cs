@@ -9,6 +9,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="Collection">Slug of the collection that it lives in, where it lives in one.</param>
 /// <param name="Etag">Of this version: goes into <c>If-Match</c>, in quotes.</param>
 /// <param name="Status">What the server knows of it; never written by callers.</param>
+/// <param name="Warnings">What is no mistake and most often still wrong; none of it hindered the saving.</param>
 public sealed record Resource<TSpec>(
     string Kind,
     string Id,
@@ -19,7 +20,8 @@ public sealed record Resource<TSpec>(
     DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt,
     TSpec Spec,
-    JsonElement? Status = null);
+    JsonElement? Status = null,
+    IReadOnlyList<Mistake>? Warnings = null);
 
 /// <summary>
 /// Body of a PUT: the spec. What a GET gave may be sent back whole: kind, slug, workspace and collection must then be those of the path,
@@ -35,7 +37,8 @@ public sealed record ResourceWrite<TSpec>(
     string? Etag = null,
     string? CreatedAt = null,
     string? UpdatedAt = null,
-    JsonElement? Status = null);
+    JsonElement? Status = null,
+    JsonElement? Warnings = null);
 
 /// <param name="Next">Goes into <c>?after=</c> for the next page; null on the last one.</param>
 public sealed record ResourceList<TSpec>(IReadOnlyList<Resource<TSpec>> Items, string? Next = null);

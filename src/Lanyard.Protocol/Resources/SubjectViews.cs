@@ -13,6 +13,7 @@ public sealed record SubjectList(string Issuer, IReadOnlyList<SubjectView> Items
 /// <param name="Problems">What a relying party would refuse, and which.</param>
 /// <param name="Tokens">How many were made.</param>
 /// <param name="LastUsedAt">Null: never.</param>
+/// <param name="Conditions">In CEL over the token's claims; all must be true, or a run gets no such token.</param>
 public sealed record SubjectView(
     string Audience,
     string Name,
@@ -23,7 +24,8 @@ public sealed record SubjectView(
     IReadOnlyList<string> Varies,
     IReadOnlyList<SubjectProblem> Problems,
     long Tokens,
-    DateTimeOffset? LastUsedAt);
+    DateTimeOffset? LastUsedAt,
+    IReadOnlyList<string>? Conditions = null);
 
 /// <param name="Cloud">Who would refuse: <c>AWS</c>, <c>Google Cloud</c>, <c>Azure</c>, or <c>Lanyard</c> itself.</param>
 public sealed record SubjectProblem(string Cloud, string Text);

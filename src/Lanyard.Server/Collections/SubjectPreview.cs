@@ -59,7 +59,8 @@ internal sealed class SubjectPreview(Instance instance, SubjectUses uses)
             Judge(audience.Audience, issuer, example, algorithm, varies, problems);
         }
 
-        return new SubjectView(audience.Audience, subject.Name, isDefault, subject.Template, example, algorithm, varies, problems, 0, null);
+        return new SubjectView(audience.Audience, subject.Name, isDefault, subject.Template, example, algorithm, varies, problems, 0, null,
+            AudienceConditions.Of(audience, subject.Name) is { Count: > 0 } conditions ? conditions : null);
     }
 
     private static void Judge(string audience, string issuer, string subject, string algorithm, IReadOnlyList<string> varies, List<SubjectProblem> problems)

@@ -42,6 +42,8 @@ internal static class SubjectRules
                 mistakes.Add(new Mistake($"{path}.{member}", parsed.Refusal.Detail));
             }
         }
+
+        AudienceConditions.Check(audience, path, mistakes);
     }
 
     /// <param name="current">What is there; its subjects may stay.</param>
@@ -59,12 +61,19 @@ internal static class SubjectRules
         for (var i = 0; i < audiences.Count; i++)
         {
             var there = current?.Audiences?.FirstOrDefault(audience => audience.Audience == audiences[i].Audience);
-            var stays = there is null ? [] : AudienceSubjects.AllOf(there).Select(static subject => subject.Template).ToHashSet(StringComparer.Ordinal);
+            var stays = there is null ? [] : AudienceSubjects.AllOf(there).Select(subject => Written(there, subject)).ToHashSet(StringComparer.Ordinal);
             beyond.AddRange(AudienceSubjects.AllOf(audiences[i])
-                .Where(subject => !stays.Contains(subject.Template) && !OwnSubjects.Contains(subject.Template, StringComparer.Ordinal))
+                .Where(subject => !stays.Contains(Written(audiences[i], subject)) && !OwnSubjects.Contains(subject.Template, StringComparer.Ordinal))
                 .Select(subject => new Mistake($"spec.audiences[{i}].{subject.Member}", text)));
         }
 
         return beyond;
+    }
+
+    /// <summary>A template with what must hold before it is used: without its condition it is another.</summary>
+    private static string Written(AudienceSpec audience, (string Member, string Template) subject)
+    {
+        var name = subject.Member == "subject" ? AudienceSubjects.DefaultOf(audience).Name : subject.Member["subjects.".Length..];
+        return string.Join('\n', AudienceConditions.Of(audience, name).Prepend(subject.Template));
     }
 }

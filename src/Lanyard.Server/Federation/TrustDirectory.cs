@@ -48,6 +48,12 @@ internal sealed class TrustDirectory : IDisposable
     public async ValueTask<KnownIssuer?> ByIdAsync(string recordId, CancellationToken cancellation) =>
         (await _records.GetAsync(cancellation)).ById.GetValueOrDefault(recordId);
 
+    /// <summary>The record that a policy of that place means by a name; a workspace's own comes before the instance's.</summary>
+    public async ValueTask<KnownIssuer?> ByNameAsync(string policyName, string? workspaceId, CancellationToken cancellation) =>
+        (await _records.GetAsync(cancellation)).ById.Values
+            .Where(known => known.PolicyName == policyName && (known.Record.WorkspaceId is null || known.Record.WorkspaceId == workspaceId))
+            .MaxBy(static known => known.Record.WorkspaceId is not null);
+
     /// <summary>This very version of a record, where it still stands.</summary>
     public async ValueTask<KnownIssuer?> FindAsync(string versioned, CancellationToken cancellation)
     {

@@ -28,16 +28,18 @@ internal static class TrustPolicyEndpoints
         return Results.Json(new ResourceList<JsonElement>([.. items.Select(p => View(p, scope, collections))], next), ResourceJson.Default.ResourceListJsonElement);
     }
 
-    public static async Task<IResult> GetAsync(string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, CollectionLookup collections)
+    public static async Task<IResult> GetAsync(
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, CollectionLookup collections)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Read)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
         return await FindAsync(policy, scope, policies, context) is { } record
-            ? ResourceAnswers.Answer(context, View(record, scope, collections), ResourceJson.Default.ResourceJsonElement)
+            ? ResourceAnswers.Answer(context, await LintAsync(View(record, scope, collections), scope, issuers, context.RequestAborted), ResourceJson.Default.ResourceJsonElement)
             : new Refused(Access.Missing($"no trust policy {policy}"));
     }
 
     public static async Task<IResult> PutAsync(
-        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustPolicyStore store, CollectionLookup collections, AuditLog audit, TimeProvider time)
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, TrustPolicyStore store, CollectionLookup collections,
+        AuditLog audit, TimeProvider time)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
@@ -55,7 +57,8 @@ internal static class TrustPolicyEndpoints
         var done = current is null ? await store.AddAsync(record, context.RequestAborted) : await store.ReplaceAsync(record, current.Version, context.RequestAborted);
         if (!done) return new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
         await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.put") with { WorkspaceId = scope.WorkspaceId, CollectionId = collectionId, Target = record.Id });
-        return ResourceAnswers.Answer(context, View(record, scope, collections), ResourceJson.Default.ResourceJsonElement, current is null);
+        var saved = await LintAsync(View(record, scope, collections), scope, issuers, context.RequestAborted);
+        return ResourceAnswers.Answer(context, saved, ResourceJson.Default.ResourceJsonElement, current is null);
     }
 
     public static async Task<IResult> DeleteAsync(
@@ -80,6 +83,15 @@ internal static class TrustPolicyEndpoints
         var id = scope.WorkspaceId is null ? null : collections.IdOf(scope.WorkspaceId, slug);
         if (id is null) mistakes.Add(new Mistake("collection", $"{slug}: no such collection"));
         return id;
+    }
+
+    private static async ValueTask<Resource<JsonElement>> LintAsync(Resource<JsonElement> policy, TrustScope scope, TrustDirectory issuers, CancellationToken cancellation)
+    {
+        var slug = policy.Spec.GetProperty("issuer").GetString()!;
+        var issuer = await issuers.ByNameAsync(slug, scope.WorkspaceId, cancellation);
+        var warnings = PolicyLint.Warnings(policy.Spec, issuer?.Issuer.Issuer).Select(static warning => new Mistake($"spec.{warning.Path}", warning.Text)).ToList();
+        if (issuer is null) warnings.Add(new Mistake("spec.issuer", $"{slug}: there is no such trusted issuer, so that it matches nobody"));
+        return warnings.Count == 0 ? policy : policy with { Warnings = warnings };
     }
 
     private static Resource<JsonElement> View(TrustPolicyRecord record, TrustScope scope, CollectionLookup collections)

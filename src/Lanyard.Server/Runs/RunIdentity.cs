@@ -44,9 +44,12 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
             return refusal;
         if (subject.Length > SubjectTemplate.MaxLengthForGoogle && audience.Contains("iam.googleapis.com", StringComparison.Ordinal))
             return new Refusal(RefusalReason.ScopeNotAllowed, $"the subject has {subject.Length} bytes, Google takes {SubjectTemplate.MaxLengthForGoogle}");
+        var claims = ClaimsOf(values, attempt, runner?.IsShared ?? false);
+        if (AudienceConditions.Unmet(AudienceConditions.Of(allowed, named.Name), claims) is { } unmet)
+            return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.Definition}, {audience}, subject {named.Name}: {unmet}");
         var lifetime = allowed.LifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         return new RunIdentityGrant(
-            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, ClaimsOf(values, attempt, runner?.IsShared ?? false),
+            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, claims,
             new SubjectUse(document.DefinitionId, audience, named.Name));
     }
 

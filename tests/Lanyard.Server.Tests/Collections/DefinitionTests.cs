@@ -249,6 +249,44 @@ public sealed class DefinitionTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK, HttpStatusCode.Forbidden), (refused.Status, flipped.Status, slipped.Status));
     }
 
+    [Theory]
+    [Line("6.2")]
+    [InlineData("""{"condition":"claims.phase == "}""", "spec.audiences[0].condition")]
+    [InlineData("""{"condition":"run.phase == 'apply'"}""", "spec.audiences[0].condition")]
+    [InlineData("""{"condition":"'apply'"}""", "spec.audiences[0].condition")]
+    [InlineData("""{"condition":""}""", "spec.audiences[0].condition")]
+    [InlineData("""{"conditions":{"fine":"true"}}""", "spec.audiences[0].conditions.fine")]
+    [InlineData("""{"conditions":{"default":"true"}}""", "spec.audiences[0].conditions.default")]
+    [InlineData("""{"conditions":{"lanyard":"claims.phase.matches('(')"}}""", "spec.audiences[0].conditions.lanyard")]
+    [InlineData("""{"subject":"fine","subjects":{"fine":"{run}"},"conditions":{"lanyard":"true"}}""", "spec.audiences[0].conditions.lanyard")]
+    public async Task A_condition_that_can_not_be_read_or_is_for_no_subject_is_a_mistake_with_its_path(string members, string path)
+    {
+        var answer = await _server.PutAsync(Path, $$$"""{"spec":{"audiences":[{"audience":"a",{{{members[1..]}}}],"steps":[{"name":"a","script":"true"}]}}""");
+
+        Assert.All(answer.Mistakes, mistake => Assert.StartsWith(path + ":", mistake, StringComparison.Ordinal));
+        Assert.NotEmpty(answer.Mistakes);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync(Path)).Status);
+    }
+
+    [Theory]
+    [Line("6.2")]
+    [InlineData("""{"audience":"a","subject":"{repository}"}""", false)]
+    [InlineData("""{"audience":"a","subject":"{repository}","condition":"true"}""", false)]
+    [InlineData("""{"audience":"a","subject":"{repository}","condition":"claims.phase == 'apply'"}""", true)]
+    [InlineData("""{"audience":"a","subject":"{repository}","conditions":{"default":"claims.phase == 'plan'"}}""", false)]
+    [InlineData("""{"audience":"a","subject":"{repository}","conditions":{"default":"claims.phase == 'apply'"}}""", true)]
+    [InlineData("""{"audience":"a","subject":"lanyard","conditions":{"lanyard":"claims.phase == 'plan'"}}""", true)]
+    public async Task The_admin_of_a_collection_can_not_take_off_the_condition_under_which_a_foreign_subject_was_allowed(string audience, bool allowed)
+    {
+        BeCollectionAdmin();
+        static string With(string audience) => $$$"""{"spec":{"audiences":[{{{audience}}}],"steps":[{"name":"a","script":"true"}]}}""";
+        var made = await _server.PutAsync(Path, With("""{"audience":"a","subject":"{repository}","conditions":{"default":"claims.phase == 'apply'"}}"""));
+
+        var answer = await _server.PutAsync(Path, With(audience), "collection-admin", made.ETag);
+
+        Assert.Equal(allowed ? HttpStatusCode.OK : HttpStatusCode.Forbidden, answer.Status);
+    }
+
     private static string WithSubjects(string subjects, string chosen) =>
         $$$"""{"spec":{"audiences":[{"audience":"sts.amazonaws.com","subject":"{{{chosen}}}","subjects":{{{subjects}}}}],"steps":[{"name":"a","script":"true"}]}}""";
 

@@ -38,6 +38,16 @@ public sealed class SubjectPreviewTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("6.2")]
+    public async Task What_must_be_true_of_a_run_is_shown_with_each_template()
+    {
+        await MakeAsync("""{"audience":"https://sts.example","condition":"claims.phase == 'run'","subject":"a","subjects":{"a":"x:{run}","b":"y:{run}"},"conditions":{"b":"claims.attempt < 3"}}""");
+
+        var conditions = (await ItemsAsync()).Take(2).Select(static item => string.Join(" and ", item.GetProperty("conditions").EnumerateArray().Select(static one => one.GetString())));
+        Assert.Equal(["claims.phase == 'run'", "claims.phase == 'run' and claims.attempt < 3"], conditions);
+    }
+
+    [Fact]
     public async Task What_only_a_run_knows_stands_in_angle_brackets_and_what_is_said_in_its_place()
     {
         await MakeAsync("""{"audience":"https://sts.example","subject":"{runner}:{run}[:{environment}]"}""");

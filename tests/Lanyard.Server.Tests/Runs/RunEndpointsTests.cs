@@ -363,4 +363,34 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal([("aws", "coarse", 1L), ("aws", "fine", 51L)], (await uses.ListAsync(id, Cancel)).Select(u => (u.Audience, u.Template, u.Tokens)));
         Assert.Empty(await uses.ListAsync("def_gone", Cancel));
     }
+
+    [Theory]
+    [Line("6.2")]
+    [InlineData("claims.phase == 'apply' && claims.attempt == 1 && !claims.runner_shared", true)]
+    [InlineData("claims.definition == 'guarded' && claims.run.startsWith('run_') && claims.?repository.orValue('none') == 'none'", true)]
+    [InlineData("claims.phase == 'plan'", false)]
+    [InlineData("claims.repository == 'acme/app'", false)]
+    [InlineData("claims.repository != 'acme/app'", false)]
+    [InlineData("claims.attempt == '1'", false)]
+    public async Task A_run_gets_no_token_for_an_audience_or_a_subject_whose_condition_is_not_true_of_it(string condition, bool expected)
+    {
+        foreach (var member in (string[])[$"\"condition\":\"{condition}\"", $"\"conditions\":{{\"fine\":\"{condition}\"}}"])
+        {
+            (await Server.PutAsync(
+                "/v1/workspaces/demo/collections/one/definitions/guarded",
+                $$$"""{"spec":{"steps":[{"name":"hello","script":"true"}],"audiences":[{"audience":"aws","subject":"fine","subjects":{"fine":"run:{run}","coarse":"w:{workspace}"},{{{member}}}}]}}""",
+                ifMatch: member.StartsWith("\"conditions", StringComparison.Ordinal) ? "*" : null)).Made();
+            var runner = await _runs.RunnerAsync($"r{member.Length}", "one");
+            await runner.OpenAsync();
+            await _runs.CreateAsync("""{"definition":"guarded","phase":"apply"}""");
+            var run = await runner.TakeAsync();
+
+            var fine = await _runs.Get<RunIdentity>().GrantAsync(run, 1, "aws", cancellationToken: Cancel);
+            var coarse = await _runs.Get<RunIdentity>().GrantAsync(run, 1, "aws", "coarse", cancellationToken: Cancel);
+
+            Assert.Equal((expected, expected || member.StartsWith("\"conditions", StringComparison.Ordinal)), (!fine.IsRefused, !coarse.IsRefused));
+            if (!expected) Assert.Equal(RefusalReason.AudienceNotAllowed, fine.Refusal.Reason);
+            await runner.EndAsync(run);
+        }
+    }
 }
