@@ -34,7 +34,7 @@ public static class CliProgram
             return false;
         while (rest.Length > 0 && ValuesFollow.FirstOrDefault(name => IsOption(rest[0], name)) is { } known)
             rest = rest[Math.Min(rest.Length, rest[0] == known ? 2 : 1)..];
-        return rest is not ["approve" or "requests", ..];
+        return rest is not ["approve" or "requests" or "pause" or "resume" or "cordon" or "drain", ..];
     }
 
     private static bool IsOption(string word, string name) => word == name || word.StartsWith(name + "=", StringComparison.Ordinal);
@@ -91,6 +91,8 @@ public static class CliProgram
         root.Subcommands.Add(RunsCommand.Create(context));
         root.Subcommands.Add(LogsCommand.Create(context));
         root.Subcommands.Add(CancelCommand.Create(context));
+        root.Subcommands.Add(WhyCommand.Create(context));
+        root.Subcommands.Add(StateCommand.OfCollections(context));
         root.Subcommands.Add(RunnerCommand.Create(context));
         root.Subcommands.Add(ClusterCommand.Create(context));
         root.Subcommands.Add(MachineCommand.Create(context));

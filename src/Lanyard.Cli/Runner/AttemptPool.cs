@@ -23,10 +23,12 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     /// <summary>How many further attempts are welcome.</summary>
     public int Free => _closed ? 0 : _slots.Free;
 
+    public bool IsClosed => _closed;
+
     /// <summary>Nothing is held, and nothing will be.</summary>
     public bool IsDrained => _closed && _tasks.IsEmpty;
 
-    /// <summary>With <c>--once</c>, how the run went.</summary>
+    /// <summary>With <c>--once</c>, or where the runner is ephemeral, how the run went.</summary>
     public int ExitCode { get; private set; } = RunnerExit.Done;
 
     public List<Hold> Holds() => [.. _held.Values.Select(attempt => attempt.Hold)];
@@ -176,7 +178,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         services.Log.Accepted(key, offer.Workspace, offer.Collection);
         var outcome = await attempt.RunAsync();
         Tell(key, outcome);
-        if (settings.Once)
+        if (settings.Once || sessions.Present.Ephemeral is true)
         {
             ExitCode = outcome is RunStates.Succeeded ? RunnerExit.Done : RunnerExit.RunFailed;
             Close();

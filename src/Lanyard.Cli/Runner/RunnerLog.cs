@@ -4,6 +4,9 @@ namespace Lanyard.Cli.Runner;
 
 internal static partial class RunnerLog
 {
+    [LoggerMessage(LogLevel.Information, "The server drains this runner: {Count} attempts are held, and this process ends with the last of them")]
+    public static partial void DrainedByServer(this ILogger log, int count);
+
     [LoggerMessage(LogLevel.Information, "Runner {Name} ({Runner}) has a session at {Server}; it serves {Collections}")]
     public static partial void SessionOpened(this ILogger logger, string name, string runner, Uri server, string collections);
 

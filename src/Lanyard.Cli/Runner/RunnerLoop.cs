@@ -93,6 +93,12 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
                 backoff.Reset();
                 pool.Obey(known.Value!.Answers, sent);
                 pool.Accept(known.Value.Offers, _ended.Token);
+                if (known.Value.Drain is true && !pool.IsClosed)
+                {
+                    services.Log.DrainedByServer(pool.Count);
+                    pool.Close();
+                }
+
                 await PaceAsync(sent, known.Value, cancellationToken);
             }
             else if (!await RecoverAsync(known.Kind, known.Detail, cancellationToken))

@@ -10,11 +10,22 @@ internal static class RunnerCommand
 {
     private static readonly string[] Columns = ["fingerprint", "name", "hostname", "state", "expiresAt"];
 
-    public static Command Create(CliContext context) => new("runner", "Take runs and execute them (lanyard runner --help); or admit hosts that ask to: requests, approve.")
+    public static Command Create(CliContext context)
     {
-        Requests(context),
-        Approve(context),
-    };
+        var command = new Command(
+            "runner",
+            "Take runs and execute them (lanyard runner --help); or admit hosts that ask to: requests, approve; or say what a runner is offered: pause, resume, cordon, drain.")
+        {
+            Requests(context),
+            Approve(context),
+        };
+        foreach (var word in StateCommand.OfRunners(context))
+        {
+            command.Subcommands.Add(word);
+        }
+
+        return command;
+    }
 
     private static Command Requests(CliContext context)
     {
@@ -38,8 +49,9 @@ internal static class RunnerCommand
         var name = new Option<string?>("--name") { Description = "slug of the runner; default: what the host asked for" };
         var collections = new Option<string[]>("--collection") { Description = "workspace/collection that it serves; may be repeated", Required = true };
         var labels = new Option<string[]>("--label") { Description = "a label; may be repeated" };
+        var ephemeral = new Option<bool>("--ephemeral") { Description = "it is given one run, and then deleted" };
         var shared = new Option<bool>("--shared") { Description = "of the instance, even though all collections are of one workspace" };
-        var command = new Command("approve", "Make a waiting host a runner.") { fingerprint, name, collections, labels, shared };
+        var command = new Command("approve", "Make a waiting host a runner.") { fingerprint, name, collections, labels, shared, ephemeral };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var body = new JsonObject { ["collections"] = new JsonArray([.. arguments.GetValue(collections)!.Select(Collection)]) };
@@ -56,6 +68,11 @@ internal static class RunnerCommand
             if (arguments.GetValue(shared))
             {
                 body["shared"] = true;
+            }
+
+            if (arguments.GetValue(ephemeral))
+            {
+                body["ephemeral"] = true;
             }
 
             using var api = context.Connect(arguments);

@@ -14,6 +14,8 @@ internal static class RunCommand
         var definition = new Argument<string>("definition") { Description = "slug of the definition" };
         var variables = new Option<string[]>("--variable", "-v") { Description = "NAME=VALUE, an input of the run; may be repeated" };
         var phase = new Option<string?>("--phase") { Description = "such as plan or apply" };
+        var priority = new Option<int?>("--priority") { Description = "-100 to 100; higher ones of the collection are offered first" };
+        var labels = new Option<string[]>("--label") { Description = "the runner must have it; may be repeated" };
         var runner = new Option<string?>("--runner") { Description = "only this runner may take it" };
         var follow = new Option<bool>("--follow") { Description = "show the log until the run ends; exit code 1 unless it succeeded" };
         var repository = new Option<string?>("--repository") { Description = "it, ref and environment become part of the run's identity; only an admin may state what no verified token says" };
@@ -21,7 +23,7 @@ internal static class RunCommand
         var environment = new Option<string?>("--environment") { Description = "such as production" };
         var key = new Option<string?>("--idempotency-key") { Description = "repeating the command with the same key creates nothing new" };
         var scope = new ScopeOptions();
-        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, runner, repository, gitRef, environment, follow, key };
+        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, priority, labels, runner, repository, gitRef, environment, follow, key };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -32,6 +34,16 @@ internal static class RunCommand
             SetIfPresent(body, "repository", arguments.GetValue(repository));
             SetIfPresent(body, "ref", arguments.GetValue(gitRef));
             SetIfPresent(body, "environment", arguments.GetValue(environment));
+            if (arguments.GetValue(priority) is { } urgent)
+            {
+                body["priority"] = urgent;
+            }
+
+            if (arguments.GetValue(labels) is { Length: > 0 } asked)
+            {
+                body["labels"] = new JsonArray([.. asked.Select(label => JsonValue.Create(label))]);
+            }
+
             if (arguments.GetValue(variables) is { Length: > 0 } given)
             {
                 body["variables"] = Variables(given);

@@ -12,6 +12,11 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="Uuid">Fixes the id at creation, so that policies of other systems that name it keep matching; hyphenated, lower case.</param>
 /// <param name="Cloud">Cloud accounts of its runs; each block replaces the collection's.</param>
 /// <param name="Pod">How the pods of its runs look; each member replaces the collection's.</param>
+/// <param name="Runner">Slug of the one runner that takes its runs.</param>
+/// <param name="Retry">When a run is tried again; absent: see <see cref="RetrySpec"/>.</param>
+/// <param name="QueueTimeoutSeconds">How long a run waits for a runner, each time it waits, 1 to 2592000; absent: 86400.</param>
+/// <param name="SilenceTimeoutSeconds">A step that writes nothing for so long is ended, 1 to 86400; absent: it may be silent.</param>
+/// <param name="GraceSeconds">Between the signal and the kill, 0 to 600; absent: 10.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -22,7 +27,32 @@ public sealed record DefinitionSpec(
     IReadOnlyList<string>? Labels = null,
     string? Uuid = null,
     CloudSpec? Cloud = null,
-    PodSpec? Pod = null);
+    PodSpec? Pod = null,
+    string? Runner = null,
+    RetrySpec? Retry = null,
+    int? QueueTimeoutSeconds = null,
+    int? SilenceTimeoutSeconds = null,
+    int? GraceSeconds = null);
+
+/// <summary>When a run is tried again. An attempt that began <c>apply</c> never is, whatever stands here.</summary>
+/// <param name="Attempts">Accepted attempts altogether, 1 to 10; absent: 3.</param>
+/// <param name="On">Any of <see cref="RetryOn"/>. Absent: after a lost attempt, and where a runner could not begin.</param>
+public sealed record RetrySpec(int? Attempts = null, IReadOnlyList<string>? On = null);
+
+public static class RetryOn
+{
+    /// <summary>The runner vanished: its lease ended, or its new process knows nothing of the attempt.</summary>
+    public const string Lost = "lost";
+
+    /// <summary>The runner could not run the attempt, before the first step or in it.</summary>
+    public const string RunnerError = "runner_error";
+
+    /// <summary>A step failed.</summary>
+    public const string Failed = "failed";
+
+    /// <summary>The run, or a step, took too long.</summary>
+    public const string TimedOut = "timed_out";
+}
 
 /// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
 /// <param name="Script">For <c>/bin/sh -e</c>.</param>

@@ -4,7 +4,8 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="Collections"><c>workspace/collection</c>, or the collection alone where it is of the runner's own workspace; 1 to 500.</param>
 /// <param name="Identity">How it proves itself: a service account of a registered cluster, or a key of its own.</param>
 /// <param name="Weights">Turns of a collection (named as in <paramref name="Collections"/>) in the rotation, 1 to 100; absent: 1.</param>
-/// <param name="State"><c>active</c>, also when absent, or <c>paused</c>: it is offered nothing new.</param>
+/// <param name="State">One of <see cref="RunnerStates"/>; absent: active.</param>
+/// <param name="Ephemeral">True: it is given one run, and is deleted a minute after that has ended.</param>
 public sealed record RunnerSpec(
     IReadOnlyList<string> Collections,
     RunnerIdentity Identity,
@@ -12,7 +13,25 @@ public sealed record RunnerSpec(
     int? Concurrency = null,
     IReadOnlyDictionary<string, int>? Weights = null,
     string? State = null,
-    string? DisplayName = null);
+    string? DisplayName = null,
+    bool? Ephemeral = null);
+
+/// <summary>What a runner is offered. What it holds goes on in every state.</summary>
+public static class RunnerStates
+{
+    public const string Active = "active";
+
+    /// <summary>Nothing.</summary>
+    public const string Paused = "paused";
+
+    /// <summary>Only runs that name it: it can be tried before others come to it.</summary>
+    public const string Cordoned = "cordoned";
+
+    /// <summary>Nothing, and its process ends when what it holds has ended.</summary>
+    public const string Draining = "draining";
+
+    public static bool IsKnown(string state) => state is Active or Paused or Cordoned or Draining;
+}
 
 /// <summary>Either <paramref name="Cluster"/> with <paramref name="Subject"/>, or <paramref name="KeyThumbprint"/>.</summary>
 /// <param name="Cluster">Slug of a registered cluster; of a shared runner <c>workspace/cluster</c>.</param>
@@ -35,4 +54,5 @@ public sealed record RunnerRequestList(IReadOnlyList<RunnerRequestView> Items, s
 /// <param name="Name">The runner's slug; absent: what the host asked for.</param>
 /// <param name="Collections">As <c>workspace/collection</c>.</param>
 /// <param name="Shared">True: shared even though all collections are of one workspace.</param>
-public sealed record ApproveRunner(IReadOnlyList<string> Collections, string? Name = null, IReadOnlyList<string>? Labels = null, bool? Shared = null);
+/// <param name="Ephemeral">As in <see cref="RunnerSpec"/>.</param>
+public sealed record ApproveRunner(IReadOnlyList<string> Collections, string? Name = null, IReadOnlyList<string>? Labels = null, bool? Shared = null, bool? Ephemeral = null);

@@ -80,5 +80,37 @@ public sealed record EventView(DateTimeOffset At, string Reason, string Message)
 
 public sealed record StepView(int Index, string Name, string State, int? ExitCode, int? Signal, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt);
 
+/// <summary>Why a run is where it is: <c>GET …/runs/{run}/why</c>.</summary>
+/// <param name="Summary">One sentence for people.</param>
+/// <param name="Reasons">What keeps it from going on; where it waits for a runner, one for each runner that serves its collection, and at least one.</param>
+public sealed record WhyView(string Run, string State, string Summary, IReadOnlyList<WhyReason> Reasons);
+
+/// <param name="Code">One of <see cref="WhyCodes"/>.</param>
+/// <param name="Runner">The runner that it is about.</param>
+public sealed record WhyReason(string Code, string Text, string? Runner = null);
+
+public static class WhyCodes
+{
+    public const string Finished = "finished";
+    public const string Running = "running";
+    public const string Offered = "offered";
+    public const string CollectionPaused = "collection_paused";
+    public const string CollectionDraining = "collection_draining";
+    public const string CollectionLimit = "collection_limit";
+    public const string NoRunner = "no_runner";
+    public const string NoRunnerWithLabel = "no_runner_with_label";
+    public const string RunnerOffline = "runner_offline";
+    public const string RunnerPaused = "runner_paused";
+    public const string RunnerCordoned = "runner_cordoned";
+    public const string RunnerDraining = "runner_draining";
+    public const string RunnerLacksLabel = "runner_lacks_label";
+    public const string RunnerAtCapacity = "runner_at_capacity";
+    public const string RunnerServesAnother = "runner_serves_another";
+    public const string RunnerSpent = "runner_spent";
+    public const string RunnerIsAnother = "runner_is_another";
+    public const string Behind = "behind";
+    public const string Next = "next";
+}
+
 /// <summary>The newest first.</summary>
 public sealed record RunList(IReadOnlyList<RunView> Items, string? Next = null);

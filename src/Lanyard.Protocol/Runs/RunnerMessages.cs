@@ -15,8 +15,9 @@ public sealed record SessionRequest(string Nonce, string Version, int Concurrenc
 
 /// <param name="LeaseSeconds">Life of an attempt's lease; the runner renews at a third of it and stops itself before it ends.</param>
 /// <param name="Collections">What the runner serves now, as <c>workspace/collection</c>.</param>
+/// <param name="Ephemeral">True: it is given one run and must end after it.</param>
 public sealed record SessionResponse(
-    string Session, string Runner, string Name, int LeaseSeconds, int PollSeconds, int MaxLogChunkBytes, IReadOnlyList<string> Collections);
+    string Session, string Runner, string Name, int LeaseSeconds, int PollSeconds, int MaxLogChunkBytes, IReadOnlyList<string> Collections, bool? Ephemeral = null);
 
 /// <summary>An attempt that the runner believes it holds.</summary>
 /// <param name="State">One of <see cref="AttemptStates"/>.</param>
@@ -27,7 +28,8 @@ public sealed record Hold(string Run, int Attempt, string State);
 /// <param name="WaitSeconds">How long the server may wait for work, 0 to 50.</param>
 public sealed record PollRequest(string Session, int Free, int WaitSeconds, IReadOnlyList<Hold> Holds);
 
-public sealed record PollResponse(IReadOnlyList<Offer> Offers, IReadOnlyList<HoldAnswer> Answers);
+/// <param name="Drain">True: nothing more will be offered; the process is to end when what it holds has ended.</param>
+public sealed record PollResponse(IReadOnlyList<Offer> Offers, IReadOnlyList<HoldAnswer> Answers, bool? Drain = null);
 
 /// <summary>Work on offer. Not the runner's before it has accepted; the offer lapses at <paramref name="ExpiresAt"/>.</summary>
 public sealed record Offer(string Run, int Attempt, string Workspace, string Collection, DateTimeOffset ExpiresAt);
@@ -50,6 +52,7 @@ public sealed record AcceptRequest(string Session);
 /// <param name="Variables">The run's inputs as environment variables.</param>
 /// <param name="Cloud">How its tools reach their clouds; null: they reach none.</param>
 /// <param name="Pod">How its pod is made, for a runner that makes one.</param>
+/// <param name="SilenceSeconds">A step that writes nothing for so long is ended; null: it may be silent.</param>
 public sealed record AttemptPayload(
     string Run,
     int Attempt,
@@ -67,7 +70,8 @@ public sealed record AttemptPayload(
     IReadOnlyList<StepPayload> Steps,
     IReadOnlyDictionary<string, string> Variables,
     CloudPayload? Cloud = null,
-    PodPayload? Pod = null);
+    PodPayload? Pod = null,
+    int? SilenceSeconds = null);
 
 /// <param name="Argv">The program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is there.</param>
 /// <param name="Script">A script for <c>/bin/sh -e</c>.</param>

@@ -15,4 +15,5 @@ namespace Lanyard.Protocol.Runs;
 [JsonSerializable(typeof(CreateRun))]
 [JsonSerializable(typeof(RunView))]
 [JsonSerializable(typeof(RunList))]
+[JsonSerializable(typeof(WhyView))]
 public sealed partial class RunsJson : JsonSerializerContext;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Lanyard.Identity;
+using Lanyard.Protocol.Resources;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Workspaces;
@@ -7,7 +8,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Collections;
 
-internal sealed record CollectionEntry(string Id, string Slug, WorkspaceEntry Workspace)
+/// <param name="Concurrency">Attempts at once; null: no limit.</param>
+/// <param name="State">One of <see cref="CollectionStates"/>.</param>
+internal sealed record CollectionEntry(string Id, string Slug, WorkspaceEntry Workspace, int? Concurrency = null, string State = CollectionStates.Active)
 {
     /// <summary><c>workspace/collection</c>, as runners and people name it.</summary>
     public string Path => $"{Workspace.Slug}/{Slug}";
@@ -33,6 +36,9 @@ internal sealed class CollectionDirectory : IDisposable
         _subscription = database.Notifications.Subscribe(Channel, id => _ = HeardAsync(id));
     }
 
+    /// <summary>Called on every replica when it knows of a change; quick, and never fails.</summary>
+    public Action Refreshed { get; set; } = static () => { };
+
     /// <summary>Called once, after <see cref="WorkspaceDirectory.LoadAsync"/>.</summary>
     public Task LoadAsync() => RefreshAsync(null);
 
@@ -40,6 +46,9 @@ internal sealed class CollectionDirectory : IDisposable
         Complete(Volatile.Read(ref _snapshot).BySlug.GetValueOrDefault((workspace.Id, slug)));
 
     public CollectionEntry? FindById(string id) => Complete(Volatile.Read(ref _snapshot).ById.GetValueOrDefault(id));
+
+    /// <summary>Whether some collection is so.</summary>
+    public bool Any(Func<CollectionEntry, bool> condition) => Volatile.Read(ref _snapshot).ById.Values.Any(row => Complete(row) is { } entry && condition(entry));
 
     /// <summary>Of <c>workspace/collection</c>.</summary>
     public CollectionEntry? FindByPath(string path)
@@ -87,7 +96,9 @@ internal sealed class CollectionDirectory : IDisposable
     }
 
     private CollectionEntry? Complete(Row? row) =>
-        row is not null && _workspaces.FindById(row.WorkspaceId) is { } workspace ? new CollectionEntry(row.Id, row.Slug, workspace) : null;
+        row is not null && _workspaces.FindById(row.WorkspaceId) is { } workspace
+            ? new CollectionEntry(row.Id, row.Slug, workspace, row.Concurrency, row.State)
+            : null;
 
     private async Task HeardAsync(string? workspaceId)
     {
@@ -108,8 +119,8 @@ internal sealed class CollectionDirectory : IDisposable
         {
             var condition = workspaceId is null ? Sql.Empty : ((Sql)$"where workspace = {workspaceId}").Part;
             var rows = await _database.QueryAsync(
-                $"select id, slug, workspace from collections {condition}",
-                static row => new Row(row.GetString(0), row.GetString(1), row.GetString(2)));
+                $"select id, slug, workspace, concurrency, state from collections {condition}",
+                static row => new Row(row.GetString(0), row.GetString(1), row.GetString(2), row.GetIntOrNull(3), row.GetString(4)));
             var snapshot = workspaceId is null ? Snapshot.Empty : _snapshot.Without(workspaceId);
             Volatile.Write(ref _snapshot, snapshot.With(rows));
         }
@@ -117,9 +128,11 @@ internal sealed class CollectionDirectory : IDisposable
         {
             _refreshing.Release();
         }
+
+        Refreshed();
     }
 
-    private sealed record Row(string Id, string Slug, string WorkspaceId);
+    private sealed record Row(string Id, string Slug, string WorkspaceId, int? Concurrency, string State);
 
     private sealed record Snapshot(ImmutableDictionary<(string WorkspaceId, string Slug), Row> BySlug, ImmutableDictionary<string, Row> ById)
     {

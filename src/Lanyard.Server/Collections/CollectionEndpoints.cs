@@ -8,6 +8,8 @@ namespace Lanyard.Server.Collections;
 
 internal static class CollectionEndpoints
 {
+    private const int MaxConcurrency = 100_000;
+
     /// <summary>All of the workspace for whoever has a role in it; else those that the caller's roles name.</summary>
     public static async Task<IResult> ListAsync(string workspace, HttpContext context, WorkspaceDirectory workspaces, CollectionStore store)
     {
@@ -67,6 +69,16 @@ internal static class CollectionEndpoints
         TextRules.CheckDisplayName(write.Spec.DisplayName, "spec.displayName", mistakes);
         CloudRules.Check(write.Spec.Cloud, "spec.cloud", mistakes);
         PodRules.Check(write.Spec.Pod, "spec.pod", mistakes);
+        if (write.Spec.Concurrency is < 1 or > MaxConcurrency)
+        {
+            mistakes.Add(new Mistake("spec.concurrency", $"must be 1 to {MaxConcurrency}"));
+        }
+
+        if (write.Spec.State is { } state && !CollectionStates.IsKnown(state))
+        {
+            mistakes.Add(new Mistake("spec.state", "must be active, paused, cordoned or draining"));
+        }
+
         if (mistakes.Count > 0)
         {
             return Refused.Malformed(mistakes);

@@ -68,14 +68,19 @@ internal sealed class CollectionStore(Database database, CollectionDirectory dir
         if (current is not null)
         {
             await transaction.ExecuteAsync(
-                $"update collections set spec = {json}, version = {current.Version + 1}, updated = {now} where id = {current.Id}");
+                $"""
+                update collections set spec = {json}, version = {current.Version + 1}, updated = {now}, concurrency = {spec.Concurrency},
+                    state = {spec.State ?? CollectionStates.Active}
+                where id = {current.Id}
+                """);
             return new Put<CollectionSpec>(current with { Version = current.Version + 1, Updated = now, Spec = spec }, Created: false);
         }
 
         var id = Ids.New("col", time);
         var inserted = await transaction.ExecuteAsync(
             $"""
-            insert into collections (id, workspace, slug, version, created, updated, spec) values ({id}, {workspaceId}, {slug}, {1}, {now}, {now}, {json})
+            insert into collections (id, workspace, slug, version, created, updated, spec, concurrency, state)
+            values ({id}, {workspaceId}, {slug}, {1}, {now}, {now}, {json}, {spec.Concurrency}, {spec.State ?? CollectionStates.Active})
             on conflict do nothing
             """);
         return inserted == 1

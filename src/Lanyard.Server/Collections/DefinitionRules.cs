@@ -10,7 +10,11 @@ internal static class DefinitionRules
     public const int MaxTimeoutSeconds = 86_400;
     public const int DefaultTimeoutSeconds = 3600;
 
+    public const int MaxQueueSeconds = 30 * 86_400;
+    public const int MaxGraceSeconds = 600;
+
     internal const int MaxAudiences = 50;
+    private const int MaxAttempts = 10;
     private const int MaxLabels = 20;
     private const int MaxArguments = 256;
     private const int MaxVariables = 200;
@@ -27,6 +31,15 @@ internal static class DefinitionRules
         }
 
         CheckRange(spec.TimeoutSeconds, "spec.timeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
+        CheckRange(spec.QueueTimeoutSeconds, "spec.queueTimeoutSeconds", 1, MaxQueueSeconds, mistakes);
+        CheckRange(spec.SilenceTimeoutSeconds, "spec.silenceTimeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
+        CheckRange(spec.GraceSeconds, "spec.graceSeconds", 0, MaxGraceSeconds, mistakes);
+        CheckRetry(spec.Retry, mistakes);
+        if (spec.Runner is { } runner && !Slug.IsValid(runner))
+        {
+            mistakes.Add(new Mistake("spec.runner", Slug.Rule));
+        }
+
         if (spec.Executor is not (null or "process" or "kubernetes"))
         {
             mistakes.Add(new Mistake("spec.executor", "must be process or kubernetes"));
@@ -148,6 +161,19 @@ internal static class DefinitionRules
         if (spec.DefaultAudience is { } chosen && !seen.Contains(chosen))
         {
             mistakes.Add(new Mistake("spec.defaultAudience", "must be one of spec.audiences"));
+        }
+    }
+
+    private static void CheckRetry(RetrySpec? retry, List<Mistake> mistakes)
+    {
+        CheckRange(retry?.Attempts, "spec.retry.attempts", 1, MaxAttempts, mistakes);
+        for (var i = 0; i < (retry?.On?.Count ?? 0); i++)
+        {
+            if (retry!.On![i] is not (RetryOn.Lost or RetryOn.RunnerError or RetryOn.Failed or RetryOn.TimedOut) || retry.On.Take(i).Contains(retry.On[i]))
+            {
+                mistakes.Add(new Mistake($"spec.retry.on[{i}]", "must be lost, runner_error, failed or timed_out, each once"));
+                return;
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Lanyard.Protocol.Resources;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runners;
@@ -11,6 +12,9 @@ internal sealed class RunnerDirectory : IDisposable
 {
     /// <summary>Somebody changed a runner or its session; the payload is the runner's id.</summary>
     public const string Channel = "runners.changed";
+
+    /// <summary>Somebody changed what a runner is offered; the payload is the runner's id.</summary>
+    public const string RewrittenChannel = "runners.rewritten";
 
     private const int Most = 100_000;
     private static readonly TimeSpan Recheck = TimeSpan.FromSeconds(1);
@@ -51,7 +55,8 @@ internal sealed class RunnerDirectory : IDisposable
         var present = await _sessions.FindAsync(id, cancellationToken);
         var spec = RunnerRules.SpecOf(runner);
         var labels = (spec.Labels ?? []).Concat(present?.Labels ?? []).Concat((present?.Executors ?? []).SelectMany(RunnerRules.LabelsOf)).ToHashSet(StringComparer.Ordinal);
-        var active = new ActiveRunner(runner, collections, present, labels, spec.Concurrency);
+        var active = new ActiveRunner(
+            runner, collections, present, labels, spec.Concurrency, spec.State ?? RunnerStates.Active, spec.Ephemeral ?? false);
         if (_active.Count >= Most)
             _active.Clear();
         _active[id] = (active, asked);
@@ -60,6 +65,13 @@ internal sealed class RunnerDirectory : IDisposable
 
     /// <summary>To be called after the commit of any change of a runner or its session.</summary>
     public void Changed(string id) => _notifications.Publish(Channel, id);
+
+    /// <summary>As <see cref="Changed"/>, where the resource itself was put or deleted: a poll that waits must look again.</summary>
+    public void Rewritten(string id)
+    {
+        Changed(id);
+        _notifications.Publish(RewrittenChannel, id);
+    }
 
     public void Dispose() => _subscription.Dispose();
 

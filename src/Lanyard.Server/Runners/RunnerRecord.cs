@@ -1,8 +1,11 @@
+using Lanyard.Protocol.Resources;
+
 namespace Lanyard.Server.Runners;
 
 /// <summary>A registered runner. Known by a trust record and subject (its cluster's service account), or by the thumbprint of its own key.</summary>
 /// <param name="Workspace">The workspace's id; null for a shared runner.</param>
 /// <param name="Spec">The resource's spec as JSON, as it was put.</param>
+/// <param name="Paused">It is offered nothing: paused, or draining.</param>
 internal sealed record RunnerRecord(
     string Id,
     string? Workspace,
@@ -38,7 +41,11 @@ internal sealed record RunnerSession(
 /// <summary>A runner with what it serves and its session: what the run protocol needs on every call. Old by a second at most.</summary>
 /// <param name="Labels">Of the resource and of the session together.</param>
 /// <param name="Concurrency">Attempts that it is given at most at once, whatever it says itself; null: what it says.</param>
-internal sealed record ActiveRunner(RunnerRecord Runner, IReadOnlyList<ConnectedCollection> Collections, RunnerSession? Session, IReadOnlySet<string> Labels, int? Concurrency)
+/// <param name="State">One of <see cref="RunnerStates"/>.</param>
+/// <param name="IsEphemeral">It is given one run.</param>
+internal sealed record ActiveRunner(
+    RunnerRecord Runner, IReadOnlyList<ConnectedCollection> Collections, RunnerSession? Session, IReadOnlySet<string> Labels, int? Concurrency,
+    string State = RunnerStates.Active, bool IsEphemeral = false)
 {
     /// <summary>What it is offered work of: without a sandbox one collection only.</summary>
     public IReadOnlyList<ConnectedCollection> Serves => Session is { Sandboxed: false } ? [.. Collections.Take(1)] : Collections;

@@ -95,7 +95,7 @@ internal static class RunnerRequestEndpoints
     private static async Task<IResult> PutAsync(HttpContext context, RunnerParts parts, RunnerPlace place, RunnerRequest request, ApproveRunner approval)
     {
         var slug = approval.Name ?? request.Name;
-        var spec = new RunnerSpec(approval.Collections, new(KeyThumbprint: request.Fingerprint), approval.Labels);
+        var spec = new RunnerSpec(approval.Collections, new(KeyThumbprint: request.Fingerprint), approval.Labels, Ephemeral: approval.Ephemeral);
         var mistakes = new List<Mistake>();
         if (!Slug.IsValid(slug))
             mistakes.Add(new("name", Slug.Rule));

@@ -7,9 +7,6 @@ namespace Lanyard.Server.Runners;
 /// <summary>What a runner's spec must be like beyond its shape. Every mistake is found at once.</summary>
 internal static class RunnerRules
 {
-    public const string Active = "active";
-    public const string Paused = "paused";
-
     private const int MaxCollections = 500;
     private const int MaxLabels = 20;
 
@@ -30,8 +27,8 @@ internal static class RunnerRules
             mistakes.Add(new("spec.collections", "has one twice"));
         if (spec.Concurrency is < 1 or > 500)
             mistakes.Add(new("spec.concurrency", "must be 1 to 500"));
-        if (spec.State is not (null or Active or Paused))
-            mistakes.Add(new("spec.state", "must be active or paused"));
+        if (spec.State is { } state && !RunnerStates.IsKnown(state))
+            mistakes.Add(new("spec.state", "must be active, paused, cordoned or draining"));
         if (spec.DisplayName is { Length: > 200 })
             mistakes.Add(new("spec.displayName", "must be at most 200 characters"));
         if (spec.Labels is { Count: > MaxLabels } || spec.Labels?.Any(l => !IsLabel(l)) == true)

@@ -40,12 +40,12 @@ internal sealed class RunnerWriting(
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         var runner = new RunnerRecord(
             current?.Id ?? Ids.New(IdPrefix, time), workspace?.Id, slug, JsonSerializer.Serialize(spec, ResourceJson.Default.RunnerSpec), trustRecord,
-            spec.Identity.Subject, spec.Identity.KeyThumbprint, jwk, spec.State == RunnerRules.Paused, (current?.Version ?? 0) + 1, current?.Created ?? now, now);
+            spec.Identity.Subject, spec.Identity.KeyThumbprint, jwk, spec.State is RunnerStates.Paused or RunnerStates.Draining, (current?.Version ?? 0) + 1, current?.Created ?? now, now);
         if (!await store.PutAsync(runner, connected, current?.Version ?? 0, cancellationToken))
             return new Refusal(RefusalReason.Conflict, $"runner {slug} was changed meanwhile, or its identity is another runner's");
         if (spec.Identity.KeyThumbprint is { } thumbprint)
             await requests.RemoveAsync(thumbprint, cancellationToken);
-        directory.Changed(runner.Id);
+        directory.Rewritten(runner.Id);
         return (runner, current is null);
     }
 
@@ -57,7 +57,7 @@ internal sealed class RunnerWriting(
             return refusal;
         if (!await store.DeleteAsync(current.Id, current.Version, cancellationToken))
             return new Refusal(RefusalReason.PreconditionFailed, $"runner {slug} was changed meanwhile");
-        directory.Changed(current.Id);
+        directory.Rewritten(current.Id);
         return current.Id;
     }
 

@@ -48,13 +48,14 @@ internal sealed class AttemptCalls(
             token,
             (int)Math.Max(0, (run.Deadline - now) / 1000),
             run.TimeoutSeconds,
-            (int)rules.Options.Grace.TotalSeconds,
+            (int)rules.GraceOf(run).TotalSeconds,
             [.. document.Spec.Steps.Select(s => new StepPayload(
                 s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
                 StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList()))],
             document.Variables,
             CloudResolution.Resolve(document.Cloud, run.Id, run.Phase),
-            PodOf(document.Pod));
+            PodOf(document.Pod),
+            document.Spec.SilenceTimeoutSeconds);
     }
 
     private static PodPayload? PodOf(PodSpec? pod) => pod is null

@@ -2,6 +2,19 @@ using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
 
+/// <summary>How much may be claimed beside what is asked for. The default value: as much as there is.</summary>
+/// <param name="Collection">The collection, where it has a limit.</param>
+/// <param name="RunnerMost">Attempts that the runner may have at once; null: no limit.</param>
+/// <param name="IsEphemeral">The runner is given one run in its life.</param>
+internal readonly record struct ClaimBounds(string? Collection, int? RunnerMost, bool IsEphemeral)
+{
+    public bool AreNone => Collection is null && RunnerMost is null && !IsEphemeral;
+}
+
+/// <param name="IsFull">The collection has as many attempts as it may.</param>
+/// <param name="IsAtCapacity">The runner has.</param>
+internal sealed record BoundedClaim(IReadOnlyList<OfferedRun> Offers, bool IsFull, bool IsAtCapacity);
+
 /// <summary>An attempt on offer to a session.</summary>
 internal sealed record OfferedRun(string Run, int Attempt, string Workspace, string Collection, long Deadline);
 
@@ -18,19 +31,93 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
     public async Task<IReadOnlyList<OfferedRun>> ClaimAsync(
         string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
     {
-        var claimed = await database.QueryAsync(
+        var claimed = await database.QueryAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
+        claimed.ForEach(memory.Remember);
+        return claimed.ConvertAll(Offered);
+    }
+
+    /// <summary>
+    /// As <see cref="ClaimAsync"/>, within bounds: whoever claims waits for the rows of the runner's session and of the collection, so that two claims at
+    /// the same moment can't both take the last place.
+    /// </summary>
+    public async Task<BoundedClaim> ClaimWithinAsync(
+        ClaimBounds bounds, string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
+    {
+        var (claimed, inCollection, atRunner) = await database.TransactionAsync(
+            async transaction =>
+            {
+                var atRunner = await RoomAtRunnerAsync(transaction, bounds, runner);
+                var inCollection = atRunner <= 0 ? int.MaxValue : await RoomInCollectionAsync(transaction, bounds.Collection);
+                var room = Math.Min(limit, Math.Min(atRunner, inCollection));
+                if (room <= 0)
+                    return ([], inCollection, atRunner);
+                var offers = await transaction.QueryAsync(Claim(queue, runner, session, room, now, deadline), RunStore.Read);
+                if (bounds.IsEphemeral && offers.Count > 0)
+                    await transaction.ExecuteAsync($"update runners set spent = {offers[0].Id} where id = {runner}");
+                return (offers, inCollection - offers.Count, atRunner - offers.Count);
+            },
+            cancellationToken);
+        claimed.ForEach(memory.Remember);
+        return new(claimed.ConvertAll(Offered), inCollection <= 0, atRunner <= 0);
+    }
+
+    private async Task<int> RoomAtRunnerAsync(Transaction transaction, ClaimBounds bounds, string runner)
+    {
+        if (bounds.RunnerMost is null && !bounds.IsEphemeral)
+            return int.MaxValue;
+        await transaction.QueryAsync($"select session from runner_sessions where runner = {runner} {database.ForUpdate}", static row => row.GetString(0));
+        var most = bounds.IsEphemeral ? await HasBeenSpentAsync(transaction, runner) ? 0 : 1 : bounds.RunnerMost!.Value;
+        return most - (int)(await transaction.ScalarAsync($"select count(*) from runs where runner = {runner} and live"))!.Value;
+    }
+
+    private async Task<int> RoomInCollectionAsync(Transaction transaction, string? collection)
+    {
+        if (collection is null)
+            return int.MaxValue;
+        var most = await transaction.ScalarAsync($"select concurrency from collections where id = {collection} {database.ForUpdate}");
+        return most is { } limit
+            ? (int)(limit - (await transaction.ScalarAsync($"select count(*) from runs where collection = {collection} and live"))!.Value)
+            : int.MaxValue;
+    }
+
+    /// <summary>It has accepted the run that it was once offered; an offer that lapsed does not count.</summary>
+    private static async Task<bool> HasBeenSpentAsync(SqlExecutor executor, string runner) =>
+        await executor.ScalarAsync(
+            $"""
+            select (select count(*) from runners join runs on runs.id = runners.spent where runners.id = {runner} and runs.runner = {runner} and runs.accepted_at > 0)
+                + (select count(*) from runners join attempts on attempts.run = runners.spent
+                    where runners.id = {runner} and attempts.runner = {runner} and attempts.accepted_at > 0)
+            """) > 0;
+
+    /// <summary>Ephemeral runners whose one run ended, or was lost, before <paramref name="before"/>: their ids and versions.</summary>
+    public async Task<List<(string Runner, long Version)>> SpentAsync(long before, int limit, CancellationToken cancellationToken)
+    {
+        var found = await database.QueryAsync(
+            $"""
+            select runners.id, runners.version from runners join runs on runs.id = runners.spent
+            where runners.spent is not null and not (runs.live and runs.runner = runners.id) and (runs.ended_at <= {before} or runs.runner <> runners.id) limit {limit}
+            """,
+            static row => (Runner: row.GetString(0), Version: row.GetInt64(1)),
+            cancellationToken);
+        var spent = new List<(string, long)>(found.Count);
+        foreach (var one in found)
+        {
+            if (await HasBeenSpentAsync(database, one.Runner))
+                spent.Add(one);
+        }
+        return spent;
+    }
+
+    private static OfferedRun Offered(RunRecord run) => new(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline);
+
+    private Sql Claim(string queue, string runner, string session, int limit, long now, long deadline) =>
             $"""
             update runs set waiting = false, live = true, attempt = attempt + 1, attempt_state = 'offered', runner = {runner}, session = {session},
                 deadline = {deadline}, stop_by = 0, offered_at = {now}, accepted_at = 0, started_at = 0, ended_at = 0, outcome = null, reason = null,
                 log_bytes = 0, log_sha256 = null, log_complete = false, version = version + 1
             where {Picked(queue, limit)} and exists (select 1 from runner_sessions where runner = {runner} and session = {session})
             returning {RunStore.Columns}
-            """,
-            RunStore.Read,
-            cancellationToken);
-        claimed.ForEach(memory.Remember);
-        return claimed.ConvertAll(static run => new OfferedRun(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline));
-    }
+            """;
 
     /// <summary>One row needs no list: the plan is a look-up by key.</summary>
     private SqlPart Picked(string queue, int limit)

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Storage;
 
@@ -21,6 +23,9 @@ internal sealed class Dispatch : IDisposable
     /// <summary>A runner's poll is to be answered now; the payload is the runner's id.</summary>
     public const string NudgeChannel = "runs.nudge";
 
+    /// <summary>An attempt of a collection with a limit is over; the payload is the collection's id.</summary>
+    public const string FreedChannel = "runs.freed";
+
     private const int MaxRotations = 100_000;
 
     private readonly ClaimStore _claims;
@@ -28,14 +33,21 @@ internal sealed class Dispatch : IDisposable
     private readonly TimeProvider _time;
     private readonly Notifications _notifications;
     private readonly IDisposable[] _subscriptions;
+    private readonly CollectionGates _gates;
     private readonly WaiterLists _waiters = new();
     private readonly WaitingQueues _queues = new();
     private readonly ConcurrentDictionary<string, WeightedRotation> _rotations = new(StringComparer.Ordinal);
 
-    public Dispatch(ClaimStore claims, RunRules rules, Database database, TimeProvider time)
+    public Dispatch(ClaimStore claims, RunRules rules, CollectionDirectory collections, Database database, TimeProvider time)
     {
+        _gates = new CollectionGates(collections);
         (_claims, _rules, _time, _notifications) = (claims, rules, time, database.Notifications);
-        _subscriptions = [_notifications.Subscribe(QueuedChannel, OnQueued), _notifications.Subscribe(NudgeChannel, OnNudge)];
+        _subscriptions =
+        [
+            _notifications.Subscribe(QueuedChannel, OnQueued), _notifications.Subscribe(NudgeChannel, OnNudge), _notifications.Subscribe(FreedChannel, OnFreed),
+            _notifications.Subscribe(RunnerDirectory.RewrittenChannel, OnNudge),
+        ];
+        collections.Refreshed += () => OnFreed(null);
     }
 
     /// <summary>Polls that wait on this replica.</summary>
@@ -47,6 +59,13 @@ internal sealed class Dispatch : IDisposable
     /// <summary>Has a runner's poll answered, wherever it waits: there is something to tell it.</summary>
     public void Nudge(string runner) => _notifications.Publish(NudgeChannel, runner);
 
+    /// <summary>To be called after the commit that ended an attempt.</summary>
+    public void Freed(string collection)
+    {
+        if (_gates.IsLimited(collection))
+            _notifications.Publish(FreedChannel, collection);
+    }
+
     /// <summary>
     /// Puts a poll into the lines of what it may be offered. To be called before anything is read that a nudge may be about: a nudge from here on is
     /// not lost. Disposing ends the poll.
@@ -55,7 +74,7 @@ internal sealed class Dispatch : IDisposable
     public WaitingPoll Enter(ActiveRunner runner, int free)
     {
         string[] collections = free > 0 && !runner.Runner.Paused ? [.. runner.Serves.Select(c => c.Id)] : [];
-        return new WaitingPoll(_waiters, runner, new Waiter(runner.Runner.Id, runner.Labels), collections, collections.Length == 0 ? 0 : free);
+        return new WaitingPoll(_waiters, runner, new Waiter(runner.Runner.Id, runner.Labels, runner.State == RunnerStates.Cordoned), collections, collections.Length == 0 ? 0 : free);
     }
 
     /// <summary>Offers as many runs as the poll would take, waiting for the first until <paramref name="wait"/> is over or the poll is nudged.</summary>
@@ -75,6 +94,7 @@ internal sealed class Dispatch : IDisposable
     /// <summary>Reads which queues have runs and wakes a poll for each: at the start, and again and again in case a word was lost.</summary>
     public async Task LookAsync(CancellationToken cancellationToken)
     {
+        _gates.Open(null);
         foreach (var queue in await _claims.WaitingQueuesAsync(cancellationToken))
             OnQueued(queue);
         if (_rotations.Count > MaxRotations)
@@ -113,9 +133,13 @@ internal sealed class Dispatch : IDisposable
             foreach (var (collection, turns) in Turns(runner, candidates, free - offers.Count))
             {
                 var (queue, mark) = candidates[collection].Peek();
-                var now = _rules.Now;
-                var claimed = await _claims.ClaimAsync(queue, runner.Runner.Id, session, turns, now, _rules.OfferEnd, cancellationToken);
+                var (claimed, isAtCapacity) = await ClaimAsync(runner, session, collection, queue, turns, cancellationToken);
                 offers.AddRange(claimed);
+                if (isAtCapacity)
+                {
+                    LeaveToOthers(candidates);
+                    return offers;
+                }
                 if (claimed.Count == turns)
                     continue;
                 var (runsWait, isPresent) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
@@ -134,6 +158,20 @@ internal sealed class Dispatch : IDisposable
         await DropEmptyAsync(candidates, runner, session, cancellationToken);
         LeaveToOthers(candidates);
         return offers;
+    }
+
+    /// <summary>Most runners and collections have no limits of their own: then it is one statement.</summary>
+    private async Task<(IReadOnlyList<OfferedRun> Offers, bool IsAtCapacity)> ClaimAsync(
+        ActiveRunner runner, string session, string collection, string queue, int limit, CancellationToken cancellationToken)
+    {
+        var bounds = new ClaimBounds(_gates.IsLimited(collection) ? collection : null, runner.Concurrency, runner.IsEphemeral);
+        if (bounds.AreNone)
+            return (await _claims.ClaimAsync(queue, runner.Runner.Id, session, limit, _rules.Now, _rules.OfferEnd, cancellationToken), false);
+        var mark = _gates.Mark;
+        var claim = await _claims.ClaimWithinAsync(bounds, queue, runner.Runner.Id, session, limit, _rules.Now, _rules.OfferEnd, cancellationToken);
+        if (claim.IsFull)
+            _gates.Fill(collection, mark);
+        return (claim.Offers, claim.IsAtCapacity);
     }
 
     /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim.</summary>
@@ -165,7 +203,9 @@ internal sealed class Dispatch : IDisposable
         var candidates = new Dictionary<string, Queue<(string, long)>>(StringComparer.Ordinal);
         foreach (var collection in runner.Serves)
         {
-            foreach (var (queue, mark) in _queues.Of(collection.Id, runner.Runner.Id, runner.Labels))
+            if (!_gates.IsOpen(collection.Id))
+                continue;
+            foreach (var (queue, mark) in _queues.Of(collection.Id, runner.Runner.Id, runner.Labels, runner.State == RunnerStates.Cordoned))
             {
                 if (!candidates.TryGetValue(collection.Id, out var queues))
                     candidates[collection.Id] = queues = new();
@@ -202,7 +242,15 @@ internal sealed class Dispatch : IDisposable
             return;
         }
         _queues.Add(queue);
-        _waiters.WakeOne(queue);
+        if (_gates.IsOpen(QueueKey.Parse(queue).Collection))
+            _waiters.WakeOne(queue);
+    }
+
+    private void OnFreed(string? collection)
+    {
+        _gates.Open(collection);
+        foreach (var queue in _queues.All(collection))
+            _waiters.WakeOne(queue);
     }
 
     private void OnNudge(string? runner)

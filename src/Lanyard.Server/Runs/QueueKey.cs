@@ -26,5 +26,7 @@ public sealed record QueueKey(string Collection, string? Runner, IReadOnlyList<s
     }
 
     /// <summary>Whether a runner with these labels may take runs of this key; its collections are checked by the caller.</summary>
-    public bool Suits(string runner, IReadOnlySet<string> labels) => (Runner is null || Runner == runner) && Labels.All(labels.Contains);
+    /// <param name="onlyNamed">The runner takes nothing but what names it.</param>
+    public bool Suits(string runner, IReadOnlySet<string> labels, bool onlyNamed = false) =>
+        (Runner == runner || (Runner is null && !onlyNamed)) && Labels.All(labels.Contains);
 }

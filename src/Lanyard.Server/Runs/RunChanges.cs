@@ -75,6 +75,8 @@ internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLivene
             liveness.Changed(after);
         if (after.IsWaiting)
             dispatch.Queued(after.Queue);
+        if (before.IsLive && !after.IsLive)
+            dispatch.Freed(after.Collection);
         var mustHear = after.AttemptState == AttemptStates.Canceling || (before.IsLive && after.AttemptState == AttemptStates.Lost);
         if (mustHear && after.Runner is { } runner && before.AttemptState != after.AttemptState)
             dispatch.Nudge(runner);

@@ -31,9 +31,12 @@ internal sealed class RunCreation(
         var definition = await definitions.FindAsync(collection.Id, request.Definition);
         if (definition is null)
             mistakes.Add(new("definition", "the collection has no such definition"));
-        var runner = request.Runner is null ? null : await FindRunnerAsync(collection, request.Runner, cancellationToken);
-        if (request.Runner is not null && runner is null)
+        var slug = request.Runner ?? definition?.Spec.Runner;
+        var runner = slug is null ? null : await FindRunnerAsync(collection, slug, cancellationToken);
+        if (slug is not null && runner is null)
             mistakes.Add(new("runner", "no such runner serves the collection"));
+        if (definition?.Spec.Runner is { } fixedRunner && slug != fixedRunner)
+            mistakes.Add(new("runner", "the definition names another"));
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
@@ -45,12 +48,12 @@ internal sealed class RunCreation(
         };
         var run = RecordOf(collection, request, document, runner);
         var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));
+        if (collection.State is CollectionStates.Cordoned or CollectionStates.Draining)
+            return await RepeatedAsync(collection, key, hash, $"{collection.Path} is {collection.State}: it takes no new runs", cancellationToken);
         var (json, priority) = (document.ToJson(), request.Priority ?? 0);
         if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken))
             return new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.Definition, priority), document));
-        return await queries.FindByIdempotencyAsync(collection.Id, key!, cancellationToken) is { } before && before.RequestHash == hash
-            ? new CreatedRun(before.Run, null)
-            : new Refusal(RefusalReason.Conflict, "the idempotency key was used with another body");
+        return await RepeatedAsync(collection, key, hash, "the idempotency key was used with another body", cancellationToken);
 
         void Inserted()
         {
@@ -58,6 +61,12 @@ internal sealed class RunCreation(
             dispatch.Queued(run.Queue);
         }
     }
+
+    /// <summary>The run that the same call has made before; or why there is none now.</summary>
+    private async Task<Outcome<CreatedRun>> RepeatedAsync(CollectionEntry collection, string? key, string? hash, string otherwise, CancellationToken cancellationToken) =>
+        key is not null && await queries.FindByIdempotencyAsync(collection.Id, key, cancellationToken) is { } before && before.RequestHash == hash
+            ? new CreatedRun(before.Run, null)
+            : new Refusal(RefusalReason.Conflict, otherwise);
 
     private async Task<RunnerRecord?> FindRunnerAsync(CollectionEntry collection, string slug, CancellationToken cancellationToken)
     {
@@ -86,7 +95,7 @@ internal sealed class RunCreation(
             definition.Spec,
             request.Variables ?? new Dictionary<string, string>(),
             context,
-            request.Runner,
+            request.Runner ?? definition.Spec.Runner,
             [.. labels, .. RunnerRules.LabelsOf(definition.Spec.Executor)]);
     }
 
@@ -102,7 +111,9 @@ internal sealed class RunCreation(
         rules.Now,
         0,
         1,
-        document.Spec.Steps.Count);
+        document.Spec.Steps.Count,
+        RunTerms.Of(document.Spec),
+        rules.QueueUntil(RunTerms.Of(document.Spec)));
 
     /// <summary>Of what was understood, so that blanks and the order of members make no difference; variables are sorted. What the creator's token says of its work is part of it.</summary>
     private static string HashOf(CreateRun request, RunContext context)

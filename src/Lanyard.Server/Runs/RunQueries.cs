@@ -62,7 +62,7 @@ internal sealed class RunQueries(Database database)
                 row.GetInt(0), row.GetInt(1), row.GetString(2), row.GetIntOrNull(3), row.GetIntOrNull(4), row.GetInt64(5), row.GetInt64(6)),
             cancellationToken);
 
-    private static ListedRun Read(DbDataReader row) => new(RunStore.Read(row), row.GetString(28), row.GetInt(29));
+    private static ListedRun Read(DbDataReader row) => new(RunStore.Read(row), row.GetString(RunStore.ColumnCount), row.GetInt(RunStore.ColumnCount + 1));
 }
 
 internal sealed record CreatedBefore(string Run, string? RequestHash);

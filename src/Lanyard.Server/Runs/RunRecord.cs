@@ -12,6 +12,7 @@ namespace Lanyard.Server.Runs;
 /// <param name="Accepts">Attempts that were accepted so far; offers that lapsed don't count.</param>
 /// <param name="Deadline">Of a live attempt: when the offer lapses or the lease ends.</param>
 /// <param name="StopBy">Of a live attempt: when the server ends it even though its lease is renewed.</param>
+/// <param name="QueueUntil">Of a run that waits: when it gives up; 0: by the server's own time.</param>
 /// <param name="Version">Grows with every change but the renewal of a lease; a change is written only onto the version it was derived from.</param>
 public sealed record RunRecord(
     string Id,
@@ -41,7 +42,9 @@ public sealed record RunRecord(
     long CreatedAt,
     long FinishedAt,
     long Version,
-    int StepCount)
+    int StepCount,
+    RunTerms Terms = default,
+    long QueueUntil = 0)
 {
     /// <summary>Some runner may hold the attempt.</summary>
     public bool IsLive => AttemptState is AttemptStates.Offered or AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling;
@@ -99,4 +102,5 @@ public static class RunReasons
     public const string QueueExpired = "queue_expired";
     public const string RunnerError = "runner_error";
     public const string CanceledBeforeStart = "canceled_before_start";
+    public const string CollectionDrained = "collection_drained";
 }

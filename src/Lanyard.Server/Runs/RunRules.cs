@@ -49,9 +49,15 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             Accepts = run.Accepts + 1,
             AcceptedAt = now,
             Deadline = LeaseEnd,
-            StopBy = now + (run.TimeoutSeconds * 1000L) + Milliseconds(options.Grace + options.StopMargin),
+            StopBy = now + (run.TimeoutSeconds * 1000L) + Milliseconds(GraceOf(run) + options.StopMargin),
         };
     }
+
+    /// <summary>Between the signal and the kill.</summary>
+    public TimeSpan GraceOf(RunRecord run) => run.Terms.GraceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : options.Grace;
+
+    /// <summary>When a run that begins to wait now gives up; 0: by <see cref="RunsOptions.QueueLife"/>.</summary>
+    public long QueueUntil(RunTerms terms) => terms.QueueSeconds is { } seconds ? Now + (seconds * 1000L) : 0;
 
     /// <summary>The first step is about to start. In <c>canceling</c> nothing changes: the answer's state tells the runner not to start.</summary>
     public Outcome<RunRecord> Start(RunRecord run, AttemptCall call)
@@ -83,9 +89,9 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             Deadline = 0,
             StopBy = 0,
         };
-        if (end.Outcome != RunnerErrorOutcome)
-            return ended with { State = end.Outcome, FinishedAt = now };
-        return AfterFailedAttempt(ended, run, now, RunReasons.RunnerError);
+        if (end.Outcome == RunnerErrorOutcome)
+            return AfterFailedAttempt(ended, run, now, RetryCauses.RunnerError);
+        return IsTriedAgain(ended, run, end.Outcome) ? Requeued(ended) : Final(ended, end.Outcome, now);
     }
 
     public static bool IsRepeatedEnd(RunRecord run, AttemptCall call) =>
@@ -107,7 +113,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             AttemptStates.Accepted or AttemptStates.Running => canceled with
             {
                 AttemptState = AttemptStates.Canceling,
-                StopBy = Math.Min(run.StopBy, now + Milliseconds(options.Grace + options.StopMargin)),
+                StopBy = Math.Min(run.StopBy, now + Milliseconds(GraceOf(run) + options.StopMargin)),
             },
             AttemptStates.Offered => Final(Lost(canceled, RunReasons.OfferWithdrawn, now), RunStates.Canceled, now),
             _ => Final(canceled with { Reason = RunReasons.CanceledBeforeStart }, RunStates.Canceled, now),
@@ -119,7 +125,10 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     {
         var now = Now;
         if (run.IsWaiting)
-            return run.CreatedAt + Milliseconds(options.QueueLife) <= now ? Final(Changed(run) with { Reason = RunReasons.QueueExpired }, RunStates.TimedOut, now) : run;
+        {
+            var until = run.QueueUntil != 0 ? run.QueueUntil : run.CreatedAt + Milliseconds(options.QueueLife);
+            return until <= now ? Final(Changed(run) with { Reason = RunReasons.QueueExpired }, RunStates.TimedOut, now) : run;
+        }
         if (!run.IsLive)
             return run;
         if (run.Deadline <= now)
@@ -129,29 +138,53 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
         return run;
     }
 
+    /// <summary>Its collection is being drained: what waits is canceled, what runs goes on.</summary>
+    public RunRecord Drain(RunRecord run) =>
+        run.IsWaiting ? Final(Changed(run) with { CancelRequestedAt = Now, Reason = RunReasons.CollectionDrained }, RunStates.Canceled, Now) : run;
+
     /// <summary>The attempt is gone, nobody knows how far it came.</summary>
     public RunRecord Lose(RunRecord run, string reason)
     {
         if (!run.IsLive)
             return run;
         var now = Now;
-        return AfterFailedAttempt(Lost(Changed(run), reason, now), run, now, reason);
+        return AfterFailedAttempt(Lost(Changed(run), reason, now), run, now, RetryCauses.Lost);
     }
 
-    private RunRecord AfterFailedAttempt(RunRecord over, RunRecord before, long now, string reason)
+    private RunRecord AfterFailedAttempt(RunRecord over, RunRecord before, long now, RetryCauses cause)
     {
         if (before.CancelRequestedAt != 0)
             return Final(over, RunStates.Canceled, now);
-        if (before.StartedAt != 0 && before.Phase == ApplyPhase)
+        if (HasApplied(before))
             return Final(over with { Reason = RunReasons.LostInApply }, RunStates.Failed, now);
-        if (before.StartedAt != 0 && reason == RunReasons.RunnerError)
+        var wasOffered = before.AttemptState == AttemptStates.Offered;
+        if (!wasOffered && !before.Terms.Retries(cause, before.StartedAt != 0))
             return Final(over, RunStates.Failed, now);
-        if (before.AttemptState != AttemptStates.Offered && before.Accepts >= options.MaxAttempts)
+        if (!wasOffered && before.Accepts >= MostAttempts(before))
             return Final(over with { Reason = RunReasons.AttemptsExhausted }, RunStates.Failed, now);
         if (before.Attempt >= options.MaxOffers)
             return Final(over with { Reason = RunReasons.NeverAccepted }, RunStates.Failed, now);
-        return over with { State = RunStates.Queued };
+        return Requeued(over);
     }
+
+    /// <summary>An end of its steps' own doing stands, unless the definition says otherwise, and always once <c>apply</c> had begun.</summary>
+    private bool IsTriedAgain(RunRecord ended, RunRecord before, string outcome)
+    {
+        var cause = outcome switch
+        {
+            RunStates.Failed => RetryCauses.Failed,
+            RunStates.TimedOut => RetryCauses.TimedOut,
+            _ => RetryCauses.None,
+        };
+        return cause != RetryCauses.None && before.CancelRequestedAt == 0 && !HasApplied(before) && before.Terms.Retries(cause, before.StartedAt != 0)
+            && ended.Accepts < MostAttempts(before) && ended.Attempt < options.MaxOffers;
+    }
+
+    private static bool HasApplied(RunRecord run) => run.StartedAt != 0 && run.Phase == ApplyPhase;
+
+    private int MostAttempts(RunRecord run) => run.Terms.Attempts ?? options.MaxAttempts;
+
+    private RunRecord Requeued(RunRecord over) => over with { State = RunStates.Queued, QueueUntil = QueueUntil(over.Terms) };
 
     private static RunRecord Lost(RunRecord run, string reason, long now) =>
         run with { AttemptState = AttemptStates.Lost, Reason = reason, EndedAt = now, Deadline = 0, StopBy = 0 };

@@ -1,3 +1,5 @@
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Collections;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -8,10 +10,13 @@ namespace Lanyard.Server.Runs;
 /// Every replica sweeps; a change is written once, whoever comes first.
 /// </summary>
 internal sealed class RunSweeper(
-    RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
+    RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, ClaimStore claims, CollectionDirectory collections,
+    EphemeralRunners ephemeral, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
 {
     private const int Batch = 500;
     private static readonly TimeSpan QueueCheck = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan SpentCheck = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OwnTimesCheck = TimeSpan.FromSeconds(2);
 
     /// <summary>One look at everything that is overdue.</summary>
     public async Task SweepAsync(CancellationToken cancellationToken)
@@ -24,6 +29,21 @@ internal sealed class RunSweeper(
                 await ExpireAsync(run, cancellationToken);
         }
         while (overdue.Count == Batch);
+    }
+
+    /// <summary>Ends runs whose own time in the queue is over, and those that wait in a collection that is being drained.</summary>
+    public async Task SweepOwnTimesAsync(CancellationToken cancellationToken)
+    {
+        List<RunRecord> waiting;
+        do
+        {
+            waiting = await store.QueuedUntilAsync(rules.Now, Batch, cancellationToken);
+            foreach (var run in waiting)
+                await ExpireAsync(run, cancellationToken);
+        }
+        while (waiting.Count == Batch);
+        if (collections.Any(static entry => entry.State == CollectionStates.Draining))
+            await DrainAsync(cancellationToken);
     }
 
     /// <summary>Ends runs that have waited for too long.</summary>
@@ -43,11 +63,32 @@ internal sealed class RunSweeper(
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         RepeatAsync("sweep", rules.Options.Sweep, SweepAsync, stoppingToken),
         RepeatAsync("queue sweep", QueueCheck, SweepQueuesAsync, stoppingToken),
+        RepeatAsync("sweep of times in queues", OwnTimesCheck, SweepOwnTimesAsync, stoppingToken),
+        RepeatAsync("sweep of spent runners", SpentCheck, ephemeral.RemoveSpentAsync, stoppingToken),
         RepeatAsync("slow poll", rules.Options.SlowPoll, dispatch.LookAsync, stoppingToken));
 
-    private async Task ExpireAsync(RunRecord run, CancellationToken cancellationToken)
+    private async Task DrainAsync(CancellationToken cancellationToken)
     {
-        var outcome = await changes.ApplyAsync(run.Id, row => rules.Expire(row), RunAudit.Expired, cancellationToken);
+        foreach (var queue in await claims.WaitingQueuesAsync(cancellationToken))
+        {
+            if (collections.FindById(QueueKey.Parse(queue).Collection)?.State != CollectionStates.Draining)
+                continue;
+            List<RunRecord> waiting;
+            do
+            {
+                waiting = await store.WaitingInAsync(queue, Batch, cancellationToken);
+                foreach (var run in waiting)
+                    await ChangeAsync(run, rules.Drain, cancellationToken);
+            }
+            while (waiting.Count == Batch);
+        }
+    }
+
+    private Task ExpireAsync(RunRecord run, CancellationToken cancellationToken) => ChangeAsync(run, rules.Expire, cancellationToken);
+
+    private async Task ChangeAsync(RunRecord run, Func<RunRecord, RunRecord> rule, CancellationToken cancellationToken)
+    {
+        var outcome = await changes.ApplyAsync(run.Id, row => rule(row), RunAudit.Expired, cancellationToken);
         if (outcome.IsRefused || outcome.Value.IsNone)
             return;
         var after = outcome.Value.After;

@@ -27,7 +27,7 @@ internal static class RunnerEndpoints
         return Results.Json(
             new SessionResponse(
                 runner.Session!.Session, id, runner.Runner.Slug, (int)options.Lease.TotalSeconds, (int)options.LongPoll.TotalSeconds, options.MaxLogChunkBytes,
-                [.. runner.Serves.Select(c => c.Name)]),
+                [.. runner.Serves.Select(c => c.Name)], runner.IsEphemeral ? true : null),
             RunnerJson.Default.SessionResponse);
     }
 

@@ -1,3 +1,4 @@
+using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Runners;
 
@@ -20,6 +21,8 @@ internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispat
         // ②
         var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, rules.Now, cancellationToken);
         standing.RemoveAll(o => request.Holds.Any(h => h.Run == o.Run && h.Attempt == o.Attempt));
+        if (runner.State == RunnerStates.Draining && request.Free > 0)
+            return new([], answers, Drain: true);
         if (answers.Any(a => a.Answer != HoldAnswers.Keep) || (standing.Count > 0 && free > 0))
             return new(OffersOf(runner, standing.Take(free)), answers);
 

@@ -114,7 +114,7 @@ internal static class RunsEndpoints
         CollectionDirectory directory, HttpContext context, string workspace, string collection, Right right) =>
         directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, right);
 
-    private static async Task<Outcome<ListedRun>> FindAsync(
+    internal static async Task<Outcome<ListedRun>> FindAsync(
         CollectionDirectory directory, RunQueries queries, HttpContext context, string workspace, string collection, string run, Right right)
     {
         if (!(await RequireAsync(directory, context, workspace, collection, right)).TryGet(out var entry, out var refusal))

@@ -29,6 +29,7 @@ internal static class RunsFeature
         services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
+        services.AddSingleton<EphemeralRunners>().AddSingleton<WhyQueries>().AddSingleton<WhyWaiting>();
         services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
         return services;
     }
@@ -40,6 +41,7 @@ internal static class RunsFeature
             .Produces<RunView>(StatusCodes.Status201Created).Produces<RunView>();
         runs.MapGet("", RunsEndpoints.ListAsync).WithName("listRuns").Produces<RunList>();
         runs.MapGet("/{run}", RunsEndpoints.GetAsync).WithName("getRun").Produces<RunView>();
+        runs.MapGet("/{run}/why", WhyEndpoints.GetAsync).WithName("whyRun").Produces<WhyView>();
         runs.MapPost("/{run}/cancel", RunsEndpoints.CancelAsync).WithName("cancelRun").Produces<RunView>();
         runs.MapGet("/{run}/logs", RunsEndpoints.LogsAsync).WithName("getRunLogs")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);

@@ -5,7 +5,8 @@ namespace Lanyard.Server.Runs;
 /// <summary>A runner's waiting poll.</summary>
 /// <param name="runner">The runner's id.</param>
 /// <param name="labels">What it can offer to a run that asks for labels.</param>
-internal sealed class Waiter(string runner, IReadOnlySet<string> labels)
+/// <param name="onlyNamed">It takes only runs that name the runner.</param>
+internal sealed class Waiter(string runner, IReadOnlySet<string> labels, bool onlyNamed)
 {
     private readonly Lock _lock = new();
     private readonly List<string> _queues = [];
@@ -15,7 +16,7 @@ internal sealed class Waiter(string runner, IReadOnlySet<string> labels)
 
     public string Runner => runner;
 
-    public IReadOnlySet<string> Labels => labels;
+    public bool Suits(QueueKey key) => key.Suits(runner, labels, onlyNamed);
 
     /// <summary>The poll is to be answered now, with or without an offer.</summary>
     public bool IsNudged { get; private set; }
@@ -147,7 +148,7 @@ internal sealed class WaiterLists
                 return false;
             for (var node = line.First; node is not null; node = node.Next)
             {
-                if (!key.Suits(node.Value.Runner, node.Value.Labels) || !node.Value.TryWake(queue))
+                if (!node.Value.Suits(key) || !node.Value.TryWake(queue))
                     continue;
                 line.Remove(node);
                 line.AddLast(node);

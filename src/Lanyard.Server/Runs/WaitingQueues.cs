@@ -25,8 +25,13 @@ internal sealed class WaitingQueues
     }
 
     /// <summary>The queues of a collection that a runner may take from, each with its mark for <see cref="RemoveIfUnchanged"/>.</summary>
-    public IEnumerable<KeyValuePair<string, long>> Of(string collection, string runner, IReadOnlySet<string> labels) =>
-        _byCollection.TryGetValue(collection, out var queues) ? queues.Where(q => QueueKey.Parse(q.Key).Suits(runner, labels)) : [];
+    public IEnumerable<KeyValuePair<string, long>> Of(string collection, string runner, IReadOnlySet<string> labels, bool onlyNamed) =>
+        _byCollection.TryGetValue(collection, out var queues) ? queues.Where(q => QueueKey.Parse(q.Key).Suits(runner, labels, onlyNamed)) : [];
+
+    /// <param name="collection">Null: of all.</param>
+    public IEnumerable<string> All(string? collection) => collection is null
+        ? _byCollection.Values.SelectMany(static queues => queues.Keys)
+        : _byCollection.TryGetValue(collection, out var found) ? found.Keys : [];
 
     /// <summary>The claim found the queue empty.</summary>
     public void RemoveIfUnchanged(string queue, long mark)

@@ -8,7 +8,7 @@ namespace Lanyard.Server.Storage;
 /// with its hash. <c>NNNN_name.sqlite.sql</c> and <c>NNNN_name.postgres.sql</c> are for one dialect only.
 /// Ranges: 0001 storage and audit, 0010 workspaces and collections, 0020 issuers, 0030 federation, 0040 clusters, 0050 runners,
 /// 0060 runs, 0070 exchange, 0080 machines, runtime and cache,
-/// 0095 pods of attempts.
+/// 0095 pods of attempts, 0120 runs in full.
 /// </summary>
 internal static class Migrations
 {

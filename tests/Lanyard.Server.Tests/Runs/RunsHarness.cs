@@ -1,9 +1,12 @@
+using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Tests.Storage;
+using Lanyard.Server.Workspaces;
 using Lanyard.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -12,6 +15,7 @@ namespace Lanyard.Server.Tests.Runs;
 /// <summary>The rooms Runners and Runs on a real database, without HTTP: what a replica of the server is made of.</summary>
 internal sealed class RunsHarness : IAsyncDisposable
 {
+    private const string NoSpec = "{}";
     private int _names;
 
     private RunsHarness(Database database, TimeProvider time, RunsOptions options)
@@ -25,10 +29,13 @@ internal sealed class RunsHarness : IAsyncDisposable
         Runners = new(database);
         Sessions = new(database);
         Liveness = new(Store, Rules, database, time);
-        Dispatch = new(Claims, Rules, database, time);
+        Workspaces = new(database, NullLogger<WorkspaceDirectory>.Instance);
+        Collections = new(database, Workspaces, NullLogger<CollectionDirectory>.Instance);
+        Dispatch = new(Claims, Rules, Collections, database, time);
         Changes = new(Store, Memory, Liveness, Dispatch);
-        Sweeper = new(Store, Changes, Rules, Dispatch, time, NullLogger<RunSweeper>.Instance);
         Directory = new(Runners, Sessions, database, time);
+        Ephemeral = new(Claims, Runners, Directory, Rules, Audit);
+        Sweeper = new(Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, time, NullLogger<RunSweeper>.Instance);
         Holds = new(Store, Sessions, Directory, Changes, Rules);
     }
 
@@ -58,6 +65,12 @@ internal sealed class RunsHarness : IAsyncDisposable
 
     public RunSweeper Sweeper { get; }
 
+    public WorkspaceDirectory Workspaces { get; }
+
+    public CollectionDirectory Collections { get; }
+
+    public EphemeralRunners Ephemeral { get; }
+
     public RunnerDirectory Directory { get; }
 
     public AuditLog Audit { get; }
@@ -66,16 +79,32 @@ internal sealed class RunsHarness : IAsyncDisposable
 
     public static RunsHarness On(Database database, TimeProvider time, RunsOptions? options = null) => new(database, time, options ?? new RunsOptions());
 
-    public async Task<RunRecord> CreateRunAsync(string collection = "col_1", int priority = 0, string phase = "run", string? runner = null, string[]? labels = null)
+    public async Task<RunRecord> CreateRunAsync(string collection = "col_1", int priority = 0, string phase = "run", string? runner = null, string[]? labels = null, RunTerms terms = default)
     {
         var run = Samples.Queued(Time, Lanyard.Server.Http.Ids.New("run", Time), collection) with
         {
             Phase = phase,
             Queue = QueueKey.Format(collection, runner, labels ?? []),
+            Terms = terms,
+            QueueUntil = Rules.QueueUntil(terms),
         };
         if (!await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null, Created, () => Dispatch.Queued(run.Queue)))
             throw new InvalidOperationException("not inserted");
         return run;
+    }
+
+    /// <summary>Makes or changes a collection, as an admin does.</summary>
+    public async Task SetCollectionAsync(string id, int? concurrency = null, string state = CollectionStates.Active)
+    {
+        await Database.ExecuteAsync($"insert into workspaces (id, slug, version, created, updated, spec) values ('ws_1', 'demo', 1, 0, 0, {NoSpec}) on conflict do nothing");
+        await Database.ExecuteAsync(
+            $"""
+            insert into collections (id, workspace, slug, version, created, updated, spec, concurrency, state)
+            values ({id}, 'ws_1', {id.Replace('_', '-')}, 1, 0, 0, {NoSpec}, {concurrency}, {state})
+            on conflict (id) do update set concurrency = excluded.concurrency, state = excluded.state
+            """);
+        await Workspaces.LoadAsync();
+        await Collections.ChangedAsync("ws_1");
     }
 
     /// <summary>A runner with a session, as the run protocol sees it.</summary>
@@ -133,6 +162,8 @@ internal sealed class RunsHarness : IAsyncDisposable
         Dispatch.Dispose();
         Sweeper.Dispose();
         Directory.Dispose();
+        Collections.Dispose();
+        Workspaces.Dispose();
         await Audit.DisposeAsync();
     }
 }

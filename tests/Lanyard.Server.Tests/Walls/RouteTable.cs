@@ -103,6 +103,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {home}"),
             Row($"POST {home}", """{"definition":"plan"}"""),
             Row($"GET {home}/{{run}}"),
+            Row($"GET {home}/{{run}}/why"),
             Row($"GET {home}/{{run}}/logs"),
             Row($"POST {home}/{{run}}/cancel"),
         ];

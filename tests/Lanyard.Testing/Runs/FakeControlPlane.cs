@@ -37,6 +37,12 @@ public sealed class FakeControlPlane : IAsyncDisposable
 
     public int MaxLogChunkBytes { get; set; } = 64 * 1024;
 
+    /// <summary>Every poll is answered so at once.</summary>
+    public bool Drain { get; set; }
+
+    /// <summary>What the session says of the runner.</summary>
+    public bool Ephemeral { get; set; }
+
     public IReadOnlyList<string> Collections { get; set; } = ["acme/prod"];
 
     /// <summary>Asked before each call; the names are session, poll, heartbeat, accept, start, step, log, end, token.</summary>
@@ -101,6 +107,13 @@ public sealed class FakeControlPlane : IAsyncDisposable
         _queue.Enqueue(attempt);
         Wake();
         return attempt;
+    }
+
+    /// <summary>Drains the runner: its waiting poll is answered at once.</summary>
+    public void BeginDrain()
+    {
+        Drain = true;
+        Wake();
     }
 
     /// <summary>Makes the next poll or heartbeat answer so; waiting polls answer at once.</summary>
@@ -190,7 +203,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
     {
         var request = await ReadAsync(context, RunnerJson.Default.SessionRequest);
         Sessions.Enqueue(request);
-        var session = new SessionResponse($"ses_{Sessions.Count}", "rnr_1", "runner", LeaseSeconds, 2, MaxLogChunkBytes, Collections);
+        var session = new SessionResponse($"ses_{Sessions.Count}", "rnr_1", "runner", LeaseSeconds, 2, MaxLogChunkBytes, Collections, Ephemeral ? true : null);
         await AnswerAsync(context, session, RunnerJson.Default.SessionResponse);
     }
 
@@ -217,10 +230,10 @@ public sealed class FakeControlPlane : IAsyncDisposable
         {
             var news = Volatile.Read(ref _news).Task;
             var answers = Answers(request.Holds);
-            var offers = Offers(request.Free);
-            if (offers.Count > 0 || answers.Exists(answer => answer.Answer != HoldAnswers.Keep) || wait.IsCancellationRequested)
+            var offers = Offers(Drain ? 0 : request.Free);
+            if (Drain || offers.Count > 0 || answers.Exists(answer => answer.Answer != HoldAnswers.Keep) || wait.IsCancellationRequested)
             {
-                await AnswerAsync(context, new PollResponse(offers, answers), RunnerJson.Default.PollResponse);
+                await AnswerAsync(context, new PollResponse(offers, answers, Drain ? true : null), RunnerJson.Default.PollResponse);
                 return;
             }
 

@@ -25,7 +25,8 @@ internal static class PayloadCheck
             return "its issuer is not a URL";
         }
 
-        if (payload.TimeoutSeconds is < 1 or > MaxSeconds || payload.GraceSeconds is < 0 or > 3600 || payload.LeaseSeconds is < 1 or > 3600)
+        if (payload.TimeoutSeconds is < 1 or > MaxSeconds || payload.GraceSeconds is < 0 or > 3600 || payload.LeaseSeconds is < 1 or > 3600
+            || payload.SilenceSeconds is < 1 or > MaxSeconds)
         {
             return "a time is out of range";
         }

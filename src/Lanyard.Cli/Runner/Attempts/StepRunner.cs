@@ -22,6 +22,7 @@ internal sealed class StepRunner(
 {
     private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
+    private long _lastOutput;
 
     public async Task<StepResult> RunAsync(StepPayload step)
     {
@@ -102,11 +103,12 @@ internal sealed class StepRunner(
         stop.Stopped.ThrowIfCancellationRequested();
         using var process = await place.StartAsync(command);
         using var copying = new CancellationTokenSource();
+        Volatile.Write(ref _lastOutput, services.Time.GetTimestamp());
         var copied = CopyAsync(process.Output, copying.Token);
         var exited = process.WaitAsync();
         using var over = new CancellationTokenSource();
         var watched = place.WatchAsync(process, over.Token);
-        var timedOut = !await EndsBeforeAsync(exited, TimeSpan.FromSeconds(step.TimeoutSeconds));
+        var timedOut = await TimesOutAsync(exited, step);
         if (!exited.IsCompleted)
         {
             await EndAsync(process, exited);
@@ -120,10 +122,10 @@ internal sealed class StepRunner(
             await copying.CancelAsync();
         }
 
-        return Judge(exit, timedOut, exceeded, step);
+        return Judge(exit, timedOut, exceeded);
     }
 
-    private StepResult Judge(StepExit exit, bool timedOut, string? exceeded, StepPayload step)
+    private StepResult Judge(StepExit exit, string? timedOut, string? exceeded)
     {
         if (stop.Reason is not StopReason.None)
         {
@@ -136,11 +138,10 @@ internal sealed class StepRunner(
             return new StepResult(RunStates.Failed, exit, exceeded);
         }
 
-        if (timedOut)
+        if (timedOut is not null)
         {
-            var text = $"the step took longer than its {step.TimeoutSeconds} s";
-            log.AppendNote(text);
-            return new StepResult(RunStates.TimedOut, exit, text);
+            log.AppendNote(timedOut);
+            return new StepResult(RunStates.TimedOut, exit, timedOut);
         }
 
         if (exit.IsSuccess)
@@ -154,14 +155,34 @@ internal sealed class StepRunner(
         return new StepResult(RunStates.Failed, exit, reason);
     }
 
-    /// <summary>False when the time is over; true when the process ended or the attempt is being stopped.</summary>
-    private async Task<bool> EndsBeforeAsync(Task exited, TimeSpan limit)
+    /// <summary>What has taken too long, for people; null when the process ended or the attempt is being stopped.</summary>
+    private async Task<string?> TimesOutAsync(Task exited, StepPayload step)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop.Stopped);
-        var first = await Task.WhenAny(exited, Task.Delay(limit, services.Time, over.Token));
-        var timedOut = first != exited && !stop.Stopped.IsCancellationRequested;
-        await over.CancelAsync();
-        return !timedOut;
+        var began = services.Time.GetTimestamp();
+        var limit = TimeSpan.FromSeconds(step.TimeoutSeconds);
+        var silence = payload.SilenceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan;
+        while (true)
+        {
+            var left = limit - services.Time.GetElapsedTime(began);
+            var quiet = silence == Timeout.InfiniteTimeSpan ? left : silence - services.Time.GetElapsedTime(Volatile.Read(ref _lastOutput));
+            if (left <= TimeSpan.Zero)
+            {
+                return $"the step took longer than its {step.TimeoutSeconds} s";
+            }
+
+            if (quiet <= TimeSpan.Zero)
+            {
+                return $"the step has written nothing for {payload.SilenceSeconds} s";
+            }
+
+            await Task.WhenAny(exited, Task.Delay(quiet < left ? quiet : left, services.Time, over.Token));
+            if (exited.IsCompleted || stop.Stopped.IsCancellationRequested)
+            {
+                await over.CancelAsync();
+                return null;
+            }
+        }
     }
 
     private async Task<bool> EndsWithinAsync(Task task, TimeSpan limit)
@@ -201,6 +222,7 @@ internal sealed class StepRunner(
         {
             while (await output.ReadAsync(buffer, cancellationToken) is > 0 and var read)
             {
+                Volatile.Write(ref _lastOutput, services.Time.GetTimestamp());
                 log.Append(buffer.AsSpan(0, read));
             }
         }
