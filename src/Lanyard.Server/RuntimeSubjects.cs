@@ -1,6 +1,7 @@
 using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Http;
 using Lanyard.Server.Machines;
+using Lanyard.Server.Runs;
 using Lanyard.Server.Runtime;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -12,12 +13,14 @@ internal static class RuntimeSubjects
     public static RuntimeQuestions Questions(IServiceProvider services)
     {
         var machines = services.GetRequiredService<MachineDirectory>();
+        var caches = new Lazy<RunCaches>(services.GetRequiredService<RunCaches>);
         return new RuntimeQuestions(async (principal, cancellation) => principal.Kind switch
         {
             PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Of(principal, machine) : null,
 
-            // The door has asked whether its attempt lives; a run has no repository, and with it no cache.
-            PrincipalKind.Run => Bare(principal),
+            // The door has asked whether its attempt lives.
+            PrincipalKind.Run => await caches.Value.FindAsync(principal.SubjectId!, cancellation) is { } cache ? Of(principal, cache) : Bare(principal),
+            PrincipalKind.Workflow => Of(principal, principal.Workflow!),
             _ => null,
         });
     }
@@ -29,6 +32,24 @@ internal static class RuntimeSubjects
         Ref = machine.Ref,
         Scopes = [.. machine.Scopes.Select(static scope => new ScopeGrant(scope.Scope, (ScopePermission)CacheScope.BitsOf(scope.Permission)))],
         Actor = machine.CreatedBy,
+    };
+
+    private static RuntimeSubject Of(Principal principal, RunCache cache) => Bare(principal) with
+    {
+        Repository = cache.Repository,
+        Ref = cache.Ref,
+        Scopes = [.. cache.Scopes.Select(static scope => new ScopeGrant(scope.Scope, (ScopePermission)CacheScope.BitsOf(scope.Permission)))],
+        Actor = cache.Actor,
+    };
+
+    private static RuntimeSubject Of(Principal principal, WorkflowFacts facts) => Bare(principal) with
+    {
+        Repository = facts.Repository,
+        Ref = facts.Ref,
+        Workflow = facts.File,
+        Scopes = [.. facts.Scopes.Select(static scope => new ScopeGrant(scope.Key, (ScopePermission)scope.Value))],
+        Actor = facts.Actor,
+        ResultsUrl = facts.ResultsUrl,
     };
 
     private static RuntimeSubject Bare(Principal principal) => new()

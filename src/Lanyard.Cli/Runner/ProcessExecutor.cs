@@ -17,12 +17,14 @@ internal sealed class ProcessExecutor : Executor
     private readonly SpawnThread _spawn;
     private readonly SandboxLauncher _launcher;
     private readonly LimitWatch _limits;
+    private readonly CacheListener _cache;
     private TokenEndpoint? _endpoint;
     private AttemptServices? _services;
 
     private ProcessExecutor(RunnerSettings settings, RunnerFolders folders, HttpClient http, TimeProvider time)
     {
         (_settings, _folders, _http, _time) = (settings, folders, http, time);
+        _cache = new CacheListener(http, time);
         var mode = settings.Sandbox is SandboxChoice.None || (settings.Sandbox is SandboxChoice.Automatic && !SandboxProbe.IsInstalled)
             ? SandboxMode.None
             : SandboxMode.Bubblewrap;
@@ -66,7 +68,7 @@ internal sealed class ProcessExecutor : Executor
     {
         _endpoint = await TokenEndpoint.StartAsync(_time, cancellationToken);
         _services = new AttemptServices(
-            services.Plane, (key, slot) => new SandboxPlace(_launcher, _limits, _folders, key, OwnerOf(slot)), _endpoint, _http, _folders.LogFileOf, _settings.LogLimit, _time,
+            services.Plane, (key, slot) => new SandboxPlace(_launcher, _limits, _folders, key, OwnerOf(slot)), _endpoint, _cache, _http, _folders.LogFileOf, _settings.LogLimit, _time,
             services.Log);
         return []; // steps die with their runner
     }
@@ -80,6 +82,8 @@ internal sealed class ProcessExecutor : Executor
         {
             await _endpoint.DisposeAsync();
         }
+
+        await _cache.DisposeAsync();
 
         _spawn.Dispose();
         _folders.Dispose();

@@ -44,6 +44,12 @@ public sealed record TrustedIssuer
     /// <summary>Any of these must be in <c>aud</c>; empty means the instance's URL.</summary>
     public IReadOnlyList<string> Audiences { get; init; } = [];
 
+    /// <summary>
+    /// For tokens that are made for their issuer's own services, such as GitHub's runtime tokens: no audience is asked for, and no subject. A condition of
+    /// the record must then say whose they are.
+    /// </summary>
+    public bool AnyAudience { get; init; }
+
     /// <summary>From <c>iat</c> to <c>exp</c>.</summary>
     public TimeSpan MaxLifetime { get; init; } = DefaultMaxLifetime;
 

@@ -132,6 +132,12 @@ public sealed partial class TokenVerifier(TimeProvider time)
 
     private static Refusal? CheckAudience(ClaimSet claims, TrustedIssuer issuer, VerifyOptions options, Trace? trace)
     {
+        if (issuer.AnyAudience)
+        {
+            trace?.Pass(Stage.Audience, "the record asks for none: a condition of its own says whose tokens it takes");
+            return null;
+        }
+
         if (!claims.TryGet(ClaimNames.Audience, out var audience))
         {
             return new Refusal(RefusalReason.AudienceMismatch, "no aud");
@@ -165,10 +171,9 @@ public sealed partial class TokenVerifier(TimeProvider time)
     {
         if (!token.Claims.TryGet(ClaimNames.Subject, out var subject))
         {
-            return new Refusal(RefusalReason.ClaimMissing, "no sub");
+            if (!issuer.AnyAudience) return new Refusal(RefusalReason.ClaimMissing, "no sub");
         }
-
-        if (!subject.IsString || subject.Json.Length <= 2)
+        else if (!subject.IsString || subject.Json.Length <= 2)
         {
             return new Refusal(RefusalReason.ClaimMalformed, $"sub must be a string that is not empty, and is {subject}");
         }

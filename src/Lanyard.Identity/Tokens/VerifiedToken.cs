@@ -37,7 +37,7 @@ public sealed class VerifiedToken
     /// <summary>The id of the trust record that vouched; two clusters may share an issuer string, never a record.</summary>
     public string TrustRecordId => _trustedIssuer.Id;
 
-    /// <summary>Never empty.</summary>
+    /// <summary>Empty only where the record asks for no audience and no subject.</summary>
     public string Subject => field ??= Claims.TryGetString(ClaimNames.Subject, out var subject) ? subject : "";
 
     /// <summary>The claim <c>aud</c>, one or several.</summary>

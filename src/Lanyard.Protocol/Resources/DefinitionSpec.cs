@@ -17,6 +17,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="QueueTimeoutSeconds">How long a run waits for a runner, each time it waits, 1 to 2592000; absent: 86400.</param>
 /// <param name="SilenceTimeoutSeconds">A step that writes nothing for so long is ended, 1 to 86400; absent: it may be silent.</param>
 /// <param name="GraceSeconds">Between the signal and the kill, 0 to 600; absent: 10.</param>
+/// <param name="Cache">Its steps use the cache of the run's repository; absent: they have none.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -32,7 +33,8 @@ public sealed record DefinitionSpec(
     RetrySpec? Retry = null,
     int? QueueTimeoutSeconds = null,
     int? SilenceTimeoutSeconds = null,
-    int? GraceSeconds = null);
+    int? GraceSeconds = null,
+    CacheUseSpec? Cache = null);
 
 /// <summary>When a run is tried again. An attempt that began <c>apply</c> never is, whatever stands here.</summary>
 /// <param name="Attempts">Accepted attempts altogether, 1 to 10; absent: 3.</param>
@@ -54,18 +56,25 @@ public static class RetryOn
     public const string TimedOut = "timed_out";
 }
 
+/// <summary>What runs may do with the cache of their repository. Their own ref is the first scope.</summary>
+/// <param name="Mode"><c>none</c>, <c>read</c>, <c>write-only</c> or <c>write</c>: takes away from every scope; absent: <c>write</c>.</param>
+/// <param name="ReadRefs">Further scopes, read only, in the order in which they are searched; such as the default branch.</param>
+public sealed record CacheUseSpec(string? Mode = null, IReadOnlyList<string>? ReadRefs = null);
+
 /// <param name="Argv">A program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is given.</param>
 /// <param name="Script">For <c>/bin/sh -e</c>.</param>
 /// <param name="TimeoutSeconds">1 to 86400; absent: the definition's.</param>
 /// <param name="Oidc"><c>true</c>: a token for the default audience in <c>LANYARD_OIDC_TOKEN</c>; <c>{"audiences": […]}</c>: for these,
 /// each an audience or <c>{"audience": …, "subject": …}</c> with the name of one of its subject templates.</param>
+/// <param name="Cache">Whether it has the cache of its definition; absent: yes.</param>
 public sealed record StepSpec(
     string Name,
     IReadOnlyList<string>? Argv = null,
     string? Script = null,
     IReadOnlyDictionary<string, string>? Environment = null,
     int? TimeoutSeconds = null,
-    JsonElement? Oidc = null);
+    JsonElement? Oidc = null,
+    bool? Cache = null);
 
 /// <param name="Audience">The <c>aud</c> claim.</param>
 /// <param name="Algorithm"><c>RS256</c> (accepted everywhere; also when absent) or <c>ES256</c>.</param>

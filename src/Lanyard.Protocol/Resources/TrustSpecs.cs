@@ -12,6 +12,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="RequireIat">False counts the life of a token without <c>iat</c> from <c>nbf</c> or now (SPIFFE).</param>
 /// <param name="RequiredClaims">Conditions on claims, as in a trust policy.</param>
 /// <param name="Condition">In CEL over <c>claims</c> (docs/cel.md); a token for which it is not true is refused.</param>
+/// <param name="Workflows">GitHub's own runtime tokens are taken, at the runtime API and nowhere else; only the instance's records have it.</param>
 /// <param name="AllowPrivateAddresses">Its keys may be fetched from loopback, private and link-local addresses.</param>
 /// <param name="CaBundle">PEM: the only roots when its keys are fetched.</param>
 public sealed record TrustedIssuerSpec(
@@ -24,7 +25,17 @@ public sealed record TrustedIssuerSpec(
     JsonElement? RequiredClaims = null,
     bool? AllowPrivateAddresses = null,
     string? CaBundle = null,
-    string? Condition = null);
+    string? Condition = null,
+    WorkflowTrustSpec? Workflows = null);
+
+/// <summary>Jobs on GitHub's own runners: whose cache they use. Any repository of github.com gets runtime tokens of the same issuer, so only those listed are taken.</summary>
+/// <param name="Repositories">By GitHub's id of the repository, which never changes and is never given again.</param>
+/// <param name="ResultsUrl">Where the other services of <c>ACTIONS_RESULTS_URL</c> are, such as artifacts: their calls are passed on. Absent: they are refused.</param>
+public sealed record WorkflowTrustSpec(IReadOnlyDictionary<string, WorkflowRepository> Repositories, string? ResultsUrl = null);
+
+/// <param name="Workspace">Slug of the workspace whose cache it is.</param>
+/// <param name="Repository">What the repository is called there, <c>owner/name</c>: machines of that name share the cache.</param>
+public sealed record WorkflowRepository(string Workspace, string Repository);
 
 public sealed record IssuerKeys(DiscoveredKeys? Discovery = null, JsonElement? Jwks = null, PushedKeysSpec? Pushed = null);
 

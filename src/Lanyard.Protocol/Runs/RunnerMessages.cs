@@ -1,3 +1,5 @@
+using Lanyard.Protocol.Runtime;
+
 namespace Lanyard.Protocol.Runs;
 
 // The run protocol: what `lanyard runner` and the server say to each other, all of it JSON (camelCase) under /v1/runner.
@@ -53,6 +55,7 @@ public sealed record AcceptRequest(string Session);
 /// <param name="Cloud">How its tools reach their clouds; null: they reach none.</param>
 /// <param name="Pod">How its pod is made, for a runner that makes one.</param>
 /// <param name="SilenceSeconds">A step that writes nothing for so long is ended; null: it may be silent.</param>
+/// <param name="Cache">Scopes of the cache, in the order in which they are searched; null: it has none.</param>
 public sealed record AttemptPayload(
     string Run,
     int Attempt,
@@ -71,7 +74,8 @@ public sealed record AttemptPayload(
     IReadOnlyDictionary<string, string> Variables,
     CloudPayload? Cloud = null,
     PodPayload? Pod = null,
-    int? SilenceSeconds = null);
+    int? SilenceSeconds = null,
+    IReadOnlyList<CacheScope>? Cache = null);
 
 /// <param name="Argv">The program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is there.</param>
 /// <param name="Script">A script for <c>/bin/sh -e</c>.</param>
@@ -80,6 +84,7 @@ public sealed record AttemptPayload(
 /// Otherwise one for each: the first as <c>LANYARD_OIDC_TOKEN</c>, the n-th as <c>LANYARD_OIDC_TOKEN_n</c>.
 /// </param>
 /// <param name="OidcSubjects">The name of the subject template of each of <paramref name="OidcAudiences"/>, null for its default; absent: all by default.</param>
+/// <param name="Cache">It is handed the cache, where the attempt has one.</param>
 public sealed record StepPayload(
     string Name,
     IReadOnlyList<string>? Argv,
@@ -87,7 +92,8 @@ public sealed record StepPayload(
     IReadOnlyDictionary<string, string> Environment,
     int TimeoutSeconds,
     IReadOnlyList<string>? OidcAudiences,
-    IReadOnlyList<string?>? OidcSubjects = null);
+    IReadOnlyList<string?>? OidcSubjects = null,
+    bool Cache = false);
 
 /// <summary><c>POST /v1/runner/attempts/{run}/{attempt}/start</c>: the first step is about to start.</summary>
 public sealed record StartRequest(string Session);

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Lanyard.Protocol.Runtime;
 
 /// <summary>Answer of <c>GET /runtime/whoami</c>.</summary>
-/// <param name="Kind"><c>run</c> or <c>machine</c>.</param>
+/// <param name="Kind"><c>run</c>, <c>machine</c> or <c>workflow</c> (a job on GitHub's own runner).</param>
 /// <param name="Workspace">Its id.</param>
 /// <param name="ExpiresAt">Of the token that was shown.</param>
 public sealed record RuntimeIdentity(

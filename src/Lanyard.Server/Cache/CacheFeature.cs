@@ -37,6 +37,7 @@ internal static class CacheFeature
         services.AddSingleton<CacheEvictor>();
         services.AddSingleton<CacheTally>();
         services.AddSingleton<BlobReads>();
+        services.AddSingleton<ResultsForwarder>();
         services.AddSingleton<CacheAdminStore>();
         services.AddSingleton<CacheSweeper>();
         services.AddHostedService(static provider => provider.GetRequiredService<CacheSweeper>());
@@ -49,7 +50,7 @@ internal static class CacheFeature
         twirp.MapPost("/github.actions.results.api.v1.CacheService/CreateCacheEntry", TwirpEndpoints.CreateAsync);
         twirp.MapPost("/github.actions.results.api.v1.CacheService/FinalizeCacheEntryUpload", TwirpEndpoints.FinalizeAsync);
         twirp.MapPost("/github.actions.results.api.v1.CacheService/GetCacheEntryDownloadURL", TwirpEndpoints.DownloadAsync);
-        twirp.Map("/{**rest}", TwirpEndpoints.Unknown);
+        twirp.Map("/{**rest}", TwirpEndpoints.UnknownAsync);
 
         var first = routes.MapGroup("/runtime/cache/_apis/artifactcache").ExcludeFromDescription().WithMetadata(new OwnDialect(ArtifactCacheError.WriteAsync));
         first.MapGet("/cache", ArtifactCacheEndpoints.FindAsync);

@@ -53,6 +53,7 @@ internal static class DefinitionRules
         CheckLabels(spec.Labels ?? [], mistakes);
         CloudRules.Check(spec.Cloud, "spec.cloud", mistakes);
         PodRules.Check(spec.Pod, "spec.pod", mistakes);
+        CacheUseRules.Check(spec, mistakes);
         return mistakes;
     }
 

@@ -33,7 +33,7 @@ internal static class ExplainEndpoints
         }
 
         var trace = new Trace();
-        var admitted = await door.AdmitAsync(request.Token, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace, context.RequestAborted);
+        var admitted = await door.AdmitAsync(request.Token, Doors.Api | Doors.Runtime | Doors.Workflow, issuer.WorkspaceId, trace, context.RequestAborted);
         var refusal = admitted.IsRefused ? admitted.Refusal : null;
         if (refusal is null && request.Audience is { } audience) refusal = await exchange.ExplainAudienceAsync(admitted.Value, audience, issuer, trace, context.RequestAborted);
         await audit.RecordAsync(AuditEvent.Of(context, "token.explain") with { WorkspaceId = issuer.WorkspaceId });

@@ -81,8 +81,8 @@ internal sealed class TokenExchange(
 
     private async ValueTask<Outcome<IssuedToken>> ApiTokenAsync(Principal principal, DateTimeOffset? subjectExpires, CancellationToken cancellation)
     {
-        if (principal.Kind is PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod)
-            return new Refusal(RefusalReason.AudienceNotAllowed, "a run, machine or pod has its runtime token; API tokens are for people, pipelines and runners");
+        if (principal.Kind is PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod or PrincipalKind.Workflow)
+            return new Refusal(RefusalReason.AudienceNotAllowed, "a run, machine, pod or workflow has its runtime token; API tokens are for people, pipelines and runners");
         var now = time.GetUtcNow();
         var expires = Lifetimes.ForApiToken(subjectExpires, now);
         if (expires - now < TimeSpan.FromSeconds(1)) return new Refusal(RefusalReason.LifetimeTooShort, "the subject token is about to expire");

@@ -53,6 +53,6 @@ internal sealed class BearerMiddleware(RequestDelegate next)
 
     private static Doors? DoorsOf(PathString path) =>
         path.StartsWithSegments("/v1", StringComparison.Ordinal) ? Doors.Api
-        : path.StartsWithSegments("/runtime", StringComparison.Ordinal) || path.StartsWithSegments("/twirp", StringComparison.Ordinal) ? Doors.Runtime
+        : path.StartsWithSegments("/runtime", StringComparison.Ordinal) || path.StartsWithSegments("/twirp", StringComparison.Ordinal) ? Doors.Runtime | Doors.Workflow
         : null;
 }

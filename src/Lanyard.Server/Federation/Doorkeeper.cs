@@ -18,6 +18,7 @@ internal sealed class Doorkeeper(
     TokenMemory memory,
     StaleKeys stale,
     DoorQuestions questions,
+    WorkflowTokens workflows,
     TimeProvider time)
 {
     private const int Capacity = 100_000;
@@ -59,6 +60,7 @@ internal sealed class Doorkeeper(
         if (own.IsOurs(parsed.Value)) return (await own.JudgeAsync(parsed.Value, doors, workspaceId, trace, cancellation), true);
 
         var records = await trust.ByIssuerAsync(parsed.Value.Issuer, workspaceId, cancellation);
+        if (!doors.HasFlag(Doors.Workflow)) records = [.. records.Where(static record => record.Workflows is null)];
         var options = new VerifyOptions { DefaultAudience = instance.Url };
         var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
         if (judged is { IsRefused: true, Refusal.Reason: RefusalReason.KeyUnknown } && trace is null) await stale.SawUnknownKeyAsync(parsed.Value, records, cancellation);
@@ -81,6 +83,7 @@ internal sealed class Doorkeeper(
                 continue;
             }
 
+            if (record.Workflows is not null) return workflows.PrincipalOf(token, record, trace);
             if (await questions.PodOf(token, cancellation) is { } pod) return await PodPrincipalAsync(pod, token, record, trace, cancellation);
             if (await questions.RunnerOf(token, cancellation) is { } runner) return RunnerPrincipal(runner, token, record, trace);
             var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
@@ -138,6 +141,8 @@ internal sealed class Doorkeeper(
             return await questions.RunnerById(principal.SubjectId!, cancellation) is not null
                 ? principal
                 : new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.SubjectId} is no longer registered");
+        if (principal.Kind == PrincipalKind.Workflow)
+            return workflows.IsStanding(principal) ? principal : new Refusal(RefusalReason.IssuerUnknown, $"the workspace of {principal.Name} is gone");
         if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod)) return principal;
         return await questions.IsAlive(principal.Kind, principal.SubjectId!, principal.Attempt, cancellation)
             ? principal

@@ -26,7 +26,7 @@ internal static class FederationFeature
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton<TrustRecordStore>().AddSingleton<TrustPolicyStore>().AddSingleton<AdminKeys>().AddSingleton<TokenMemory>();
         services.AddSingleton<TrustDirectory>().AddSingleton<PolicyDirectory>();
-        services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<Doorkeeper>();
+        services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<WorkflowTokens>().AddSingleton<Doorkeeper>();
         services.AddSingleton<DiscoveryClient>();
         services.AddSingleton(provider => new KeySetCache(
             Keeping(provider.GetRequiredService<TrustRecordStore>()), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));

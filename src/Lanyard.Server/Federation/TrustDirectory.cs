@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Server.Federation;
 
 /// <summary>A trust record, compiled.</summary>
-internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer)
+/// <param name="Workflows">Where it is for GitHub's runtime tokens.</param>
+internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer, WorkflowTrustSpec? Workflows = null)
 {
     public string Versioned { get; } = $"{Record.Id}@{Record.Version}";
 
@@ -74,7 +75,7 @@ internal sealed class TrustDirectory : IDisposable
         var spec = JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!;
         var mistakes = new List<Mistake>();
         var issuer = TrustedIssuerSpecs.Compile(record.Id, spec, mistakes);
-        if (issuer is not null) return new KnownIssuer(record, issuer);
+        if (issuer is not null) return new KnownIssuer(record, issuer, spec.Workflows);
         // Written by a newer version, or by hand: such a record believes nobody.
         _log.RecordUnusable(record.Id, string.Join("; ", mistakes));
         return null;

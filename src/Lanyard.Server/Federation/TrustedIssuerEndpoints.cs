@@ -36,6 +36,7 @@ internal static class TrustedIssuerEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, TrustJson.Default.ResourceWriteTrustedIssuerSpec)).TryGet(out var write, out var refused)) return refused;
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, FederationFeature.IssuerKind, issuer, scope.Workspace);
         TrustedIssuerSpecs.Compile("check", write.Spec, mistakes);
+        WorkflowRules.CheckPlace(write.Spec, scope, workspaces, mistakes);
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
 
         var current = await store.FindAsync(scope.WorkspaceId, TrustRecord.IssuerKind, issuer, context.RequestAborted);

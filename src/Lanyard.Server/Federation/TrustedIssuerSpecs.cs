@@ -26,6 +26,7 @@ internal static class TrustedIssuerSpecs
             mistakes.Add(new Mistake("spec.maxLifetimeSeconds", $"60 to {MaxLifetime}"));
         var conditions = Conditions(spec.RequiredClaims, mistakes);
         var condition = Condition(spec.Condition, mistakes);
+        WorkflowRules.Check(spec, mistakes);
         if (mistakes.Count > before) return null;
         return new TrustedIssuer
         {
@@ -36,9 +37,10 @@ internal static class TrustedIssuerSpecs
             Algorithms = new AlgorithmRules { Allowed = algorithms },
             Audiences = spec.Audiences ?? [],
             MaxLifetime = spec.MaxLifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TrustedIssuer.DefaultMaxLifetime,
-            RequireIat = spec.RequireIat ?? true,
+            AnyAudience = spec.Workflows is not null,
+            RequireIat = spec.RequireIat ?? spec.Workflows is null,
             RequiredClaims = conditions,
-            Conditions = condition is null ? [] : [condition],
+            Conditions = [.. new[] { condition, spec.Workflows is { } workflows ? WorkflowRules.Condition(workflows) : null }.OfType<TokenCondition>()],
             JwksHosts = spec.Keys.Discovery?.JwksHosts ?? [],
             AllowPrivateAddresses = spec.AllowPrivateAddresses ?? false,
             CaBundlePem = spec.CaBundle,

@@ -19,10 +19,13 @@ internal static class OwnClaims
     public const string TrustRecord = "lanyard_trust_record";
 }
 
-/// <summary>The audiences that a door takes tokens of our own for.</summary>
+/// <summary>The audiences that a door takes tokens of our own for, and whether it takes runtime tokens of others.</summary>
 [Flags]
 internal enum Doors
 {
     Api = 1,
     Runtime = 2,
+
+    /// <summary>Not ours at all: GitHub's own runtime tokens.</summary>
+    Workflow = 4,
 }

@@ -20,6 +20,9 @@ public enum PrincipalKind
 
     /// <summary>The pod of an attempt, by its pod-bound service-account token: the run protocol's calls about that attempt only.</summary>
     Pod,
+
+    /// <summary>A job on GitHub's own runner, by the runtime token that GitHub gave it: the runtime API only.</summary>
+    Workflow,
 }
 
 /// <summary>In ascending order: each may do what the one before may.</summary>
@@ -100,6 +103,9 @@ public sealed record Principal
     /// <summary>Its <c>jti</c>, of our own tokens only.</summary>
     public string? TokenId { get; init; }
 
+    /// <summary>Of a workflow: what GitHub's token says of it.</summary>
+    internal WorkflowFacts? Workflow { get; init; }
+
     /// <summary>When the presented token expires.</summary>
     public required DateTimeOffset ExpiresAt { get; init; }
 
@@ -117,6 +123,15 @@ public sealed record Principal
         return own.Length == 0 || own.Length == Facets.Count ? this : PrincipalFacet.Together(this, own);
     }
 }
+
+/// <summary>What a runtime token of GitHub's says of its job, as far as the runtime API goes by it.</summary>
+/// <param name="Repository">As our record calls it, lower case.</param>
+/// <param name="Ref">The own ref of the job: its first scope that it may write, else its first.</param>
+/// <param name="File">The workflow's file, where the token says it.</param>
+/// <param name="Scopes">Of the cache, in the order in which they are searched, with their bits (1 read, 2 write).</param>
+/// <param name="ResultsUrl">Where the other services are that the job calls; null: nowhere.</param>
+internal sealed record WorkflowFacts(
+    string Repository, string? Ref, string? File, string? Actor, IReadOnlyList<KeyValuePair<string, int>> Scopes, Uri? ResultsUrl);
 
 /// <summary>What one trust policy says of a caller.</summary>
 /// <param name="WorkspaceId">The policy's; null: the instance's.</param>

@@ -69,6 +69,7 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
         PrincipalKind.Runner => "runner",
         PrincipalKind.Run => "run",
         PrincipalKind.Machine => "machine",
+        PrincipalKind.Workflow => "workflow",
         PrincipalKind.Pod => "pod",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
     };

@@ -51,11 +51,13 @@ internal sealed class AttemptCalls(
             (int)rules.GraceOf(run).TotalSeconds,
             [.. document.Spec.Steps.Select(s => new StepPayload(
                 s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
-                StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList()))],
+                StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList(),
+                s.Cache ?? document.Spec.Cache is not null))],
             document.Variables,
             CloudResolution.Resolve(document.Cloud, run.Id, run.Phase),
             PodOf(document.Pod),
-            document.Spec.SilenceTimeoutSeconds);
+            document.Spec.SilenceTimeoutSeconds,
+            RunCaches.Of(document)?.Scopes);
     }
 
     private static PodPayload? PodOf(PodSpec? pod) => pod is null

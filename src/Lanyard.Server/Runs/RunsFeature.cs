@@ -22,7 +22,7 @@ internal static class RunsFeature
         if (options.Validate() is { Count: > 0 } mistakes)
             throw new ArgumentException(string.Join("; ", mistakes), nameof(options));
         services.AddSingleton(options).AddSingleton(mint).AddSingleton<RunRules>();
-        services.AddSingleton<RunMemory>().AddSingleton<RunStore>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
+        services.AddSingleton<RunMemory>().AddSingleton<RunStore>().AddSingleton<RunCaches>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
         services.AddSingleton<AttemptLiveness>().AddSingleton<Dispatch>().AddSingleton<RunChanges>().AddSingleton<RunAudit>();
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
         services.AddSingleton<LogSignals>().AddSingleton<LogReading>();

@@ -11,8 +11,8 @@ internal sealed class RuntimeCaller(RuntimeQuestions questions)
     public async ValueTask<Outcome<RuntimeSubject>> RequireAsync(HttpContext context)
     {
         if (Access.PrincipalOf(context) is not { } principal) return new Refusal(RefusalReason.TokenMissing, "no bearer token");
-        if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine))
-            return new Refusal(RefusalReason.TokenTypeNotAllowed, $"{principal.Name} is no run and no machine");
+        if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Workflow))
+            return new Refusal(RefusalReason.TokenTypeNotAllowed, $"{principal.Name} is no run, no machine and no workflow");
         return await questions.SubjectOf(principal, context.RequestAborted) is { } subject
             ? subject
             : new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended");

@@ -30,7 +30,7 @@ internal static class RuntimeFeature
         if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
         context.Response.Headers.CacheControl = "no-store";
         var view = new RuntimeIdentity(
-            subject.Kind == PrincipalKind.Run ? "run" : "machine",
+            subject.Kind switch { PrincipalKind.Run => "run", PrincipalKind.Workflow => "workflow", _ => "machine" },
             subject.Id,
             subject.Attempt,
             subject.WorkspaceId,

@@ -14,12 +14,12 @@ internal enum ScopePermission
 /// <param name="Scope">Opaque; by GitHub's custom a full ref, such as <c>refs/heads/main</c>.</param>
 internal sealed record ScopeGrant(string Scope, ScopePermission Permission);
 
-/// <summary>The living run or machine behind a runtime token, with what it may reach. Integrations know callers as this and in no other way.</summary>
+/// <summary>The living run or machine behind a runtime token, or the workflow behind GitHub's own, with what it may reach. Integrations know callers as this and in no other way.</summary>
 internal sealed record RuntimeSubject
 {
     public required PrincipalKind Kind { get; init; }
 
-    /// <summary><c>run_…</c> or <c>machine_…</c>.</summary>
+    /// <summary><c>run_…</c>, <c>machine_…</c>, or <c>workflow:repository id:run:job</c>.</summary>
     public required string Id { get; init; }
 
     /// <summary>Of a run.</summary>
@@ -40,6 +40,9 @@ internal sealed record RuntimeSubject
 
     /// <summary>Who made it, for provenance.</summary>
     public string? Actor { get; init; }
+
+    /// <summary>Of a workflow: where GitHub's other services are that it calls with the same URL and token; null: nowhere.</summary>
+    public Uri? ResultsUrl { get; init; }
 
     public required string TokenSha256 { get; init; }
 

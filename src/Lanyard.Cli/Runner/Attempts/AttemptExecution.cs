@@ -98,6 +98,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
         using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
         using var door = services.Endpoint.Open(Key, bearer, exchange, aws);
+        using var cache = await OpenCacheAsync(place, log);
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
         using var registration = timeout.Token.Register(() => _stop.Stop(StopReason.TimedOut));
         if (payload.Cloud is not { } cloud)
@@ -111,7 +112,25 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
             new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
 
         StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
-            new(payload, place, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds);
+            new(payload, place, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds, cache);
+    }
+
+    /// <summary>Where the attempt has a cache; where its pass can't be masked any more, it has none.</summary>
+    private async Task<CachePlace?> OpenCacheAsync(StepPlace place, AttemptLog log)
+    {
+        if (payload.Cache is not { } scopes || !payload.Steps.Any(static step => step.Cache))
+        {
+            return null;
+        }
+
+        var cache = await services.Cache.OpenAsync(payload, scopes, place.TryName(CacheListener.FastHost), _stop.Silenced);
+        if (log.TryHide(cache.Pass.Text, cache.Pass.Secret))
+        {
+            return cache;
+        }
+
+        cache.Dispose();
+        return null;
     }
 
     /// <summary>The files are there before the first step and fresh while there are steps; a stop ends the renewal, not the files.</summary>

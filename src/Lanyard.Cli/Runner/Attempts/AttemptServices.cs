@@ -12,6 +12,7 @@ internal sealed record AttemptServices(
     ControlPlane Plane,
     Func<AttemptKey, int, StepPlace> PlaceOf,
     TokenEndpoint Endpoint,
+    CacheListener Cache,
     HttpClient Http,
     Func<AttemptKey, string> LogFileOf,
     long LogLimit,

@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Runs;
+using Lanyard.Protocol.Runtime;
 
 namespace Lanyard.Cli.Runner.Attempts;
 
@@ -9,6 +10,7 @@ internal static class PayloadCheck
     private const int MaxArguments = 4096;
     private const int MaxTextLength = 1024 * 1024;
     private const int MaxCloudFiles = 32;
+    private const int MaxScopes = 16;
     private const int MaxSeconds = 35 * 24 * 3600;
 
     /// <summary>The first mistake, or null.</summary>
@@ -34,6 +36,11 @@ internal static class PayloadCheck
         if (payload.Cloud is { } cloud && CloudMistake(cloud) is { } mistake)
         {
             return mistake;
+        }
+
+        if (payload.Cache is { } scopes && (scopes.Count > MaxScopes || scopes.Any(static scope => scope.Scope.Length is 0 or > 255 || CacheScope.BitsOf(scope.Permission) < 0)))
+        {
+            return "its cache has scopes that this runner does not know";
         }
 
         return payload.Steps.Count is < 1 or > MaxSteps

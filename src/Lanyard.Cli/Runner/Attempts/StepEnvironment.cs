@@ -14,9 +14,10 @@ internal static class StepEnvironment
 
     /// <param name="searchPath">Null: the image's own, like its language.</param>
     /// <param name="endpoint">URL and bearer of the attempt's place at the token endpoint.</param>
+    /// <param name="cache">How clients find the cache; empty: this step has none.</param>
     /// <param name="clouds">How tools find their clouds; what the run or the step says itself stands before it.</param>
     public static Outcome<Dictionary<string, string>> Build(AttemptPayload payload, StepPayload step, string home, string? searchPath, (string Url, string Bearer) endpoint,
-        IReadOnlyDictionary<string, string> clouds)
+        IReadOnlyDictionary<string, string> clouds, IReadOnlyDictionary<string, string> cache)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -41,6 +42,11 @@ internal static class StepEnvironment
         }
 
         AddOurs(environment, payload, endpoint);
+        foreach (var (name, value) in cache)
+        {
+            environment[name] = value;
+        }
+
         return environment;
     }
 

@@ -15,6 +15,13 @@ internal abstract class StepPlace : IDisposable
     /// <summary>The folder of <see cref="OpenClouds"/>, as steps see it.</summary>
     public abstract string Clouds { get; }
 
+    /// <summary>A folder for the attempt's temporary files, as steps see it.</summary>
+    public abstract string Temporary { get; }
+
+    /// <summary>Makes a host's name lead to loopback, for the steps of this attempt and nobody else.</summary>
+    /// <returns>False where this place has no names of its own.</returns>
+    public virtual bool TryName(string host) => false;
+
     /// <summary>A folder for the attempt's cloud files, which steps can read and not write.</summary>
     public abstract CloudFolder OpenClouds();
 

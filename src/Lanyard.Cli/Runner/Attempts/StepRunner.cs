@@ -18,8 +18,10 @@ internal sealed class StepRunner(
     AttemptServices services,
     (string Url, string Bearer) endpoint,
     IdentityTokenExchange exchange,
-    IReadOnlyDictionary<string, string> clouds)
+    IReadOnlyDictionary<string, string> clouds,
+    CachePlace? cache)
 {
+    private static readonly Dictionary<string, string> NoCache = [];
     private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
     private long _lastOutput;
@@ -52,6 +54,23 @@ internal sealed class StepRunner(
 
     private static string Printable(string name) => string.Concat(name.Select(c => char.IsControl(c) ? '?' : c));
 
+    /// <summary>The client wants a folder for its archives, which elsewhere the job's runner makes.</summary>
+    private Dictionary<string, string> CacheOf(StepPayload step)
+    {
+        if (cache is null || !step.Cache)
+        {
+            return NoCache;
+        }
+
+        var variables = new Dictionary<string, string>(cache.Variables, StringComparer.Ordinal);
+        if (!step.Environment.ContainsKey("RUNNER_TEMP") && !payload.Variables.ContainsKey("RUNNER_TEMP"))
+        {
+            variables["RUNNER_TEMP"] = place.Temporary;
+        }
+
+        return variables;
+    }
+
     private StepResult Failed(string reason)
     {
         log.AppendNote(reason);
@@ -60,7 +79,7 @@ internal sealed class StepRunner(
 
     private async Task<Outcome<StepCommand>> PrepareAsync(StepPayload step)
     {
-        var built = StepEnvironment.Build(payload, step, place.Home, place.SearchPath, endpoint, clouds);
+        var built = StepEnvironment.Build(payload, step, place.Home, place.SearchPath, endpoint, clouds, CacheOf(step));
         if (!built.TryGet(out var environment, out var refusal))
         {
             return refusal;

@@ -43,6 +43,8 @@ internal sealed class PodPlace : StepPlace
 
     public override string Home => _work;
 
+    public override string Temporary => "/tmp";
+
     public override string Clouds => PathOf("clouds");
 
     public override CloudFolder OpenClouds() => new(Clouds, _key, owner: null, forGroup: true, isWhole: true);

@@ -30,6 +30,9 @@ internal sealed class AttemptFolder : IDisposable
     /// <summary>The attempt's cloud files, which steps can read and not write; null: it has none.</summary>
     public string? Clouds { get; set; }
 
+    /// <summary>The attempt's own hosts file; null: it sees the host's.</summary>
+    public string? Hosts { get; private set; }
+
     public string Work => Path.Combine(_path, "work");
 
     public string Temporary => Path.Combine(_path, "tmp");
@@ -42,6 +45,16 @@ internal sealed class AttemptFolder : IDisposable
     {
         File.Delete(path);
         PrivateFiles.Write(path, content, Owner);
+    }
+
+    /// <summary>The host's names, and one more that leads to loopback.</summary>
+    public void WriteHosts(string host)
+    {
+        const UnixFileMode Readable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+        var names = File.Exists(SandboxLayout.Hosts) ? File.ReadAllText(SandboxLayout.Hosts).TrimEnd('\n') + "\n" : "";
+        Hosts = Path.Combine(_path, "hosts");
+        Write(Hosts, System.Text.Encoding.UTF8.GetBytes($"{names}127.0.0.1 {host}\n"));
+        File.SetUnixFileMode(Hosts, Readable);
     }
 
     public void Dispose() => Remove(_path);

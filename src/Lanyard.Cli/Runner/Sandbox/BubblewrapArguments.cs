@@ -19,19 +19,24 @@ internal static class BubblewrapArguments
         ];
         AddSystemFolders(arguments);
         arguments.AddRange(["--proc", "/proc", "--dev", "/dev", "--dir", "/run/lanyard", "--dir", "/var/tmp", "--dir", "/etc"]);
-        foreach (var path in SandboxLayout.Etc)
+        foreach (var path in SandboxLayout.Etc.Where(path => attempt.Hosts is null || path != SandboxLayout.Hosts))
         {
             arguments.AddRange(["--ro-bind-try", path, path]);
         }
 
         arguments.AddRange(["--ro-bind", folders.PasswdStub, "/etc/passwd", "--ro-bind", folders.GroupStub, "/etc/group"]);
+        if (attempt.Hosts is { } hosts)
+        {
+            arguments.AddRange(["--ro-bind", hosts, SandboxLayout.Hosts]);
+        }
+
         foreach (var path in readOnly)
         {
             arguments.AddRange(["--ro-bind", path, path]);
         }
 
         arguments.AddRange(["--ro-bind", folders.Programs, SandboxLayout.Programs]);
-        arguments.AddRange(["--bind", attempt.Temporary, "/tmp", "--bind", attempt.Work, SandboxLayout.Work]);
+        arguments.AddRange(["--bind", attempt.Temporary, SandboxLayout.Temporary, "--bind", attempt.Work, SandboxLayout.Work]);
         if (attempt.Clouds is { } clouds)
         {
             arguments.AddRange(["--ro-bind", clouds, SandboxLayout.Clouds]);

@@ -24,6 +24,8 @@ internal sealed class SandboxLauncher(SandboxMode mode, RunnerFolders folders, I
 
     public string HomeOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Work : folder.Work;
 
+    public string TemporaryOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Temporary : folder.Temporary;
+
     public string ScriptOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Script : folder.Script;
 
     public string CloudsOf(AttemptFolder folder) => mode is SandboxMode.Bubblewrap ? SandboxLayout.Clouds : folder.Clouds ?? "";

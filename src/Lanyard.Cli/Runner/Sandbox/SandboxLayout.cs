@@ -6,6 +6,9 @@ internal static class SandboxLayout
     /// <summary>The attempt's own folder: its HOME and the folder that steps start in.</summary>
     public const string Work = "/work";
 
+    public const string Temporary = "/tmp";
+    public const string Hosts = "/etc/hosts";
+
     public const string Programs = "/run/lanyard/bin";
     public const string Script = "/run/lanyard/step";
     public const string Clouds = "/run/lanyard/cloud";

@@ -13,7 +13,20 @@ internal sealed class SandboxPlace(SandboxLauncher launcher, LimitWatch limits, 
 
     public override string Home => launcher.HomeOf(_folder);
 
+    public override string Temporary => launcher.TemporaryOf(_folder);
+
     public override string Clouds => launcher.CloudsOf(_folder);
+
+    public override bool TryName(string host)
+    {
+        if (launcher.Mode is not SandboxMode.Bubblewrap)
+        {
+            return false;
+        }
+
+        _folder.WriteHosts(host);
+        return true;
+    }
 
     public override CloudFolder OpenClouds()
     {

@@ -1,4 +1,5 @@
 using Lanyard.Identity;
+using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runtime;
@@ -77,9 +78,22 @@ internal static class TwirpEndpoints
         };
     }
 
-    /// <summary>Other services, other methods, other verbs: a client must not take it for an outage.</summary>
-    public static IResult Unknown(HttpContext context) =>
-        TwirpAnswers.Error(404, "bad_route", $"no handler for {context.Request.Method} on this path");
+    /// <summary>Other services, other methods, other verbs: a client must not take it for an outage. Calls of GitHub's own jobs go on to GitHub's, where that is configured.</summary>
+    public static async Task<IResult> UnknownAsync(string? rest, HttpContext context, RuntimeCaller caller, ResultsForwarder forwarder)
+    {
+        if (context.Request.Method == HttpMethods.Post && Access.PrincipalOf(context) is { Kind: PrincipalKind.Workflow }
+            && (await caller.RequireAsync(context)).TryGet(out var subject, out _) && subject.ResultsUrl is { } results && ResultsForwarder.IsRoute(rest ?? ""))
+            return await forwarder.ForwardAsync(context, results);
+        return TwirpAnswers.Error(404, "bad_route", $"no handler for {context.Request.Method} on this path");
+    }
 
-    public static string Origin(HttpContext context, CacheOptions options) => options.BlobOrigin ?? $"{context.Request.Scheme}://{context.Request.Host}";
+    /// <summary>
+    /// Where the caller reaches the blobs: as configured; else where the caller says that it does (a runner's listener stands between it and us; the URL goes to
+    /// the caller alone); else where it has reached us.
+    /// </summary>
+    public static string Origin(HttpContext context, CacheOptions options) => options.BlobOrigin
+        ?? (context.Request.Headers[CacheHeaders.Origin] is [{ Length: > 0 and <= 255 } said] && IsOrigin(said) ? said : $"{context.Request.Scheme}://{context.Request.Host}");
+
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.PathAndQuery == "/" && !text.EndsWith('/') && url.UserInfo.Length == 0;
 }
