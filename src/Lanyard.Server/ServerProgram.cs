@@ -9,6 +9,7 @@ using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
 using Lanyard.Server.Issuers;
 using Lanyard.Server.Machines;
+using Lanyard.Server.Operations;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Runtime;
@@ -119,6 +120,7 @@ public static class ServerProgram
         services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
         services.AddMachines();
         services.AddRuntime(RuntimeSubjects.Questions);
+        services.AddOperations(RuntimeOperations.Questions);
         services.AddCache(new CacheOptions { Folder = Path.Combine(instance.DataDirectory, "cache") }, encryption.DeriveSecret("cache urls"));
     }
 
@@ -155,6 +157,7 @@ public static class ServerProgram
         app.MapRuns();
         app.MapMachines();
         app.MapRuntime();
+        app.MapOperations();
         app.MapCache();
     }
 

@@ -81,6 +81,11 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
                 attempt.Lease.Renew(sent, TimeSpan.FromSeconds(answer.LeaseSeconds));
             }
 
+            if (answer.TimeoutSeconds is { } seconds)
+            {
+                attempt.LastFor(seconds);
+            }
+
             if (answer.Answer is HoldAnswers.Cancel)
             {
                 attempt.Stop(StopReason.Canceled);

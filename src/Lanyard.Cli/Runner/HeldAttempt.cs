@@ -19,6 +19,12 @@ internal abstract class HeldAttempt(AttemptKey key, TimeProvider time) : IDispos
     /// <summary>Idempotent, and safe at any time.</summary>
     public abstract void Stop(StopReason reason);
 
+    /// <summary>It may take longer than its payload says.</summary>
+    /// <param name="seconds">In all, from its start.</param>
+    public virtual void LastFor(int seconds)
+    {
+    }
+
     /// <summary>From the acceptance to the end. Answers the outcome that the server was told, or null where this process told none.</summary>
     public abstract Task<string?> RunAsync();
 

@@ -17,6 +17,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="QueueTimeoutSeconds">How long a run waits for a runner, each time it waits, 1 to 2592000; absent: 86400.</param>
 /// <param name="SilenceTimeoutSeconds">A step that writes nothing for so long is ended, 1 to 86400; absent: it may be silent.</param>
 /// <param name="GraceSeconds">Between the signal and the kill, 0 to 600; absent: 10.</param>
+/// <param name="Operations">What its runs may do to runs of the same collection, by the runtime API; absent: nothing.</param>
 /// <param name="Cache">Its steps use the cache of the run's repository; absent: they have none.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
@@ -34,7 +35,14 @@ public sealed record DefinitionSpec(
     int? QueueTimeoutSeconds = null,
     int? SilenceTimeoutSeconds = null,
     int? GraceSeconds = null,
-    CacheUseSpec? Cache = null);
+    CacheUseSpec? Cache = null,
+    IReadOnlyList<OperationSpec>? Operations = null);
+
+/// <summary>Operations on the runs of one definition.</summary>
+/// <param name="Definition">Its slug.</param>
+/// <param name="Actions">Of <c>start</c>, <c>extend</c>, <c>cancel</c>; any of them also lets the caller see the runs' state.</param>
+/// <param name="Phases">In which a run may be started; absent: <c>run</c> alone.</param>
+public sealed record OperationSpec(string Definition, IReadOnlyList<string> Actions, IReadOnlyList<string>? Phases = null);
 
 /// <summary>When a run is tried again. An attempt that began <c>apply</c> never is, whatever stands here.</summary>
 /// <param name="Attempts">Accepted attempts altogether, 1 to 10; absent: 3.</param>

@@ -38,7 +38,8 @@ public sealed record Offer(string Run, int Attempt, string Workspace, string Col
 
 /// <param name="Answer">One of <see cref="HoldAnswers"/>.</param>
 /// <param name="LeaseSeconds">Seconds left of the lease after a <c>keep</c>; the runner counts them from before it sent the call.</param>
-public sealed record HoldAnswer(string Run, int Attempt, string Answer, int LeaseSeconds);
+/// <param name="TimeoutSeconds">How long the attempt may take from its start, where that was extended since its payload was made; null: as it says.</param>
+public sealed record HoldAnswer(string Run, int Attempt, string Answer, int LeaseSeconds, int? TimeoutSeconds = null);
 
 /// <summary><c>POST /v1/runner/heartbeat</c>: renews the leases of everything held, in one call.</summary>
 public sealed record HeartbeatRequest(string Session, IReadOnlyList<Hold> Holds);

@@ -41,6 +41,7 @@ public sealed record CacheScope(string Scope, string Permission)
 /// <param name="DefaultRef">Of the repository: read only, unless it is <paramref name="Ref"/>.</param>
 /// <param name="CacheMode"><c>none</c>, <c>read</c>, <c>write-only</c> or <c>write</c>: takes away from every scope, never adds.</param>
 /// <param name="Scopes">Instead of what follows from the refs, in the order in which they are searched.</param>
+/// <param name="Operations">What it may do to runs; whoever registers it must be an operator of each collection.</param>
 public sealed record MachineRequest(
     long? LifetimeSeconds = null,
     string? Runner = null,
@@ -49,7 +50,24 @@ public sealed record MachineRequest(
     string? BaseRef = null,
     string? DefaultRef = null,
     string? CacheMode = null,
-    IReadOnlyList<CacheScope>? Scopes = null);
+    IReadOnlyList<CacheScope>? Scopes = null,
+    IReadOnlyList<MachineOperation>? Operations = null);
+
+/// <summary>Operations of a machine on the runs of one definition.</summary>
+/// <param name="Collection">Slug of the collection.</param>
+public sealed record MachineOperation(string Collection, string Definition, IReadOnlyList<string> Actions, IReadOnlyList<string>? Phases = null);
+
+/// <summary>Body of <c>POST /runtime/runs</c>.</summary>
+/// <param name="Collection">Of a machine, where it may start runs in several; a run's own is its only one.</param>
+/// <param name="Phase">Absent: <c>run</c>.</param>
+public sealed record RuntimeRunRequest(string Definition, string? Collection = null, IReadOnlyDictionary<string, string>? Variables = null, string? Phase = null);
+
+/// <summary>Body of <c>POST /runtime/runs/{run}/extend</c>.</summary>
+/// <param name="Seconds">By how much longer it may run, 1 to 86,400; its whole time stays within 86,400.</param>
+public sealed record RuntimeExtension(int Seconds);
+
+/// <summary>A run, as the caller sees it that may do something to it.</summary>
+public sealed record RuntimeRunView(string Id, string Collection, string Definition, string State, int Attempt, int TimeoutSeconds);
 
 /// <summary>A machine, as it is shown; its token is given once, by <see cref="MachineCreated"/>.</summary>
 public sealed record MachineView(
@@ -61,7 +79,8 @@ public sealed record MachineView(
     string CreatedBy,
     DateTimeOffset CreatedAt,
     DateTimeOffset ExpiresAt,
-    DateTimeOffset? EndedAt);
+    DateTimeOffset? EndedAt,
+    IReadOnlyList<MachineOperation>? Operations = null);
 
 /// <param name="Token">The runtime token: shown once, kept nowhere.</param>
 public sealed record MachineCreated(MachineView Machine, string Token);
@@ -78,6 +97,9 @@ public sealed record MachineList(IReadOnlyList<MachineView> Items, string? Next 
     RespectNullableAnnotations = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RuntimeIdentity))]
+[JsonSerializable(typeof(RuntimeRunRequest))]
+[JsonSerializable(typeof(RuntimeExtension))]
+[JsonSerializable(typeof(RuntimeRunView))]
 [JsonSerializable(typeof(MachineRequest))]
 [JsonSerializable(typeof(MachineCreated))]
 [JsonSerializable(typeof(MachineView))]

@@ -54,6 +54,7 @@ internal static class DefinitionRules
         CloudRules.Check(spec.Cloud, "spec.cloud", mistakes);
         PodRules.Check(spec.Pod, "spec.pod", mistakes);
         CacheUseRules.Check(spec, mistakes);
+        OperationRules.Check(spec.Operations, "spec.operations", mistakes);
         return mistakes;
     }
 

@@ -1,5 +1,6 @@
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Machines;
@@ -28,6 +29,7 @@ internal static class MachineRules
         if (request.Scopes is { } scopes) CheckScopes(scopes);
         if (request.Scopes is not null && (request.BaseRef ?? request.DefaultRef) is not null) Add("scopes", "stand instead of baseRef and defaultRef");
         if (request.Repository is null && (request.Scopes is not null || request.Ref is not null)) Add("repository", "is missing: refs and scopes are of a repository");
+        OperationRules.Check(request.Operations?.Select(static one => new OperationSpec(one.Definition, one.Actions, one.Phases)).ToList(), "operations", mistakes);
         return mistakes;
 
         void Add(string path, string text) => mistakes.Add(new Mistake(path, text));

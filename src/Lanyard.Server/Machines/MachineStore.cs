@@ -10,16 +10,17 @@ namespace Lanyard.Server.Machines;
 /// <summary>The table of machines. Whoever ends one tells <see cref="MachineDirectory"/> before answering.</summary>
 internal sealed class MachineStore(Database database)
 {
-    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended").Part;
+    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations").Part;
 
     public Task<int> InsertAsync(MachineRecord machine, CancellationToken cancellationToken)
     {
         var scopes = JsonSerializer.Serialize([.. machine.Scopes], MachineJson.Default.CacheScopeArray);
+        var operations = machine.Operations is null ? null : JsonSerializer.Serialize([.. machine.Operations], MachineJson.Default.KnownOperationArray);
         return database.ExecuteAsync(
             $"""
-            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires)
+            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations)
             values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
-                {machine.CreatedAt}, {machine.ExpiresAt})
+                {machine.CreatedAt}, {machine.ExpiresAt}, {operations})
             """,
             cancellationToken);
     }
@@ -44,11 +45,12 @@ internal sealed class MachineStore(Database database)
     private static MachineRecord Read(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetStringOrNull(3), row.GetStringOrNull(4),
         JsonSerializer.Deserialize(row.GetString(5), MachineJson.Default.CacheScopeArray) ?? [], row.GetString(6), row.GetTime(7), row.GetTime(8),
-        row.GetTimeOrNull(9));
+        row.GetTimeOrNull(9), row.GetStringOrNull(10) is { } operations ? JsonSerializer.Deserialize(operations, MachineJson.Default.KnownOperationArray) : null);
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(CacheScope[]))]
+[JsonSerializable(typeof(KnownOperation[]))]
 [JsonSerializable(typeof(AccessControlItem[]))]
 internal sealed partial class MachineJson : JsonSerializerContext;
 

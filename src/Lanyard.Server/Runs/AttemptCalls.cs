@@ -33,7 +33,9 @@ internal sealed class AttemptCalls(
     {
         var document = memory.FindDocument(run.Id) ?? RunDocument.Parse((await store.FindDocumentAsync(run.Id, cancellationToken))!);
         var now = rules.Now;
-        var expires = Math.Min(run.StopBy, now + (long)LongestToken.TotalMilliseconds);
+
+        // The attempt's end is what ends it, and the time until then can be extended.
+        var expires = now + (long)LongestToken.TotalMilliseconds;
         var token = await mint(run.Id, run.Attempt, run.Workspace, DateTimeOffset.FromUnixTimeMilliseconds(expires), cancellationToken);
         return new(
             run.Id,

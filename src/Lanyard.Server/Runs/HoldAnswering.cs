@@ -25,7 +25,7 @@ internal sealed class HoldAnswering(RunStore store, SessionStore sessions, Runne
     {
         null => new(hold.Run, hold.Attempt, HoldAnswers.Abandon, 0),
         AttemptStates.Canceling => new(hold.Run, hold.Attempt, HoldAnswers.Cancel, Left(held, now)),
-        _ => new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(held, now)),
+        _ => new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(held, now), held.TimeoutSeconds),
     };
 
     private static int Left(HeldAttempt held, long now) => (int)Math.Max(0, (held.Deadline - now) / 1000);

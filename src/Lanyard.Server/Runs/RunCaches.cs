@@ -16,12 +16,16 @@ internal sealed class RunCaches(RunStore store, RunMemory memory)
         ? new RunCache($"{repository.ToLowerInvariant()}@{document.CollectionId}", document.Context.Ref, document.Context.Actor, CacheUseRules.ScopesOf(cache, document.Context.Ref))
         : null;
 
-    public async ValueTask<RunCache?> FindAsync(string run, CancellationToken cancellationToken)
+    public async ValueTask<RunCache?> FindAsync(string run, CancellationToken cancellationToken) =>
+        await DocumentOfAsync(run, cancellationToken) is { } document ? Of(document) : null;
+
+    /// <summary>What a run keeps of the moment in which it was created; null where there is no such run.</summary>
+    public async ValueTask<RunDocument?> DocumentOfAsync(string run, CancellationToken cancellationToken)
     {
-        if (memory.FindDocument(run) is { } known) return Of(known);
+        if (memory.FindDocument(run) is { } known) return known;
         if (await store.FindDocumentAsync(run, cancellationToken) is not { } json) return null;
         var document = RunDocument.Parse(json);
         memory.Remember(run, document, json);
-        return Of(document);
+        return document;
     }
 }

@@ -26,7 +26,8 @@ internal sealed class RunCreation(
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
     /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
     public async Task<Outcome<CreatedRun>> CreateAsync(
-        CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, Func<string, AuditEvent> tell, List<Mistake> mistakes, CancellationToken cancellationToken)
+        CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, Func<string, AuditEvent> tell, List<Mistake> mistakes, CancellationToken cancellationToken,
+        RunOrigin? origin = null)
     {
         var definition = await definitions.FindAsync(collection.Id, request.Definition);
         if (definition is null)
@@ -45,6 +46,7 @@ internal sealed class RunCreation(
         {
             Cloud = CloudRules.InForce(ofCollection?.Cloud, definition!.Spec.Cloud),
             Pod = PodRules.InForce(ofCollection?.Pod, definition.Spec.Pod),
+            Origin = origin,
         };
         var run = RecordOf(collection, request, document, runner);
         var (key, hash) = idempotencyKey is null ? (null, null) : (Hash(context.Actor + "\n" + idempotencyKey), HashOf(request, context));

@@ -10,6 +10,7 @@ namespace Lanyard.Server.Runs;
 /// <param name="Labels">The definition's and the run's.</param>
 /// <param name="Cloud">In force: the collection's, and before it the definition's.</param>
 /// <param name="Pod">In force, likewise.</param>
+/// <param name="Origin">Of a run that a run or machine started by the runtime API.</param>
 internal sealed record RunDocument(
     string WorkspaceId,
     string Workspace,
@@ -25,7 +26,8 @@ internal sealed record RunDocument(
     string? Runner,
     IReadOnlyList<string> Labels,
     CloudSpec? Cloud = null,
-    PodSpec? Pod = null)
+    PodSpec? Pod = null,
+    RunOrigin? Origin = null)
 {
     public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
 
@@ -33,6 +35,11 @@ internal sealed record RunDocument(
     public static RunDocument Parse(string json) =>
         JsonSerializer.Deserialize(json, RunDocumentJson.Default.RunDocument) ?? throw new JsonException("a run's document is null");
 }
+
+/// <param name="Root">The run or machine with which the chain began.</param>
+/// <param name="Parent">Who started it.</param>
+/// <param name="Depth">1 where the root itself did.</param>
+internal sealed record RunOrigin(string Root, string Parent, int Depth);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RunDocument))]

@@ -1,5 +1,6 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Collections;
 
 namespace Lanyard.Server.Runs;
 
@@ -118,6 +119,15 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             AttemptStates.Offered => Final(Lost(canceled, RunReasons.OfferWithdrawn, now), RunStates.Canceled, now),
             _ => Final(canceled with { Reason = RunReasons.CanceledBeforeStart }, RunStates.Canceled, now),
         };
+    }
+
+    /// <summary>Gives a run that is not over, and whose end nobody has asked for, more time; its runner hears of it with the next answer about what it holds.</summary>
+    public static Outcome<RunRecord> Extend(RunRecord run, int seconds)
+    {
+        if (run.IsFinal || run.CancelRequestedAt != 0) return new Refusal(RefusalReason.Conflict, $"{run.Id} is {run.State}, or is to end");
+        if (run.TimeoutSeconds + seconds > DefinitionRules.MaxTimeoutSeconds)
+            return new Refusal(RefusalReason.Conflict, $"{run.Id} has {run.TimeoutSeconds} s and may have {DefinitionRules.MaxTimeoutSeconds} s");
+        return Changed(run) with { TimeoutSeconds = run.TimeoutSeconds + seconds, StopBy = run.StopBy == 0 ? 0 : run.StopBy + (seconds * 1000L) };
     }
 
     /// <summary>What time alone does to a run: lapsed offers and leases, attempts that do not stop, runs that nobody takes.</summary>

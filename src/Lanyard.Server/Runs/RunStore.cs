@@ -118,9 +118,9 @@ internal sealed class RunStore(Database database, AuditLog audit)
             $"""
             update runs set deadline = case when attempt_state = 'offered' then deadline else {leaseEnd} end
             where runner = {runner} {ofSession} and live and deadline > {now} and (id, attempt) in (values {values.Part})
-            returning id, attempt, attempt_state, deadline
+            returning id, attempt, attempt_state, deadline, timeout_seconds
             """,
-            static row => new HeldAttempt(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3)),
+            static row => new HeldAttempt(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3), row.GetInt(4)),
             cancellationToken);
     }
 
@@ -181,7 +181,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
 
     private static Sql Update(RunRecord next) =>
         $"""
-        update runs set state = {next.State}, waiting = {next.IsWaiting}, live = {next.IsLive}, attempt_state = {next.AttemptState}, accepts = {next.Accepts},
+        update runs set state = {next.State}, timeout_seconds = {next.TimeoutSeconds}, waiting = {next.IsWaiting}, live = {next.IsLive}, attempt_state = {next.AttemptState}, accepts = {next.Accepts},
             deadline = {next.Deadline}, stop_by = {next.StopBy}, accepted_at = {next.AcceptedAt}, started_at = {next.StartedAt}, ended_at = {next.EndedAt},
             outcome = {next.Outcome}, reason = {next.Reason}, log_bytes = {next.LogBytes}, log_sha256 = {next.LogSha256}, log_complete = {next.LogComplete},
             cancel_requested_at = {next.CancelRequestedAt}, finished_at = {next.FinishedAt}, queue_until = {next.QueueUntil}, version = {next.Version}
@@ -199,4 +199,5 @@ internal sealed class RunStore(Database database, AuditLog audit)
 }
 
 /// <summary>An attempt that is the caller's, with the end of its offer or lease in Unix milliseconds.</summary>
-internal sealed record HeldAttempt(string Run, int Attempt, string State, long Deadline);
+/// <param name="TimeoutSeconds">How long it may take.</param>
+internal sealed record HeldAttempt(string Run, int Attempt, string State, long Deadline, int TimeoutSeconds);

@@ -16,6 +16,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
     private const int MaxReason = 500;
     private const string RunnerError = "runner_error";
     private readonly StopSwitch _stop = new();
+    private readonly AttemptTimeout _timeout = new(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
     private volatile string _state = AttemptStates.Accepted;
 
     public override string State => _state;
@@ -33,7 +34,13 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         _stop.Stop(reason);
     }
 
-    public override void Dispose() => _stop.Dispose();
+    public override void LastFor(int seconds) => _timeout.LastFor(TimeSpan.FromSeconds(seconds));
+
+    public override void Dispose()
+    {
+        _timeout.Dispose();
+        _stop.Dispose();
+    }
 
     public override async Task<string?> RunAsync()
     {
@@ -99,8 +106,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
         using var door = services.Endpoint.Open(Key, bearer, exchange, aws);
         using var cache = await OpenCacheAsync(place, log);
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
-        using var registration = timeout.Token.Register(() => _stop.Stop(StopReason.TimedOut));
+        using var registration = _timeout.Begin(() => _stop.Stop(StopReason.TimedOut));
         if (payload.Cloud is not { } cloud)
         {
             return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports);
@@ -188,7 +194,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
 
     private (string Outcome, string? Reason) OutcomeOfStop() => _stop.Reason switch
     {
-        StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {payload.TimeoutSeconds} s"),
+        StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {_timeout.Seconds} s"),
         StopReason.Canceled => (RunStates.Canceled, null),
         StopReason.RunnerStopped => (RunStates.Canceled, "the runner was stopped"),
         StopReason.PodEnding => (RunnerError, "the pod was told to end: deleted, evicted, or its node is drained"),

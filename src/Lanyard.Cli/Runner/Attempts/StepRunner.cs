@@ -22,6 +22,9 @@ internal sealed class StepRunner(
     CachePlace? cache)
 {
     private static readonly Dictionary<string, string> NoCache = [];
+
+    /// <summary>No attempt may take so long.</summary>
+    private static readonly TimeSpan LongerThanAll = TimeSpan.FromDays(40);
     private static readonly TimeSpan LastOutput = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
     private long _lastOutput;
@@ -144,6 +147,9 @@ internal sealed class StepRunner(
         return Judge(exit, timedOut, exceeded);
     }
 
+    /// <summary>A step without a limit of its own has the attempt's, which can be extended.</summary>
+    private TimeSpan LimitOf(StepPayload step) => step.TimeoutSeconds >= payload.TimeoutSeconds ? LongerThanAll : TimeSpan.FromSeconds(step.TimeoutSeconds);
+
     private StepResult Judge(StepExit exit, string? timedOut, string? exceeded)
     {
         if (stop.Reason is not StopReason.None)
@@ -179,7 +185,7 @@ internal sealed class StepRunner(
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop.Stopped);
         var began = services.Time.GetTimestamp();
-        var limit = TimeSpan.FromSeconds(step.TimeoutSeconds);
+        var limit = LimitOf(step);
         var silence = payload.SilenceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan;
         while (true)
         {
