@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Lanyard.Bench.Dispatch;
 using Lanyard.Bench.Exchange;
+using Lanyard.Bench.Masking;
 using Lanyard.Bench.Rows;
 using Lanyard.Bench.Verify;
 
@@ -14,6 +15,7 @@ internal static class Program
         ["verify"] = VerifyBench.RunAsync,
         ["exchange"] = ExchangeBench.RunAsync,
         ["dispatch"] = DispatchBench.RunAsync,
+        ["mask"] = MaskBench.RunAsync,
     };
 
     public static async Task<int> Main(string[] args)

@@ -19,6 +19,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="GraceSeconds">Between the signal and the kill, 0 to 600; absent: 10.</param>
 /// <param name="Operations">What its runs may do to runs of the same collection, by the runtime API; absent: nothing.</param>
 /// <param name="Cache">Its steps use the cache of the run's repository; absent: they have none.</param>
+/// <param name="Mask">Names of variables whose values are replaced by <c>***</c> in logs and in what the API shows of a run; at most 50.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -36,7 +37,8 @@ public sealed record DefinitionSpec(
     int? SilenceTimeoutSeconds = null,
     int? GraceSeconds = null,
     CacheUseSpec? Cache = null,
-    IReadOnlyList<OperationSpec>? Operations = null);
+    IReadOnlyList<OperationSpec>? Operations = null,
+    IReadOnlyList<string>? Mask = null);
 
 /// <summary>Operations on the runs of one definition.</summary>
 /// <param name="Definition">Its slug.</param>

@@ -15,6 +15,7 @@ internal static class DefinitionRules
 
     internal const int MaxAudiences = 50;
     private const int MaxAttempts = 10;
+    private const int MaxMasked = 50;
     private const int MaxLabels = 20;
     private const int MaxArguments = 256;
     private const int MaxVariables = 200;
@@ -35,6 +36,7 @@ internal static class DefinitionRules
         CheckRange(spec.SilenceTimeoutSeconds, "spec.silenceTimeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
         CheckRange(spec.GraceSeconds, "spec.graceSeconds", 0, MaxGraceSeconds, mistakes);
         CheckRetry(spec.Retry, mistakes);
+        CheckMask(spec.Mask ?? [], mistakes);
         if (spec.Runner is { } runner && !Slug.IsValid(runner))
         {
             mistakes.Add(new Mistake("spec.runner", Slug.Rule));
@@ -163,6 +165,23 @@ internal static class DefinitionRules
         if (spec.DefaultAudience is { } chosen && !seen.Contains(chosen))
         {
             mistakes.Add(new Mistake("spec.defaultAudience", "must be one of spec.audiences"));
+        }
+    }
+
+    private static void CheckMask(IReadOnlyList<string> names, List<Mistake> mistakes)
+    {
+        if (names.Count > MaxMasked)
+        {
+            mistakes.Add(new Mistake("spec.mask", $"must be at most {MaxMasked}"));
+            return;
+        }
+
+        for (var i = 0; i < names.Count; i++)
+        {
+            if (!IsVariable(names[i]))
+            {
+                mistakes.Add(new Mistake($"spec.mask[{i}]", "must be the name of a variable"));
+            }
         }
     }
 

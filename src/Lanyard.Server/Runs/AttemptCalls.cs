@@ -59,7 +59,8 @@ internal sealed class AttemptCalls(
             CloudResolution.Resolve(document.Cloud, run.Id, run.Phase),
             PodOf(document.Pod),
             document.Spec.SilenceTimeoutSeconds,
-            RunCaches.Of(document)?.Scopes);
+            RunCaches.Of(document)?.Scopes,
+            document.Spec.Mask);
     }
 
     private static PodPayload? PodOf(PodSpec? pod) => pod is null

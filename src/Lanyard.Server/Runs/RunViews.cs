@@ -16,7 +16,7 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
 
     /// <summary>As <see cref="WholeAsync"/> shows it before anything happens to it.</summary>
     public static RunView OfNew(NewRun made, string workspace, string collection) =>
-        OfListed(made.Listed, workspace, collection) with { Context = made.Document.Context, Variables = made.Document.Variables, Attempts = [] };
+        OfListed(made.Listed, workspace, collection) with { Context = made.Document.Context, Variables = Shown(made.Document), Attempts = [] };
 
     /// <summary>With context, variables, attempts and steps.</summary>
     public async Task<RunView> WholeAsync(ListedRun listed, string workspace, string collection, CancellationToken cancellationToken)
@@ -36,7 +36,7 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
         return OfListed(listed, workspace, collection) with
         {
             Context = document.Context,
-            Variables = document.Variables,
+            Variables = Shown(document),
             Attempts =
             [
                 .. attempts.Select(a => OfAttempt(a, a.Runner is null ? null : names[a.Runner], steps[a.Attempt], document) with
@@ -47,6 +47,11 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
             ],
         };
     }
+
+    /// <summary>The values that the definition wants masked are nobody's to read.</summary>
+    private static IReadOnlyDictionary<string, string> Shown(RunDocument document) => document.Spec.Mask is { Count: > 0 } masked
+        ? document.Variables.ToDictionary(v => v.Key, v => masked.Contains(v.Key) ? "***" : v.Value, StringComparer.Ordinal)
+        : document.Variables;
 
     private static AttemptView OfAttempt(AttemptRecord attempt, string? runner, IEnumerable<StepRecord> steps, RunDocument document) => new(
         attempt.Attempt,

@@ -77,6 +77,8 @@ internal static class RunnerCalls
             mistakes.Add(new("reason", "must be at most 1000 characters, none of them a control character"));
         if (request.LogBytes < 0)
             mistakes.Add(new("logBytes", "must be 0 or more"));
+        if (request.Masked < 0)
+            mistakes.Add(new("masked", "must be 0 or more"));
         if (request.LogSha256.Length != 64 || !request.LogSha256.All(c => char.IsAsciiDigit(c) || c is >= 'a' and <= 'f'))
             mistakes.Add(new("logSha256", "must be 64 lower-case hex digits"));
         return mistakes;

@@ -25,7 +25,7 @@ internal static class RunsFeature
         services.AddSingleton<RunMemory>().AddSingleton<RunStore>().AddSingleton<RunCaches>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
         services.AddSingleton<AttemptLiveness>().AddSingleton<Dispatch>().AddSingleton<RunChanges>().AddSingleton<RunAudit>();
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
-        services.AddSingleton<LogSignals>().AddSingleton<LogReading>();
+        services.AddSingleton<LogSignals>().AddSingleton<LogReading>().AddSingleton<LogTails>().AddSingleton<LogStream>();
         services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
@@ -45,6 +45,7 @@ internal static class RunsFeature
         runs.MapPost("/{run}/cancel", RunsEndpoints.CancelAsync).WithName("cancelRun").Produces<RunView>();
         runs.MapGet("/{run}/logs", RunsEndpoints.LogsAsync).WithName("getRunLogs")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);
+        runs.MapGet("/{run}/logs/stream", LogStream.GetAsync).WithName("streamRunLogs").Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
         MapRunner(routes.MapGroup("/v1/runner").WithTags("Runner"));
     }
 

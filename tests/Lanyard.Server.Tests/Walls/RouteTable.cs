@@ -105,6 +105,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {home}/{{run}}"),
             Row($"GET {home}/{{run}}/why"),
             Row($"GET {home}/{{run}}/logs"),
+            Row($"GET {home}/{{run}}/logs/stream", works: Through),
             Row($"POST {home}/{{run}}/cancel"),
         ];
     }
@@ -175,6 +176,13 @@ internal sealed class RouteTable(WalledWorld world)
         {
             existing += "?offset=0";
             missing += "?offset=0";
+        }
+
+        if (route.EndsWith("/stream", StringComparison.Ordinal))
+        {
+            // It would go on until the run ends.
+            existing += "?from=nowhere";
+            missing += "?from=nowhere";
         }
 
         var ifMatch = route.StartsWith("DELETE", StringComparison.Ordinal) ? "another.1" : body is not null && route.StartsWith("PUT", StringComparison.Ordinal) ? "*" : null;

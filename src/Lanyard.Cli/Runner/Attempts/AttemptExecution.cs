@@ -68,6 +68,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
     {
         var bearer = new EndpointBearer();
         log.TryHide(bearer.Text, payload.RuntimeToken, payload.RuntimeToken[(payload.RuntimeToken.LastIndexOf('.') + 1)..]);
+        HideDeclared(log);
         var uploaded = UploadAsync(new LogUploader(services.Plane, Key, log, maxLogChunkBytes, services.Time));
         var reports = new StepReports(services.Plane, Key, _stop, services.Time);
         var reported = reports.RunAsync();
@@ -78,7 +79,24 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var total = log.Complete();
         await reported;
         await uploaded;
-        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256));
+        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null));
+    }
+
+    /// <summary>The values of the variables that the definition names. What can't be masked is said, and not hidden.</summary>
+    private void HideDeclared(AttemptLog log)
+    {
+        foreach (var name in payload.Mask ?? [])
+        {
+            var values = payload.Steps.Select(step => step.Environment).Append(payload.Variables).Append(payload.Cloud?.Variables ?? payload.Variables)
+                .Select(variables => variables.GetValueOrDefault(name)).Where(value => !string.IsNullOrEmpty(value)).Distinct();
+            foreach (var value in values)
+            {
+                if (!log.TryMask(value!))
+                {
+                    log.AppendNote($"the value of {Printable(name)} is too short to be masked, or there are too many");
+                }
+            }
+        }
     }
 
     /// <summary>The log is the call that is made most often: often the first to hear that the attempt is another's.</summary>

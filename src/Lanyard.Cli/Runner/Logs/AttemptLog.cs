@@ -17,6 +17,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
     private readonly FileStream _file = PrivateFiles.Create(path);
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly SecretMask _mask = new();
+    private MaskCommands? _commands;
     private readonly ArrayBufferWriter<byte> _masked = new();
     private TaskCompletionSource _grown = NewSignal();
     private TailRing? _tail;
@@ -43,8 +44,20 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
                 return;
             }
 
-            _mask.Write(output, _masked);
+            (_commands ??= new MaskCommands(_mask)).Write(output, _masked);
             Store();
+        }
+    }
+
+    /// <summary>How many places were masked so far.</summary>
+    public long Masked
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _mask.Masked;
+            }
         }
     }
 
@@ -58,6 +71,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
                 return;
             }
 
+            _commands?.Flush(_masked);
             _mask.Flush(_masked);
             _mask.Write(Encoding.UTF8.GetBytes($"[lanyard] {text}\n"), _masked);
             _mask.Flush(_masked);
@@ -84,6 +98,15 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         }
     }
 
+    /// <summary>As <see cref="TryHide"/>, for a value that somebody else chose: false also where it is too short to be looked for.</summary>
+    public bool TryMask(string value)
+    {
+        lock (_gate)
+        {
+            return _mask.HasRoomFor(1) && _mask.Add(value);
+        }
+    }
+
     /// <summary>No more output comes. Repeated calls answer the same.</summary>
     public LogTotal Complete()
     {
@@ -91,6 +114,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         {
             if (_total is null)
             {
+                _commands?.Flush(_masked);
                 _mask.Flush(_masked);
                 Store();
                 AddTail();

@@ -4,26 +4,42 @@ using System.Text;
 namespace Lanyard.Cli.Runner.Logs;
 
 /// <summary>
-/// Replaces known secrets in a stream of bytes by <c>***</c>, across the borders of chunks: bytes at the end that might begin a secret
-/// are held back until more bytes, or the end of the step, decide. Not thread-safe: the log that owns it locks.
+/// Replaces known secrets, in every form of <see cref="SecretVariants"/>, in a stream of bytes by <c>***</c>, across the borders of chunks: bytes at the end
+/// that might begin a secret are held back until more bytes, or the end of the step, decide. Not thread-safe: the log that owns it locks.
 /// </summary>
 internal sealed class SecretMask
 {
     /// <summary>A shorter string would be found everywhere in ordinary output.</summary>
-    public const int MinSecretLength = 8;
+    public const int MinSecretLength = 6;
 
     private const int MaxSecrets = 4096;
+
+    /// <summary>Of all forms together. Over it the oldest secrets are looked for as they are only: they are tokens that have expired.</summary>
+    private const long MaxFormBytes = 8 * 1024 * 1024;
+
     private static readonly byte[] Replacement = "***"u8.ToArray();
 
-    private readonly List<byte[]> _secrets = [];
+    private readonly List<IReadOnlyList<byte[]>> _secrets = [];
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+    private PatternSet? _patterns;
     private byte[] _held = [];
+    private long _formBytes;
+    private int _stripped;
 
-    public void Add(string secret)
+    /// <summary>How many places were replaced.</summary>
+    public long Masked { get; private set; }
+
+    /// <summary>False where it is too short to be looked for.</summary>
+    public bool Add(string secret)
     {
-        var bytes = Encoding.UTF8.GetBytes(secret);
-        if (bytes.Length < MinSecretLength || _secrets.Exists(known => known.AsSpan().SequenceEqual(bytes)))
+        if (Encoding.UTF8.GetByteCount(secret) < MinSecretLength)
         {
-            return;
+            return false;
+        }
+
+        if (!_known.Add(secret))
+        {
+            return true;
         }
 
         if (_secrets.Count == MaxSecrets)
@@ -31,7 +47,16 @@ internal sealed class SecretMask
             throw new InvalidOperationException($"more than {MaxSecrets} secrets to mask");
         }
 
-        _secrets.Add(bytes);
+        var forms = SecretVariants.Of(secret);
+        _secrets.Add(forms);
+        _formBytes += forms.Sum(static form => (long)form.Length);
+        while (_formBytes > MaxFormBytes && _stripped < _secrets.Count - 1)
+        {
+            Strip(_stripped++);
+        }
+
+        _patterns = null;
+        return true;
     }
 
     /// <summary>Whether another secret would find room; the endpoint refuses to hand out a token that the log could not mask.</summary>
@@ -59,73 +84,73 @@ internal sealed class SecretMask
         Process(held, output, final: true);
     }
 
+    private void Strip(int index)
+    {
+        var forms = _secrets[index];
+        _secrets[index] = [forms[0]];
+        _formBytes -= forms.Skip(1).Sum(static form => (long)form.Length);
+    }
+
+    /// <summary>Overlapping secrets become one replacement; what is written of the window is certain, whatever follows.</summary>
     private void Process(ReadOnlySpan<byte> window, IBufferWriter<byte> output, bool final)
     {
-        var ranges = Matches(window);
-        var keep = final ? window.Length : FirstPossibleStart(window);
-        var position = 0;
-        foreach (var (start, end) in ranges)
+        var patterns = _patterns ??= new PatternSet(_secrets.SelectMany(static forms => forms).Select(Latin).Distinct(StringComparer.Ordinal).Select(Encoding.Latin1.GetBytes));
+        var (written, rangeStart, rangeEnd) = (0, -1, 0);
+        var cut = window.Length;
+        for (var at = patterns.Find(window, 0, out var length, out var isCut); at < window.Length; at = patterns.Find(window, at + 1, out length, out isCut))
         {
-            if (start >= keep)
+            if (isCut && !final && at < cut)
+            {
+                cut = at;
+            }
+
+            // What begins behind a place that is not decided is decided with it, unless it is a part of what is.
+            if (at >= rangeEnd && at > cut)
             {
                 break;
             }
 
-            output.Write(window[position..start]);
-            output.Write(Replacement);
-            position = end;
+            if (length == 0)
+            {
+                continue;
+            }
+
+            if (at >= rangeEnd)
+            {
+                written = Replace(window, written, rangeStart, rangeEnd, output);
+                rangeStart = at;
+            }
+
+            rangeEnd = Math.Max(rangeEnd, at + length);
         }
 
-        // A match that reaches into the held part is decided already: what follows it is looked at afresh.
-        keep = Math.Max(keep, position);
-        output.Write(window[position..keep]);
-        _held = window[keep..].ToArray();
+        // A secret that may go on beyond the end of one that is complete is held back together with it; but a stream of nothing else must not be held for ever.
+        if (rangeStart >= 0 && cut < rangeEnd && window.Length - Math.Min(cut, rangeStart) <= 2 * patterns.Longest)
+        {
+            cut = Math.Min(cut, rangeStart);
+        }
+        else
+        {
+            written = Replace(window, written, rangeStart, rangeEnd, output);
+            cut = Math.Max(cut, written);
+        }
+
+        output.Write(window[written..cut]);
+        _held = window[cut..].ToArray();
     }
 
-    /// <summary>All places of all secrets, overlapping ones merged, in order.</summary>
-    private List<(int Start, int End)> Matches(ReadOnlySpan<byte> window)
+    private int Replace(ReadOnlySpan<byte> window, int written, int start, int end, IBufferWriter<byte> output)
     {
-        var found = new List<(int Start, int End)>();
-        foreach (var secret in _secrets)
+        if (start < 0)
         {
-            for (var from = 0; window[from..].IndexOf(secret) is >= 0 and var at; from += at + 1)
-            {
-                found.Add((from + at, from + at + secret.Length));
-            }
+            return written;
         }
 
-        found.Sort();
-        var merged = new List<(int Start, int End)>(found.Count);
-        foreach (var range in found)
-        {
-            if (merged.Count > 0 && range.Start < merged[^1].End)
-            {
-                merged[^1] = (merged[^1].Start, Math.Max(merged[^1].End, range.End));
-            }
-            else
-            {
-                merged.Add(range);
-            }
-        }
-
-        return merged;
+        output.Write(window[written..start]);
+        output.Write(Replacement);
+        Masked++;
+        return end;
     }
 
-    /// <summary>Where the earliest proper prefix of a secret that ends the window begins; the window's length if none does.</summary>
-    private int FirstPossibleStart(ReadOnlySpan<byte> window)
-    {
-        var first = window.Length;
-        foreach (var secret in _secrets)
-        {
-            for (var start = Math.Max(0, window.Length - secret.Length + 1); start < first; start++)
-            {
-                if (secret.AsSpan().StartsWith(window[start..]))
-                {
-                    first = start;
-                }
-            }
-        }
-
-        return first;
-    }
+    private static string Latin(byte[] bytes) => Encoding.Latin1.GetString(bytes);
 }

@@ -68,7 +68,7 @@ public sealed class SecretMaskTests
     private static string Mask(string[] secrets, params byte[][] chunks)
     {
         var mask = new SecretMask();
-        Array.ForEach(secrets, mask.Add);
+        Array.ForEach(secrets, secret => mask.Add(secret));
         var output = new ArrayBufferWriter<byte>();
         Array.ForEach(chunks, chunk => mask.Write(chunk, output));
         mask.Flush(output);

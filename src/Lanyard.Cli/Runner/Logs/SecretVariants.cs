@@ -1,0 +1,119 @@
+using System.Text;
+using System.Text.Encodings.Web;
+
+namespace Lanyard.Cli.Runner.Logs;
+
+/// <summary>
+/// A secret in the forms in which programs print it: as it is, line by line, in base64 (wherever it stands in what was encoded, and broken into lines as
+/// <c>base64</c> and <c>openssl</c> do), in a URL, in JSON, and quoted for a shell.
+/// </summary>
+internal static class SecretVariants
+{
+    private static readonly int[] LinesOfBase64 = [76, 64];
+
+    /// <summary>Every form that is long enough to be looked for, each once; the secret itself first.</summary>
+    public static IReadOnlyList<byte[]> Of(string secret)
+    {
+        var forms = new List<string>();
+        foreach (var text in Lines(secret))
+        {
+            AddTexts(forms, text);
+            AddBase64(forms, Encoding.UTF8.GetBytes(text));
+        }
+
+        return [.. forms.Distinct(StringComparer.Ordinal).Select(Encoding.UTF8.GetBytes).Where(static form => form.Length >= SecretMask.MinSecretLength)];
+    }
+
+    /// <summary>The whole and, where it has several lines, each of them: a tool may print one alone, or indent them.</summary>
+    private static IEnumerable<string> Lines(string secret)
+    {
+        yield return secret;
+        if (!secret.AsSpan().Trim().ContainsAny('\n', '\r'))
+        {
+            yield break;
+        }
+
+        foreach (var line in secret.Split(['\n', '\r'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            yield return line;
+        }
+
+        yield return secret.ReplaceLineEndings("\r\n");
+    }
+
+    private static void AddTexts(List<string> forms, string text)
+    {
+        forms.Add(text);
+        var percent = Uri.EscapeDataString(text);
+        forms.Add(percent);
+        forms.Add(LowerHex(percent));
+        forms.Add(percent.Replace("%20", "+", StringComparison.Ordinal));
+        forms.Add(JavaScriptEncoder.Default.Encode(text));
+        forms.Add(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text));
+        forms.Add(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text).Replace("/", "\\/", StringComparison.Ordinal));
+        forms.Add(text.Replace("'", "'\\''", StringComparison.Ordinal));
+        forms.Add(text.Replace("'", "'\"'\"'", StringComparison.Ordinal));
+        forms.Add(Escaped(text, static c => c is '"' or '\\' or '$' or '`'));
+        forms.Add(Escaped(text, static c => !char.IsAsciiLetterOrDigit(c) && c is > ' ' and < (char)127 and not ('_' or '-' or '.' or '/' or ',' or '+' or ':' or '@' or '%' or '=') || c == ' '));
+    }
+
+    /// <summary>A backslash before each that a shell would take for something else.</summary>
+    private static string Escaped(string text, Func<char, bool> isSpecial)
+    {
+        var escaped = new StringBuilder(text.Length + 8);
+        foreach (var c in text)
+        {
+            if (isSpecial(c))
+            {
+                escaped.Append('\\');
+            }
+
+            escaped.Append(c);
+        }
+
+        return escaped.ToString();
+    }
+
+    private static string LowerHex(string percent)
+    {
+        var lower = percent.ToCharArray();
+        for (var i = 0; i < lower.Length - 2; i++)
+        {
+            if (lower[i] == '%')
+            {
+                (lower[i + 1], lower[i + 2]) = (char.ToLowerInvariant(lower[i + 1]), char.ToLowerInvariant(lower[i + 2]));
+            }
+        }
+
+        return new string(lower);
+    }
+
+    /// <summary>
+    /// Three bytes are four characters, so what stands before the secret decides between three forms. Characters that hold bits of a neighbour are
+    /// left out: the rest is found whatever the neighbours are.
+    /// </summary>
+    private static void AddBase64(List<string> forms, byte[] secret)
+    {
+        for (var before = 0; before < 3; before++)
+        {
+            var encoded = Convert.ToBase64String([.. new byte[before], .. secret]);
+            var first = ((before * 8) + 5) / 6;
+            var last = (before + secret.Length) * 8 / 6;
+            var sure = encoded[first..last];
+            forms.Add(sure);
+            forms.Add(sure.Replace('+', '-').Replace('/', '_'));
+            if (before == 0)
+            {
+                AddBroken(forms, sure);
+            }
+        }
+    }
+
+    private static void AddBroken(List<string> forms, string encoded)
+    {
+        foreach (var width in LinesOfBase64.Where(width => encoded.Length > width))
+        {
+            forms.AddRange(encoded.Chunk(width).Select(static line => new string(line)));
+        }
+    }
+}
