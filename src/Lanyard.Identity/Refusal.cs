@@ -62,6 +62,9 @@ public enum RefusalReason
     ConditionFailed,
     Replayed,
 
+    /// <summary>The caller did not show that it holds the key that the token is, or must be, bound to.</summary>
+    ProofInvalid,
+
     NoMatchingPolicy,
     AudienceNotAllowed,
     ScopeNotAllowed,
@@ -110,7 +113,7 @@ public static class RefusalReasons
         RefusalReason.Expired or RefusalReason.NotYetValid or RefusalReason.IssuedInFuture or RefusalReason.LifetimeTooLong
             or RefusalReason.LifetimeTooShort => Stage.Time,
         RefusalReason.AudienceMismatch => Stage.Audience,
-        RefusalReason.ConditionFailed or RefusalReason.Replayed => Stage.Condition,
+        RefusalReason.ConditionFailed or RefusalReason.Replayed or RefusalReason.ProofInvalid => Stage.Condition,
         RefusalReason.NoMatchingPolicy or RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed => Stage.Policy,
         RefusalReason.Revoked or RefusalReason.SubjectEnded or RefusalReason.TokenTypeNotAllowed => Stage.Liveness,
         RefusalReason.NotFound or RefusalReason.Forbidden or RefusalReason.ContextNotVerified => Stage.Authorization,

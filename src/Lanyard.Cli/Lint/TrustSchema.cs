@@ -41,10 +41,16 @@ internal static class TrustSchema
             ("audiences", List("narrows what the issuer's record demands")),
             ("principal", Text("its name here, with {claim}").With("maxLength", 255)),
             ("context", Closed(("repository", Text("claim")), ("ref", Text("claim")), ("environment", Text("claim")))),
+            ("mode", Text("audit: it is judged and written down, and gives nothing").With("enum", Words("enforce", "audit"))),
+            ("once", Flag().With("description", "a subject token is exchanged once, and is no bearer by itself")),
+            ("dpop", Flag().With("description", "tokens are bound to a key of the caller's (RFC 9449)")),
+            ("perMinute", new JsonObject { ["type"] = "integer", ["minimum"] = 1, ["description"] = "exchanges of one principal" }),
             ("allow", Closed(
                 ("roles", List("in the place where the policy stands", "viewer", "operator", "admin")),
                 ("audiences", List("for whom it may have identity tokens")),
-                ("introspect", List("on whose behalf it may introspect tokens"))).With("minProperties", 1)))
+                ("introspect", List("on whose behalf it may introspect tokens")),
+                ("together", Flag().With("description", "one token may be for several of the audiences")),
+                ("actors", List("principals that may act for this one"))).With("minProperties", 1)))
         .With("required", Words("issuer", "allow"))
         .With("anyOf", new JsonArray(Needs("claims"), Needs("condition"), Needs("identity")))
         .With("dependentRequired", new JsonObject { ["identity"] = Words("preset") })

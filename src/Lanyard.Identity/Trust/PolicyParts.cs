@@ -8,7 +8,11 @@ internal sealed class PolicyParts
 {
     private const int MaxList = 64;
     private static readonly string[] KnownRoles = ["admin", "operator", "viewer"];
+    private const int MostPerMinute = 1_000_000;
     private IReadOnlyList<ClaimCondition> _identity = [];
+    private bool _auditOnly, _once, _proof, _together;
+    private int? _perMinute;
+    private List<string> _actors = [];
     private JsonElement? _facts;
     private IssuerPreset? _preset;
 
@@ -29,6 +33,10 @@ internal sealed class PolicyParts
     public IReadOnlyList<string> AllowedAudiences { get; private set; } = [];
 
     public IReadOnlyList<string> Introspects { get; private set; } = [];
+
+    public PolicyTerms? Terms => _auditOnly || _once || _proof || _together || _perMinute is not null || _actors.Count > 0
+        ? new PolicyTerms(_auditOnly, _once, _proof, _perMinute, _together, _actors)
+        : null;
 
     public List<PolicyMistake> Mistakes { get; } = [];
 
@@ -82,6 +90,21 @@ internal sealed class PolicyParts
                 break;
             case "allow":
                 ReadAllow(member.Value);
+                break;
+            case "mode":
+                if (Text(member.Value, "mode") is not { } mode) break;
+                if (mode is not ("enforce" or "audit")) Wrong("mode", "enforce or audit");
+                _auditOnly = mode == "audit";
+                break;
+            case "once":
+                _once = Flag(member.Value, "once");
+                break;
+            case "dpop":
+                _proof = Flag(member.Value, "dpop");
+                break;
+            case "perMinute":
+                _perMinute = member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out var number) && number is > 0 and <= MostPerMinute ? number : null;
+                if (_perMinute is null) Wrong("perMinute", $"1 to {MostPerMinute}");
                 break;
             default:
                 Wrong(member.Name, "no such member");
@@ -138,12 +161,19 @@ internal sealed class PolicyParts
                 case "introspect":
                     Introspects = List(member.Value, "allow.introspect");
                     break;
+                case "together":
+                    _together = Flag(member.Value, "allow.together");
+                    break;
+                case "actors":
+                    _actors = List(member.Value, "allow.actors");
+                    break;
                 default:
                     Wrong($"allow.{member.Name}", "no such member");
                     break;
             }
         }
 
+        if (_together && AllowedAudiences.Count < 2) Wrong("allow.together", "needs two allowed audiences at least");
         if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0) Wrong("allow", "allows nothing");
     }
 
@@ -157,6 +187,12 @@ internal sealed class PolicyParts
         }
 
         return [.. value.EnumerateArray().Select((element, i) => Text(element, $"{path}[{i}]")).OfType<string>()];
+    }
+
+    private bool Flag(JsonElement value, string path)
+    {
+        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False)) Wrong(path, "true or false");
+        return value.ValueKind == JsonValueKind.True;
     }
 
     private string? Text(JsonElement value, string path)

@@ -26,6 +26,7 @@ public sealed class TrustPolicy
         Roles = parts.Roles;
         AllowedAudiences = parts.AllowedAudiences;
         Introspects = parts.Introspects;
+        Terms = parts.Terms;
     }
 
     /// <summary>Slug of the trust record whose tokens it is for; <c>cluster/SLUG</c> for a cluster's.</summary>
@@ -39,6 +40,9 @@ public sealed class TrustPolicy
 
     /// <summary>Audiences on whose behalf the principal may introspect tokens.</summary>
     public IReadOnlyList<string> Introspects { get; }
+
+    /// <summary>Null where it has none, as most policies.</summary>
+    public PolicyTerms? Terms { get; }
 
     /// <returns>The policy, or every mistake of the document.</returns>
     public static (TrustPolicy? Policy, IReadOnlyList<PolicyMistake> Mistakes) Parse(ReadOnlyMemory<byte> json)

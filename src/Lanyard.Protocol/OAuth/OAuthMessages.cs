@@ -16,7 +16,8 @@ public sealed record ProviderMetadata(
     IReadOnlyList<string> TokenEndpointAuthMethodsSupported,
     IReadOnlyList<string> TokenEndpointAuthSigningAlgValuesSupported,
     IReadOnlyList<string> ClaimsSupported,
-    IReadOnlyList<string> ScopesSupported);
+    IReadOnlyList<string> ScopesSupported,
+    IReadOnlyList<string>? DpopSigningAlgValuesSupported = null);
 
 /// <summary>RFC 6749 §5.1 with <c>issued_token_type</c> of RFC 8693 §2.2.1. <c>token_type</c> is <c>N_A</c> where the token is no access token.</summary>
 public sealed record TokenResponse(string AccessToken, string? IssuedTokenType, string TokenType, long ExpiresIn, string? Scope = null);
@@ -35,7 +36,15 @@ public sealed record IntrospectionResponse(
     long? Exp = null,
     string? Jti = null,
     string? TokenType = null,
-    string? ClientId = null);
+    string? ClientId = null,
+    Confirmation? Cnf = null,
+    Actor? Act = null);
+
+/// <summary>RFC 9449 §6.1: thumbprint of the key that a token is bound to.</summary>
+public sealed record Confirmation(string Jkt);
+
+/// <summary>RFC 8693 §4.1: who acts, and for whom it acted before.</summary>
+public sealed record Actor(string Sub, Actor? Act = null);
 
 /// <summary>The OAuth dialect: snake_case, nulls left out.</summary>
 [JsonSourceGenerationOptions(
@@ -45,4 +54,6 @@ public sealed record IntrospectionResponse(
 [JsonSerializable(typeof(TokenResponse))]
 [JsonSerializable(typeof(OAuthErrorResponse))]
 [JsonSerializable(typeof(IntrospectionResponse))]
+[JsonSerializable(typeof(Confirmation))]
+[JsonSerializable(typeof(Actor))]
 public sealed partial class OAuthJson : JsonSerializerContext;

@@ -17,6 +17,7 @@ internal static class ExchangeFeature
     {
         services.AddSingleton<TokenExchange>();
         services.AddSingleton<Introspection>();
+        services.AddSingleton<PrincipalRates>().AddSingleton<Downscoping>();
         return services;
     }
 

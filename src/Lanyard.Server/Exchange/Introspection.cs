@@ -14,7 +14,7 @@ namespace Lanyard.Server.Exchange;
 /// everybody else, and for everything that is not ours, the answer is the same <c>active: false</c>.
 /// </summary>
 internal sealed class Introspection(
-    TokenExchange exchange, Doorkeeper door, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, ExchangeQuestions questions)
+    TokenExchange exchange, Doorkeeper door, Possession possession, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, ExchangeQuestions questions)
 {
     private static readonly IntrospectionResponse Inactive = new(Active: false);
 
@@ -22,9 +22,9 @@ internal sealed class Introspection(
     public async ValueTask<Outcome<Principal>> CallerAsync(HttpContext context, TokenForm form, CalledIssuer issuer)
     {
         if (form.ClientAssertion is not null) return await exchange.ClientAsync(form, issuer, trace: null, context.RequestAborted);
-        return Bearer.Of(context.Request) is { } bearer
-            ? await door.AdmitAsync(bearer, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace: null, context.RequestAborted)
-            : new Refusal(RefusalReason.TokenMissing, "introspection without a caller");
+        if ((Bearer.Of(context.Request) ?? Bearer.BoundOf(context.Request)) is not { } bearer) return new Refusal(RefusalReason.TokenMissing, "introspection without a caller");
+        var caller = await door.AdmitAsync(bearer, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace: null, context.RequestAborted);
+        return !caller.IsRefused && await possession.CheckAsync(context, caller.Value, bearer) is { } unproven ? unproven : caller;
     }
 
     public async ValueTask<IntrospectionResponse> LookAsync(string token, Principal caller, CalledIssuer issuer, CancellationToken cancellation)
@@ -41,8 +41,13 @@ internal sealed class Introspection(
             Nbf: verified.NotBefore?.ToUnixTimeSeconds(),
             Exp: verified.ExpiresAt.ToUnixTimeSeconds(),
             Jti: verified.TokenId,
-            TokenType: verified.Type == TokenMint.AccessTokenType ? "Bearer" : "N_A");
+            TokenType: verified.Type != TokenMint.AccessTokenType ? "N_A" : verified.Claims.TryGet("cnf", out _) ? "DPoP" : "Bearer",
+            Cnf: MemberOf<Confirmation>(verified, "cnf", OAuthJson.Default.Confirmation),
+            Act: MemberOf<Actor>(verified, "act", OAuthJson.Default.Actor));
     }
+
+    private static T? MemberOf<T>(VerifiedToken token, string name, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> shape)
+        where T : class => token.Claims.TryGet(name, out var value) ? System.Text.Json.JsonSerializer.Deserialize(value.Json.Span, shape) : null;
 
     /// <summary>Steps 1 to 8 against this issuer's own keys, whatever the audience; null where it is no valid token of this issuer.</summary>
     public async ValueTask<VerifiedToken?> VerifyOursAsync(string token, CalledIssuer issuer, CancellationToken cancellation)

@@ -14,14 +14,16 @@ namespace Lanyard.Server.Exchange;
 internal static class TokenEndpoints
 {
     public static async Task<IResult> TokenAsync(
-        HttpContext context, TokenExchange exchange, WorkspaceDirectory workspaces, Instance instance, AuditLog audit)
+        HttpContext context, TokenExchange exchange, Possession possession, WorkspaceDirectory workspaces, Instance instance, AuditLog audit)
     {
         Forbid(context);
         if (Called(context, workspaces, instance) is not { } issuer) return new Refused(Access.Missing("no such issuer"));
         var form = await TokenForm.ReadAsync(context.Request);
         if (form.IsRefused) return new Refused(form.Refusal);
 
-        var outcome = await exchange.GrantAsync(form.Value, issuer, trace: null, context.RequestAborted);
+        Outcome<IssuedToken> outcome = (await possession.ProvenAsync(context, accessToken: null)).TryGet(out var proven, out var unproven)
+            ? await exchange.GrantAsync(form.Value, issuer, proven.Thumbprint, trace: null, context.RequestAborted)
+            : unproven;
         await audit.RecordAsync(EventOf(context, form.Value, issuer, outcome));
         return outcome.TryGet(out var issued, out var refusal)
             ? Results.Json(issued.Response, OAuthJson.Default.TokenResponse)

@@ -21,27 +21,29 @@ internal sealed record IssuedToken(TokenResponse Response, Principal Principal, 
 /// ① form ② caller: the chain, to a principal ③ what it may have ④ lifetime ⑤ mint. Audit and answer are the endpoint's.
 /// </summary>
 internal sealed class TokenExchange(
-    Doorkeeper door, ClientAssertions assertions, Mint mint, Instance instance, ExchangeQuestions questions, TimeProvider time)
+    Doorkeeper door, ClientAssertions assertions, Mint mint, Instance instance, ExchangeQuestions questions, TokenMemory memory, PrincipalRates rates, Downscoping downscoping,
+    TimeProvider time)
 {
-    public async ValueTask<Outcome<IssuedToken>> GrantAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    /// <param name="proven">Thumbprint of the key that the caller showed to hold (RFC 9449); the token is bound to it. Null: it showed none.</param>
+    public async ValueTask<Outcome<IssuedToken>> GrantAsync(TokenForm form, CalledIssuer issuer, string? proven, Trace? trace, CancellationToken cancellation)
     {
         if (form.ClientSecret is not null) return Malformed("client_secret: nobody has a password here; send a client_assertion or a subject_token");
-        if (form.Scope is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "scope: no scopes are defined; what a token may do follows from its principal");
         return form.GrantType switch
         {
             null => Malformed("grant_type is missing"),
-            OAuthNames.GrantClientCredentials => await ClientCredentialsAsync(form, issuer, trace, cancellation),
-            OAuthNames.GrantTokenExchange => await ExchangeAsync(form, issuer, trace, cancellation),
+            OAuthNames.GrantClientCredentials => await ClientCredentialsAsync(form, issuer, proven, trace, cancellation),
+            OAuthNames.GrantTokenExchange => await ExchangeAsync(form, issuer, proven, trace, cancellation),
             _ => new Refusal(RefusalReason.GrantTypeNotSupported, $"grant_type {form.GrantType}"),
         };
     }
 
-    private async ValueTask<Outcome<IssuedToken>> ClientCredentialsAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    private async ValueTask<Outcome<IssuedToken>> ClientCredentialsAsync(
+        TokenForm form, CalledIssuer issuer, string? proven, Trace? trace, CancellationToken cancellation)
     {
         var client = await ClientAsync(form, issuer, trace, cancellation);
         if (client.IsRefused) return client.Refusal;
         if (form.Audiences.Any(a => a != instance.Url)) return new Refusal(RefusalReason.AudienceNotAllowed, "a client's own token is for this instance only");
-        return await ApiTokenAsync(client.Value, subjectExpires: null, cancellation);
+        return await ApiTokenAsync(client.Value with { Confirmation = proven }, form.Scope, subjectExpires: null, cancellation);
     }
 
     /// <summary>② for whoever owns a key.</summary>
@@ -52,35 +54,66 @@ internal sealed class TokenExchange(
         return await assertions.JudgeAsync(form.ClientAssertion, form.ClientId, issuer.Url, trace, cancellation);
     }
 
-    private async ValueTask<Outcome<IssuedToken>> ExchangeAsync(TokenForm form, CalledIssuer issuer, Trace? trace, CancellationToken cancellation)
+    private async ValueTask<Outcome<IssuedToken>> ExchangeAsync(
+        TokenForm form, CalledIssuer issuer, string? proven, Trace? trace, CancellationToken cancellation)
     {
         // ①
         if (form.SubjectToken is null) return Malformed("subject_token is missing");
         if (form.SubjectTokenType is not (OAuthNames.TokenTypeJwt or OAuthNames.TokenTypeIdToken or OAuthNames.TokenTypeAccessToken))
             return Malformed("subject_token_type: jwt, id_token or access_token of RFC 8693 §3");
-        if (form.ActorToken is not null) return Malformed("actor_token: delegation is not offered");
         if (form.RequestedTokenType is not (null or OAuthNames.TokenTypeJwt or OAuthNames.TokenTypeIdToken or OAuthNames.TokenTypeAccessToken))
             return Malformed("requested_token_type: jwt, id_token or access_token of RFC 8693 §3");
-        if (form.Audiences.Count > 1) return new Refusal(RefusalReason.AudienceNotAllowed, "one audience a token");
 
         // ②
         var admitted = await door.AdmitAsync(form.SubjectToken, Doors.Api | Doors.Runtime, issuer.WorkspaceId, trace, cancellation);
         if (admitted.IsRefused) return admitted.Refusal;
 
         var principal = admitted.Value;
-        var audience = form.Audiences.Count == 0 ? instance.Url : form.Audiences[0];
-        if (audience == instance.Url)
+        if (Unproven(principal, proven) is { } unproven) return Refused(trace, unproven);
+        if (principal.HasTerms && !rates.TryTake(principal)) return Refused(trace, new Refusal(RefusalReason.TooManyRequests, $"{principal.Name} exchanges more often than its policy lets it"));
+        if (form.ActorToken is not null || form.ActorTokenType is not null)
         {
-            if (form.RequestedTokenType == OAuthNames.TokenTypeIdToken) return new Refusal(RefusalReason.AudienceNotAllowed, "an identity token needs an outside audience");
-            return await ApiTokenAsync(principal, principal.ExpiresAt, cancellation);
+            var acting = await Delegation.ActAsync(form, principal, door, issuer.WorkspaceId, proven, cancellation);
+            if (acting.IsRefused) return Refused(trace, acting.Refusal);
+            principal = acting.Value;
         }
 
+        if (proven is not null) principal = principal with { Confirmation = proven };
+        var audience = form.Audiences.Count == 0 ? instance.Url : form.Audiences[0];
+        if (audience == instance.Url && form.Audiences.Count <= 1)
+        {
+            if (form.RequestedTokenType == OAuthNames.TokenTypeIdToken) return new Refusal(RefusalReason.AudienceNotAllowed, "an identity token needs an outside audience");
+            return await UseUpAsync(form, principal, cancellation) is { } used ? used : await ApiTokenAsync(principal, form.Scope, principal.ExpiresAt, cancellation);
+        }
+
+        if (form.Scope is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "scope: identity tokens have none");
         if (form.RequestedTokenType == OAuthNames.TokenTypeAccessToken) return new Refusal(RefusalReason.AudienceNotAllowed, "access tokens are for this instance only");
         return await IdentityTokenAsync(form, issuer, principal, audience, trace, cancellation);
     }
 
-    private async ValueTask<Outcome<IssuedToken>> ApiTokenAsync(Principal principal, DateTimeOffset? subjectExpires, CancellationToken cancellation)
+    /// <summary>A token that is bound to a key is exchanged by its holder only; a policy may ask for the binding from the first exchange on.</summary>
+    private static Refusal? Unproven(Principal principal, string? proven)
     {
+        if (principal.Confirmation is { } bound && bound != proven) return new Refusal(RefusalReason.ProofInvalid, "the subject token is bound to a key that the caller did not show");
+        return proven is null && principal.HasTerms && principal.Facets.Any(static facet => facet.Terms is { NeedsProof: true })
+            ? new Refusal(RefusalReason.ProofInvalid, "its policy asks for tokens that are bound to a key, and no DPoP proof was sent")
+            : null;
+    }
+
+    /// <summary>Where a policy says so, a workload's token is good for one exchange, on whatever replica: by its <c>jti</c>, or by its hash.</summary>
+    private async ValueTask<Refusal?> UseUpAsync(TokenForm form, Principal principal, CancellationToken cancellation)
+    {
+        if (principal.TokenId is not null || !principal.HasTerms || !principal.Facets.Any(static facet => facet.Terms is { IsOnce: true })) return null;
+        var claims = UnverifiedToken.Parse(form.SubjectToken!).Value.Claims;
+        var name = claims.TryGetString(ClaimNames.TokenId, out var id) && claims.TryGetString(ClaimNames.Issuer, out var issuer) ? $"{issuer} {id}" : principal.TokenSha256;
+        return await memory.TryUseAsync($"once {name}", principal.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation)
+            ? null
+            : new Refusal(RefusalReason.Replayed, "its policy lets the token be exchanged once");
+    }
+
+    private async ValueTask<Outcome<IssuedToken>> ApiTokenAsync(Principal caller, string? scope, DateTimeOffset? subjectExpires, CancellationToken cancellation)
+    {
+        if (!downscoping.Narrow(caller, scope).TryGet(out var principal, out var refusal)) return refusal;
         if (principal.Kind is PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod or PrincipalKind.Workflow)
             return new Refusal(RefusalReason.AudienceNotAllowed, "a run, machine, pod or workflow has its runtime token; API tokens are for people, pipelines and runners");
         var now = time.GetUtcNow();
@@ -88,7 +121,8 @@ internal sealed class TokenExchange(
         if (expires - now < TimeSpan.FromSeconds(1)) return new Refusal(RefusalReason.LifetimeTooShort, "the subject token is about to expire");
         var tokenId = Mint.NewTokenId();
         var token = await mint.ApiTokenAsync(principal, tokenId, expires, cancellation);
-        var response = new TokenResponse(token, OAuthNames.TokenTypeAccessToken, "Bearer", Seconds(expires - now));
+        var response = new TokenResponse(
+            token, OAuthNames.TokenTypeAccessToken, principal.Confirmation is null ? "Bearer" : "DPoP", Seconds(expires - now), scope);
         return new IssuedToken(response, principal, principal.Name, instance.Url, tokenId, expires);
     }
 
@@ -99,6 +133,8 @@ internal sealed class TokenExchange(
         var allowed = await GrantForAsync(form.Subject, issuer, principal, audience, cancellation);
         if (allowed.IsRefused) return Refused(trace, allowed.Refusal);
         var grant = allowed.Value;
+        if (form.Audiences.Count > 1 && !MayBeTogether(principal, form.Audiences))
+            return Refused(trace, new Refusal(RefusalReason.AudienceNotAllowed, "one audience a token, unless a policy allows all of them together"));
         if (issuer.WorkspaceId is not null && issuer.WorkspaceId != grant.WorkspaceId)
             return Refused(trace, new Refusal(RefusalReason.AudienceNotAllowed, $"the issuer of workspace {grant.WorkspaceSlug} signs for this subject"));
 
@@ -112,27 +148,34 @@ internal sealed class TokenExchange(
         }
 
         var now = time.GetUtcNow();
-        var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, audience, principal.ExpiresAt, now);
+        var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, form.Audiences.Contains(Lifetimes.AzureAudience) ? Lifetimes.AzureAudience : audience, principal.ExpiresAt, now);
         if (expires.IsRefused) return Refused(trace, expires.Refusal);
+        if (await UseUpAsync(form, principal, cancellation) is { } used) return Refused(trace, used);
 
         // ⑤
         var claims = new TokenClaims
         {
             Issuer = instance.WorkspaceIssuer(grant.WorkspaceSlug),
             Subject = grant.Subject,
-            Audiences = [audience],
+            Audiences = form.Audiences,
             IssuedAt = now,
             ExpiresAt = expires.Value,
             TokenId = Mint.NewTokenId(),
         };
         grant.Describe(claims);
+        Mint.Bind(claims, principal);
         var token = await mint.IdentityTokenAsync(grant.WorkspaceId, grant.Algorithm, claims, cancellation);
         grant.Minted?.Invoke();
         var type = form.RequestedTokenType ?? OAuthNames.TokenTypeIdToken;
         trace?.Pass(Stage.Policy, $"identity token for {audience} as {grant.Subject}");
         var response = new TokenResponse(token, type, "N_A", Seconds(expires.Value - now));
-        return new IssuedToken(response, principal, grant.Subject, audience, claims.TokenId, expires.Value, grant.Template);
+        return new IssuedToken(response, principal, grant.Subject, string.Join(' ', form.Audiences), claims.TokenId, expires.Value, grant.Template);
     }
+
+    /// <summary>Each of them can pass the token on to the others: one policy must allow that.</summary>
+    private static bool MayBeTogether(Principal principal, IReadOnlyList<string> audiences) =>
+        audiences.Distinct(StringComparer.Ordinal).Count() == audiences.Count
+        && principal.Facets.Any(facet => facet.Terms is { IsTogether: true } && audiences.All(audience => facet.Audiences.Contains(audience, StringComparer.Ordinal)));
 
     private async ValueTask<Outcome<IdentityGrant>> GrantForAsync(
         string? subjectName, CalledIssuer issuer, Principal principal, string audience, CancellationToken cancellation)

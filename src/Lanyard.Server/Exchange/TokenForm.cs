@@ -26,6 +26,8 @@ internal sealed class TokenForm
 
     public string? ActorToken { get; private set; }
 
+    public string? ActorTokenType { get; private set; }
+
     public string? RequestedTokenType { get; private set; }
 
     public string? Scope { get; private set; }
@@ -101,6 +103,7 @@ internal sealed class TokenForm
             case "subject_token": (before, SubjectToken) = (SubjectToken, value); break;
             case "subject_token_type": (before, SubjectTokenType) = (SubjectTokenType, value); break;
             case "actor_token": (before, ActorToken) = (ActorToken, value); break;
+            case "actor_token_type": (before, ActorTokenType) = (ActorTokenType, value); break;
             case "requested_token_type": (before, RequestedTokenType) = (RequestedTokenType, value); break;
             case "scope": (before, Scope) = (Scope, value); break;
             case "client_id": (before, ClientId) = (ClientId, value); break;
@@ -120,6 +123,9 @@ internal sealed class TokenForm
     private Refusal? Add(string name, string value)
     {
         if (_audiences.Count == MaxAudiences) return new Refusal(RefusalReason.RequestMalformed, $"more than {MaxAudiences} of {name}");
+        // RFC 8693 §2.1: an absolute URI without a fragment; audience may be any text.
+        if (name == "resource" && (!Uri.TryCreate(value, UriKind.Absolute, out var resource) || resource.Fragment.Length > 0))
+            return new Refusal(RefusalReason.AudienceNotAllowed, "resource: an absolute URI without a fragment");
         _audiences.Add(value);
         return null;
     }

@@ -15,7 +15,7 @@ namespace Lanyard.Server.Federation;
 /// </summary>
 internal sealed class BearerMiddleware(RequestDelegate next)
 {
-    public async Task InvokeAsync(HttpContext context, Doorkeeper door, WorkspaceDirectory workspaces, AuditLog audit)
+    public async Task InvokeAsync(HttpContext context, Doorkeeper door, Possession possession, WorkspaceDirectory workspaces, AuditLog audit)
     {
         if (DoorsOf(context.Request.Path) is not { } doors || context.Request.Headers.Authorization.Count == 0)
         {
@@ -23,9 +23,11 @@ internal sealed class BearerMiddleware(RequestDelegate next)
             return;
         }
 
-        var outcome = Bearer.Of(context.Request) is { } token
+        var token = Bearer.Of(context.Request) ?? Bearer.BoundOf(context.Request);
+        var outcome = token is not null
             ? await door.AdmitAsync(token, doors, workspaceId: null, trace: null, context.RequestAborted)
             : new Refusal(RefusalReason.TokenMissing, "the Authorization header is not one bearer");
+        if (!outcome.IsRefused && await possession.CheckAsync(context, outcome.Value, token!) is { } unproven) outcome = unproven;
         if (outcome.TryGet(out var principal, out var refusal))
         {
             // Several workspaces may know one caller, each by a name of its own: a workspace sees, and keeps in its audit, only what is its own.
@@ -46,7 +48,7 @@ internal sealed class BearerMiddleware(RequestDelegate next)
             RequestId = context.TraceIdentifier,
             Refusal = refusal,
             Target = $"{context.Request.Method} {context.Request.Path}",
-            TokenSha256 = Bearer.Of(context.Request) is { } shown ? TokenHash.Of(shown.AsSpan()).ToString() : null,
+            TokenSha256 = token is null ? null : TokenHash.Of(token.AsSpan()).ToString(),
         });
         await new Refused(refusal).ExecuteAsync(context);
     }

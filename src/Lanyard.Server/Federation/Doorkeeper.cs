@@ -16,6 +16,7 @@ internal sealed class Doorkeeper(
     PolicyDirectory policies,
     KeyLookup keys,
     TokenMemory memory,
+    Revocations revocations,
     StaleKeys stale,
     DoorQuestions questions,
     WorkflowTokens workflows,
@@ -74,6 +75,7 @@ internal sealed class Doorkeeper(
     private async ValueTask<Outcome<Principal>> ResolveAsync(IReadOnlyList<VerifiedToken> tokens, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
         var facets = new List<PrincipalFacet>();
+        var revoked = await revocations.GetAsync(cancellation);
         Refusal? nearest = null;
         foreach (var token in tokens)
         {
@@ -83,12 +85,24 @@ internal sealed class Doorkeeper(
                 continue;
             }
 
+            if (revoked.Refuses(token, record.Record.WorkspaceId) is { } ended)
+            {
+                trace?.Refuse(ended);
+                nearest = ended;
+                continue;
+            }
+
             if (record.Workflows is not null) return workflows.PrincipalOf(token, record, trace);
             if (await questions.PodOf(token, cancellation) is { } pod) return await PodPrincipalAsync(pod, token, record, trace, cancellation);
-            if (await questions.RunnerOf(token, cancellation) is { } runner) return RunnerPrincipal(runner, token, record, trace);
+            if (await questions.RunnerOf(token, cancellation) is { } runner)
+                return revoked.RefusesPrincipal(runner.WorkspaceId, $"runner:{runner.Id}") is { } gone ? gone : RunnerPrincipal(runner, token, record, trace);
             var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
             nearest ??= refusal;
-            facets.AddRange(matches.Select(match => FacetOf(match, record)));
+            foreach (var facet in matches.Select(match => FacetOf(match, record)))
+            {
+                if (revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is { } gone) trace?.Refuse(nearest = gone);
+                else facets.Add(facet);
+            }
         }
 
         return facets.Count == 0 ? nearest! : PrincipalFacet.Together(Of(PrincipalKind.Policy, "", tokens[0]), facets);
@@ -96,7 +110,7 @@ internal sealed class Doorkeeper(
 
     private static PrincipalFacet FacetOf(PolicyHit match, KnownIssuer record) => new(
         match.Policy.WorkspaceId, match.PrincipalName, match.Policy.Versioned, record.Versioned, match.Policy.Roles, match.Policy.Audiences,
-        match.Policy.Policy.Introspects, match.Context, match.Evidence);
+        match.Policy.Policy.Introspects, match.Context, match.Evidence, match.Policy.Terms);
 
     private static Principal RunnerPrincipal(KnownRunner runner, VerifiedToken token, KnownIssuer record, Trace? trace)
     {

@@ -26,6 +26,7 @@ internal static class FederationFeature
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton<TrustRecordStore>().AddSingleton<TrustPolicyStore>().AddSingleton<AdminKeys>().AddSingleton<TokenMemory>();
         services.AddSingleton<TrustDirectory>().AddSingleton<PolicyDirectory>();
+        services.AddSingleton<Revocations>().AddSingleton<Possession>();
         services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<WorkflowTokens>().AddSingleton<Doorkeeper>();
         services.AddSingleton<DiscoveryClient>();
         services.AddSingleton(provider => new KeySetCache(
@@ -41,6 +42,11 @@ internal static class FederationFeature
         MapKeys(routes);
         foreach (var (prefix, name) in ((string, string)[])[("/v1/workspaces/{workspace}", ""), ("/v1", "Instance")])
         {
+            var revocations = routes.MapGroup(prefix + "/revocations").WithTags("Trust");
+            revocations.MapGet("", RevocationEndpoints.ListAsync).WithName($"list{name}Revocations").Produces<RevocationList>();
+            revocations.MapPost("", RevocationEndpoints.AddAsync).WithName($"add{name}Revocation")
+                .Accepts<RevocationRequest>("application/json").Produces<RevocationView>(StatusCodes.Status201Created);
+            revocations.MapDelete("/{revocation}", RevocationEndpoints.RemoveAsync).WithName($"remove{name}Revocation").Produces(StatusCodes.Status204NoContent);
             var issuers = routes.MapGroup(prefix + "/trusted-issuers").WithTags("Trust");
             issuers.MapGet("", TrustedIssuerEndpoints.ListAsync).WithName($"list{name}TrustedIssuers").Produces<ResourceList<TrustedIssuerSpec>>();
             issuers.MapGet("/{issuer}", TrustedIssuerEndpoints.GetAsync).WithName($"get{name}TrustedIssuer").Produces<Resource<TrustedIssuerSpec>>();

@@ -10,8 +10,11 @@ namespace Lanyard.Server.Federation;
 /// what they rest on (key, policies, runner, run), so that a change there is felt here.
 /// </summary>
 internal sealed class OwnTokens(
-    Instance instance, TokenVerifier verifier, AdminKeys admins, TokenMemory memory, PolicyDirectory policies, TrustDirectory trust, DoorQuestions questions)
+    Instance instance, TokenVerifier verifier, AdminKeys admins, TokenMemory memory, PolicyDirectory policies, TrustDirectory trust, Revocations revocations,
+    DoorQuestions questions)
 {
+    private static readonly ClaimPath Thumbprint = ClaimPath.TryParse("cnf.jkt")!;
+    private static readonly ClaimPath ActorName = ClaimPath.TryParse("act.sub")!;
     private static readonly IReadOnlyList<string> AccessTokenTypes = [TokenMint.AccessTokenType];
 
     public bool IsOurs(UnverifiedToken token) => token.Issuer == instance.Url;
@@ -25,20 +28,48 @@ internal sealed class OwnTokens(
 
         var token = outcome.Value;
         if (memory.IsRevoked(token.TokenId!)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked");
+        var revoked = await revocations.GetAsync(cancellation);
+        if (revoked.Refuses(token, null) is { } ended) return Refuse(trace, ended);
         if (!token.Claims.TryGetString(OwnClaims.Kind, out var kind)) return Refuse(trace, RefusalReason.ClaimMissing, $"no claim {OwnClaims.Kind}");
         var isRuntime = token.Audiences.Contains(instance.RuntimeAudience);
         var principal = (kind, isRuntime) switch
         {
             ("admin", false) => await AdminAsync(token, cancellation),
-            ("policy", false) => await PolicyAsync(token, workspaceId, cancellation),
+            ("policy", false) => await PolicyAsync(token, workspaceId, revoked, cancellation),
             ("runner", false) => await RunnerAsync(token, cancellation),
             ("run", true) => await LivingAsync(PrincipalKind.Run, token, cancellation),
             ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, cancellation),
             _ => new Refusal(RefusalReason.TokenTypeNotAllowed, $"a token of kind {kind} is not for this audience"),
         };
-        if (principal.IsRefused) trace?.Refuse(principal.Refusal);
-        else trace?.Pass(Stage.Liveness, $"{principal.Value.Name} stands");
-        return principal;
+        if (principal.IsRefused)
+        {
+            trace?.Refuse(principal.Refusal);
+            return principal;
+        }
+
+        if (revoked.RefusesPrincipal(principal.Value.WorkspaceId, principal.Value.Name) is { } gone) return Refuse(trace, gone);
+        trace?.Pass(Stage.Liveness, $"{principal.Value.Name} stands");
+        return Bound(token, principal.Value);
+    }
+
+    /// <summary>What the token says of itself beyond whose it is: a key that it is bound to, who acts with it, what it was narrowed to.</summary>
+    private static Outcome<Principal> Bound(VerifiedToken token, Principal principal)
+    {
+        if (token.Claims.TryGet("cnf", out _))
+        {
+            if (!token.Claims.TryFind(Thumbprint, out var value) || !value.TryGetString(out var thumbprint)) return new Refusal(RefusalReason.ClaimMalformed, "cnf has no jkt");
+            principal = principal with { Confirmation = thumbprint };
+        }
+
+        if (token.Claims.TryGet("act", out var act))
+        {
+            var name = token.Claims.TryFind(ActorName, out var value) && value.TryGetString(out var actor) ? actor : "somebody";
+            principal = principal with { ActorJson = act.ToElement().GetRawText(), Evidence = [.. principal.Evidence, $"acting for it: {name}"] };
+        }
+
+        if (!token.Claims.TryGetStrings(OwnClaims.Limits, out var written)) return principal;
+        AccessLimit?[] limits = [.. written.Select(AccessLimit.Parse)];
+        return limits.Contains(null) ? new Refusal(RefusalReason.ClaimMalformed, OwnClaims.Limits) : AccessLimit.Apply(principal, limits!);
     }
 
     private TrustedIssuer Record(Doors doors)
@@ -65,7 +96,7 @@ internal sealed class OwnTokens(
 
     /// <summary>An API token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>
     /// <param name="workspaceId">Only policies of that workspace count; null: all.</param>
-    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, string? workspaceId, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, string? workspaceId, RevocationSet revoked, CancellationToken cancellation)
     {
         var records = new List<KnownIssuer>();
         var claimed = token.Claims.TryGetString(OwnClaims.TrustRecord, out var text) ? text : "";
@@ -78,6 +109,8 @@ internal sealed class OwnTokens(
         foreach (var policy in await policies.StandingAsync(named, cancellation))
             if (records.FirstOrDefault(policy.IsFor) is { } record) facets.Add(FacetOf(token, policy, record));
         if (facets.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
+        if (!revoked.IsEmpty && facets.RemoveAll(facet => revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is not null) > 0 && facets.Count == 0)
+            return new Refusal(RefusalReason.Revoked, $"{token.Subject} was revoked");
         PrincipalFacet[] own = [.. facets.Where(facet => workspaceId is null || facet.WorkspaceId == workspaceId)];
         return own.Length == 0
             ? new Refusal(RefusalReason.NoMatchingPolicy, "the trust policies that it rests on are of another workspace")
@@ -86,7 +119,7 @@ internal sealed class OwnTokens(
 
     private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
         policy.WorkspaceId, token.Subject, policy.Versioned, record.Versioned, policy.Roles, policy.Audiences, policy.Policy.Introspects,
-        ContextOf(token, policy), [$"our own token {token.TokenId}"]);
+        ContextOf(token, policy), [$"our own token {token.TokenId}"], policy.Terms);
 
     /// <summary>What the workload token said when it was exchanged, as far as this policy mapped it.</summary>
     private static List<VerifiedFact> ContextOf(VerifiedToken token, KnownPolicy policy)
@@ -119,9 +152,10 @@ internal sealed class OwnTokens(
         ExpiresAt = token.ExpiresAt,
     };
 
-    private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail)
+    private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail) => Refuse(trace, new Refusal(reason, detail));
+
+    private static Refusal Refuse(Trace? trace, Refusal refusal)
     {
-        var refusal = new Refusal(reason, detail);
         trace?.Refuse(refusal);
         return refusal;
     }

@@ -3,6 +3,7 @@ using System.Text;
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
 using Lanyard.Identity.Trust;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Microsoft.Extensions.Logging;
 
@@ -16,6 +17,7 @@ internal sealed class KnownPolicy
         (Record, Policy) = (record, policy);
         Versioned = $"{record.Id}@{record.Version}";
         var scope = new Scope(record.WorkspaceId, record.CollectionId);
+        Terms = policy.Terms;
         Roles = [.. policy.Roles.Select(role => new RoleBinding(scope, Enum.Parse<Role>(role, ignoreCase: true)))];
     }
 
@@ -27,6 +29,9 @@ internal sealed class KnownPolicy
     public string Versioned { get; }
 
     public string? WorkspaceId => Record.WorkspaceId;
+
+    /// <summary>Null where it has none.</summary>
+    public PolicyTerms? Terms { get; }
 
     public IReadOnlyList<RoleBinding> Roles { get; }
 
@@ -46,12 +51,13 @@ internal sealed record PolicyHit(KnownPolicy Policy, string PrincipalName, IRead
 internal sealed class PolicyDirectory : IDisposable
 {
     private readonly TrustPolicyStore _store;
+    private readonly AuditLog _audit;
     private readonly ILogger<PolicyDirectory> _log;
     private readonly Reloadable<Snapshot> _policies;
 
-    public PolicyDirectory(TrustPolicyStore store, ILogger<PolicyDirectory> log)
+    public PolicyDirectory(TrustPolicyStore store, AuditLog audit, ILogger<PolicyDirectory> log)
     {
-        (_store, _log) = (store, log);
+        (_store, _audit, _log) = (store, audit, log);
         _policies = new Reloadable<Snapshot>(LoadAsync);
     }
 
@@ -68,6 +74,12 @@ internal sealed class PolicyDirectory : IDisposable
             var outcome = known.Policy.Match(token);
             if (outcome.TryGet(out var match, out var refusal))
             {
+                if (known.Terms is { IsAuditOnly: true })
+                {
+                    nearest = await OnlyAuditedAsync(known, match, trace);
+                    continue;
+                }
+
                 IReadOnlyList<string> evidence = [.. match.Evidence.Select(e => $"policy {known.Record.Slug}: {e.Claim} is {e.Value}, wanted {e.Wanted}")];
                 hits.Add(new PolicyHit(known, $"policy:{match.Principal}", evidence, [.. match.Context.Select(f => known.Fact(f.Name, f.Value))]));
                 trace?.Pass(Stage.Policy, $"policy {known.Record.Slug} matches: {string.Join("; ", evidence)}");
@@ -86,11 +98,27 @@ internal sealed class PolicyDirectory : IDisposable
         return (hits, none);
     }
 
+    /// <summary>The policy would let the token in: that is written down, for whoever is about to enforce it, and gives nothing.</summary>
+    private async ValueTask<Refusal> OnlyAuditedAsync(KnownPolicy known, PolicyMatch match, Trace? trace)
+    {
+        var refusal = new Refusal(RefusalReason.NoMatchingPolicy, $"policy {known.Record.Slug} matches and is for audit only (mode: audit): it gives nothing");
+        trace?.Refuse(refusal);
+        if (trace is not null) return refusal;
+        await _audit.RecordAsync(new AuditEvent("trust-policy.would-allow")
+        {
+            WorkspaceId = known.WorkspaceId,
+            CollectionId = known.Record.CollectionId,
+            Target = known.Record.Id,
+            Details = new Dictionary<string, string> { ["policy"] = known.Record.Slug, ["principal"] = $"policy:{match.Principal}" },
+        });
+        return refusal;
+    }
+
     /// <summary>Those of the named versions that still stand.</summary>
     public async ValueTask<IReadOnlyList<KnownPolicy>> StandingAsync(IReadOnlyList<string> versioned, CancellationToken cancellation)
     {
         var snapshot = await _policies.GetAsync(cancellation);
-        return [.. versioned.Select(v => snapshot.ByVersion.GetValueOrDefault(v)).OfType<KnownPolicy>()];
+        return [.. versioned.Select(v => snapshot.ByVersion.GetValueOrDefault(v)).OfType<KnownPolicy>().Where(known => known.Terms is not { IsAuditOnly: true })];
     }
 
     /// <summary>As they are in the database, compiled or not; for the resource's own endpoints.</summary>

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Federation;
 
 /// <summary>Hears that trust changed or a token was revoked, on any replica, and makes every memory of it here be forgotten; sweeps what is expired.</summary>
 internal sealed class TrustWatch(
-    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, StaleKeys stale, TimeProvider time, ILogger<TrustWatch> log)
+    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, StaleKeys stale, Revocations withdrawn, TimeProvider time, ILogger<TrustWatch> log)
     : BackgroundService
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(5);
@@ -27,6 +27,7 @@ internal sealed class TrustWatch(
             await TryAsync(memory.SweepAsync, stoppingToken);
             await TryAsync(pushed.SweepAsync, stoppingToken);
             await TryAsync(stale.SweepAsync, stoppingToken);
+            await TryAsync(withdrawn.SweepAsync, stoppingToken);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
@@ -35,6 +36,7 @@ internal sealed class TrustWatch(
     {
         trust.Forget();
         policies.Forget();
+        withdrawn.Forget();
         keys.ForgetAll();
         door.Forget();
     }

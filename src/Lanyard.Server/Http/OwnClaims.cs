@@ -15,6 +15,9 @@ internal static class OwnClaims
     /// <summary>What the exchanged token said of its caller's work, each as <c>id@version name value</c> (no value: it said nothing).</summary>
     public const string Context = "lanyard_context";
 
+    /// <summary>What it was narrowed to, each as <see cref="AccessLimit.ToString"/>.</summary>
+    public const string Limits = "lanyard_limits";
+
     /// <summary>The trust record that it rests on, as <c>id@version</c>.</summary>
     public const string TrustRecord = "lanyard_trust_record";
 }

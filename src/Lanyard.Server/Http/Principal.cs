@@ -1,3 +1,5 @@
+using Lanyard.Identity.Trust;
+
 namespace Lanyard.Server.Http;
 
 /// <summary>What a caller is.</summary>
@@ -109,6 +111,18 @@ public sealed record Principal
     /// <summary>When the presented token expires.</summary>
     public required DateTimeOffset ExpiresAt { get; init; }
 
+    /// <summary>Of a token that is bound to a key (RFC 9449): the key's RFC 7638 thumbprint. It is no bearer then.</summary>
+    public string? Confirmation { get; init; }
+
+    /// <summary>Of a token that somebody got to act for this principal (RFC 8693 §4.1): who, with the earlier ones inside, as JSON.</summary>
+    public string? ActorJson { get; init; }
+
+    /// <summary>What the token was narrowed to; applied already.</summary>
+    internal IReadOnlyList<AccessLimit> Limits { get; init; } = [];
+
+    /// <summary>Whether a policy gives what it gives on terms; most don't, and then nobody looks for them.</summary>
+    internal bool HasTerms { get; init; }
+
     /// <summary>Where policies of several workspaces, or several trust records, say so: what each says. What stands above is all of them together.</summary>
     internal IReadOnlyList<PrincipalFacet> Facets { get; init; } = [];
 
@@ -138,7 +152,7 @@ internal sealed record WorkflowFacts(
 /// <param name="TrustRecord">Under which the token was verified, as <c>id@version</c>; null where it was exchanged and this is not said.</param>
 internal sealed record PrincipalFacet(
     string? WorkspaceId, string Name, string Policy, string? TrustRecord, IReadOnlyList<RoleBinding> Roles, IReadOnlyList<string> Audiences,
-    IReadOnlyList<string> Introspects, IReadOnlyList<VerifiedFact> Context, IReadOnlyList<string> Evidence)
+    IReadOnlyList<string> Introspects, IReadOnlyList<VerifiedFact> Context, IReadOnlyList<string> Evidence, PolicyTerms? Terms = null)
 {
     /// <summary>The first one gives the name, and each what it gives. Who belongs to several workspaces belongs to none: their audits don't show each other's words.</summary>
     public static Principal Together(Principal principal, IReadOnlyList<PrincipalFacet> facets)
@@ -156,6 +170,7 @@ internal sealed record PrincipalFacet(
             Context = [.. facets.SelectMany(facet => facet.Context)],
             Evidence = [.. facets.SelectMany(facet => facet.Evidence)],
             Facets = facets,
+            HasTerms = facets.Any(static facet => facet.Terms is not null),
         };
     }
 }

@@ -36,6 +36,7 @@ internal static class RefusalText
         RefusalReason.AudienceMismatch => "The token is not meant for this audience.",
         RefusalReason.ConditionFailed => "The token does not meet a condition.",
         RefusalReason.Replayed => "The token was used before.",
+        RefusalReason.ProofInvalid => "The proof of possession is missing or not valid.",
         RefusalReason.NoMatchingPolicy => "No trust policy matches the token.",
         RefusalReason.AudienceNotAllowed => "The audience asked for is not allowed.",
         RefusalReason.ScopeNotAllowed => "The scope asked for is not allowed.",
@@ -83,6 +84,7 @@ internal static class RefusalText
     {
         RefusalReason.AudienceNotAllowed => ("invalid_target", 400),
         RefusalReason.ScopeNotAllowed => ("invalid_scope", 400),
+        RefusalReason.ProofInvalid => ("invalid_dpop_proof", 400),
         RefusalReason.Forbidden or RefusalReason.ContextNotVerified or RefusalReason.NotFound => ("unauthorized_client", 400),
         RefusalReason.RequestMalformed or RefusalReason.Conflict or RefusalReason.PreconditionFailed or RefusalReason.PreconditionRequired
             or RefusalReason.StaleAttempt or RefusalReason.AttemptOver => ("invalid_request", 400),

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lanyard.Identity.Jose;
 using Lanyard.Identity.Tokens;
 using Lanyard.Server.Http;
@@ -24,6 +25,8 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
             .SetIfPresent(OwnClaims.TrustRecord, principal.TrustRecord);
         if (principal.Policies.Count > 0) claims.Set(OwnClaims.Policies, principal.Policies);
         if (principal.Context.Count > 0) claims.Set(OwnClaims.Context, [.. principal.Context.Select(f => f.ToString())]);
+        if (principal.Limits.Count > 0) claims.Set(OwnClaims.Limits, [.. principal.Limits.Select(limit => limit.ToString())]);
+        Bind(claims, principal);
         var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
         return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
     }
@@ -57,6 +60,19 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
     {
         var keys = await ring.GetAsync(workspaceId, cancellation);
         return TokenMint.Mint(keys.Active(algorithm)!, TokenMint.JwtType, claims);
+    }
+
+    /// <summary>To whose key a token is bound (RFC 9449 §6.1), and who acts with it (RFC 8693 §4.1).</summary>
+    public static void Bind(TokenClaims claims, Principal principal)
+    {
+        if (principal.Confirmation is { } thumbprint) claims.Set("cnf", Json($$"""{"jkt":"{{thumbprint}}"}"""));
+        if (principal.ActorJson is { } actor) claims.Set("act", Json(actor));
+    }
+
+    private static JsonElement Json(string text)
+    {
+        using var document = JsonDocument.Parse(text);
+        return document.RootElement.Clone();
     }
 
     /// <summary>128 random bits: enough that two tokens never share one.</summary>

@@ -44,7 +44,8 @@ internal static class PublishedEndpoints
             TokenEndpointAuthMethodsSupported: ["private_key_jwt", "none"],
             TokenEndpointAuthSigningAlgValuesSupported: ["ES256", "RS256"],
             ClaimsSupported: Claims,
-            ScopesSupported: ["openid"]);
+            ScopesSupported: ["openid"],
+            DpopSigningAlgValuesSupported: ["ES256", "ES384", "ES512", "RS256"]);
         return Results.Json(metadata, OAuthJson.Default.ProviderMetadata);
     }
 

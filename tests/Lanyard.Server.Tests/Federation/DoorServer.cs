@@ -8,6 +8,8 @@ using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.OAuth;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Storage;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Lanyard.Server.Tests.Federation;
@@ -20,7 +22,14 @@ internal sealed class DoorServer : IAsyncDisposable
     private readonly HttpClient _http = new();
     private string _admin = "";
 
-    private DoorServer(DirectoryInfo folder, RunningServer server) => (_folder, _server) = (folder, server);
+    private readonly bool _isSecond;
+    private readonly string _address;
+
+    private DoorServer(DirectoryInfo folder, RunningServer server, bool isSecond)
+    {
+        (_folder, _server, _isSecond) = (folder, server, isSecond);
+        _address = server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    }
 
     public string Url => _server.Instance.Url;
 
@@ -30,11 +39,14 @@ internal sealed class DoorServer : IAsyncDisposable
 
     public Database Database => Services.GetRequiredService<Database>();
 
-    public static async Task<DoorServer> StartAsync(TimeProvider? time = null)
+    /// <param name="database">As <c>--database</c> takes it; null: a file beside the keys.</param>
+    /// <param name="beside">Another replica of the same installation: same database, same data folder, same URL.</param>
+    public static async Task<DoorServer> StartAsync(TimeProvider? time = null, string? database = null, DoorServer? beside = null)
     {
-        var folder = Directory.CreateTempSubdirectory("lanyard-door-");
-        var (options, mistakes) = ServerOptions.Parse(["--listen", "127.0.0.1:0", "--data-dir", folder.FullName]);
-        var door = new DoorServer(folder, await ServerProgram.StartAsync(options ?? throw new InvalidOperationException(string.Join("; ", mistakes)), CancellationToken.None, time));
+        var folder = beside?._folder ?? Directory.CreateTempSubdirectory("lanyard-door-");
+        string[] more = [.. database is null ? [] : (string[])["--database", database], .. beside is null ? [] : (string[])["--public-url", beside.Url]];
+        var (options, mistakes) = ServerOptions.Parse(["--listen", "127.0.0.1:0", "--data-dir", folder.FullName, .. more]);
+        var door = new DoorServer(folder, await ServerProgram.StartAsync(options ?? throw new InvalidOperationException(string.Join("; ", mistakes)), CancellationToken.None, time), beside is not null);
         await door.LogInAsync(time);
         return door;
     }
@@ -74,17 +86,31 @@ internal sealed class DoorServer : IAsyncDisposable
         ("subject_token_type", OAuthNames.TokenTypeJwt),
         ("audience", audience ?? ""));
 
-    public async Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, params (string Name, string Value)[] fields)
+    public Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, params (string Name, string Value)[] fields) => FormAsync(path, null, fields);
+
+    /// <param name="proof">The header <c>DPoP</c>.</param>
+    public async Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, string? proof, (string Name, string Value)[] fields)
     {
-        using var form = new FormUrlEncodedContent(fields.Select(static field => KeyValuePair.Create(field.Name, field.Value)));
-        using var response = await _http.PostAsync(new Uri(Url + path), form);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_address + path)) { Content = new FormUrlEncodedContent(fields.Select(static field => KeyValuePair.Create(field.Name, field.Value))) };
+        if (proof is not null) request.Headers.Add("DPoP", proof);
+        using var response = await _http.SendAsync(request);
         return await ReadAsync(response);
+    }
+
+    /// <summary>A token that is bound to a key, with its proof (RFC 9449 §7.1).</summary>
+    public async Task<HttpStatusCode> GetBoundAsync(string path, string token, string? proof, string scheme = "DPoP")
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _address + path);
+        request.Headers.Authorization = new AuthenticationHeaderValue(scheme, token);
+        if (proof is not null) request.Headers.Add("DPoP", proof);
+        using var response = await _http.SendAsync(request);
+        return response.StatusCode;
     }
 
     /// <param name="bearer">Null: the admin; empty: none.</param>
     public async Task<(HttpStatusCode Status, JsonNode Json)> SendAsync(HttpMethod method, string path, string? json = null, string? bearer = null, string? ifMatch = null)
     {
-        using var request = new HttpRequestMessage(method, Url + path);
+        using var request = new HttpRequestMessage(method, _address + path);
         if (bearer != "") request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer ?? _admin);
         if (ifMatch is not null) request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
         if (json is not null) request.Content = new StringContent(json, Encoding.UTF8, "application/json");
@@ -115,7 +141,7 @@ internal sealed class DoorServer : IAsyncDisposable
     {
         _http.Dispose();
         await _server.DisposeAsync();
-        _folder.Delete(recursive: true);
+        if (!_isSecond) _folder.Delete(recursive: true);
     }
 
     private static async Task<(HttpStatusCode Status, JsonNode Json)> ReadAsync(HttpResponseMessage response)

@@ -60,6 +60,9 @@ internal sealed class RouteTable(WalledWorld world)
     [
         Row($"GET {home}/trusted-issuers"),
         .. Resource($"{home}/trusted-issuers/{{issuer}}", Issuer),
+        Row($"GET {home}/revocations"),
+        Row($"POST {home}/revocations", """{"kind":"principal","value":"policy:nobody"}"""),
+        Row($"DELETE {home}/revocations/{{revocation}}", works: [404]),
         Row($"GET {home}/trust-policies"),
         .. Resource($"{home}/trust-policies/{{policy}}", Policy),
     ];

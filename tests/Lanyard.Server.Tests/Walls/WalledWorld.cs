@@ -51,6 +51,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{fingerprint}"] = (WaitingKey, new string('x', 43)),
         ["{attempt}"] = ("1", "7"),
         ["{step}"] = ("0", "0"),
+        ["{revocation}"] = ("rev_01k00000000000000000000001", "rev_01k00000000000000000000000"),
     };
 
     public static async Task<WalledWorld> CreateAsync()

@@ -1,0 +1,98 @@
+using System.Data.Common;
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Federation;
+
+/// <summary>
+/// What is not taken any more although policies and issuers stand: a principal, a key of an issuer, a single token. A change makes every replica forget what it had
+/// judged, so that it holds within a second everywhere and costs nothing where a token is remembered.
+/// </summary>
+internal sealed class Revocations : IDisposable
+{
+    public const string Principal = "principal";
+    public const string Key = "key";
+    public const string Token = "token";
+
+    private readonly Database _database;
+    private readonly TrustRecordStore _trust;
+    private readonly TimeProvider _time;
+    private readonly Reloadable<RevocationSet> _set;
+
+    public Revocations(Database database, TrustRecordStore trust, TimeProvider time)
+    {
+        (_database, _trust, _time) = (database, trust, time);
+        _set = new Reloadable<RevocationSet>(async cancellation => new RevocationSet(await ListAsync(cancellation), time));
+    }
+
+    public ValueTask<RevocationSet> GetAsync(CancellationToken cancellation) => _set.GetAsync(cancellation);
+
+    public void Forget() => _set.Forget();
+
+    public void Dispose() => _set.Dispose();
+
+    public Task<List<Revocation>> ListAsync(CancellationToken cancellation) => _database.QueryAsync(
+        $"select id, workspace, kind, value, reason, created_at, until from revocations order by created_at, id", Read, cancellation);
+
+    public async Task<Revocation> AddAsync(string? workspaceId, RevocationRequest request, CancellationToken cancellation)
+    {
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(_time.GetUtcNow().ToUnixTimeMilliseconds());
+        var added = new Revocation(Ids.New("rev", _time), workspaceId, request.Kind, request.Value, request.Reason, now, request.Until);
+        await _database.ExecuteAsync(
+            $"""
+            insert into revocations (id, workspace, kind, value, reason, created_at, until)
+            values ({added.Id}, {added.WorkspaceId}, {added.Kind}, {added.Value}, {added.Reason}, {added.CreatedAt}, {added.Until})
+            """,
+            cancellation);
+        _trust.Changed();
+        return added;
+    }
+
+    /// <returns>False: there is none of that id in that place.</returns>
+    public async Task<bool> RemoveAsync(string? workspaceId, string id, CancellationToken cancellation)
+    {
+        var gone = await _database.ExecuteAsync($"delete from revocations where id = {id} and coalesce(workspace, '') = {workspaceId ?? ""}", cancellation);
+        _trust.Changed();
+        return gone == 1;
+    }
+
+    /// <summary>Drops what is over.</summary>
+    public Task SweepAsync(CancellationToken cancellation) => _database.ExecuteAsync($"delete from revocations where until <= {_time.GetUtcNow()}", cancellation);
+
+    private static Revocation Read(DbDataReader row) => new(
+        row.GetString(0), row.GetStringOrNull(1), row.GetString(2), row.GetString(3), row.GetStringOrNull(4), row.GetTime(5), row.IsDBNull(6) ? null : row.GetTime(6));
+}
+
+/// <param name="WorkspaceId">Null: everywhere.</param>
+internal sealed record Revocation(string Id, string? WorkspaceId, string Kind, string Value, string? Reason, DateTimeOffset CreatedAt, DateTimeOffset? Until)
+{
+    public RevocationView View => new(Id, Kind, Value, CreatedAt, Reason, Until);
+}
+
+/// <summary>All that is revoked, for the door; most installations have none.</summary>
+internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider time)
+{
+    private readonly ILookup<(string Kind, string Value), Revocation> _all = all.ToLookup(static one => (one.Kind, one.Value));
+
+    public bool IsEmpty { get; } = all.Count == 0;
+
+    /// <summary>The token itself, or the key that signed it.</summary>
+    /// <param name="workspaceId">Of the trust record that vouches; null: the instance's.</param>
+    public Refusal? Refuses(VerifiedToken token, string? workspaceId) => IsEmpty
+        ? null
+        : Find(Revocations.Token, token.Sha256.ToString(), workspaceId) ?? Find(Revocations.Key, token.KeyId, workspaceId);
+
+    /// <param name="workspaceId">Of the policy, runner or key that makes it this principal.</param>
+    public Refusal? RefusesPrincipal(string? workspaceId, string name) => IsEmpty ? null : Find(Revocations.Principal, name, workspaceId);
+
+    private Refusal? Find(string kind, string value, string? workspaceId)
+    {
+        var now = time.GetUtcNow();
+        return _all[(kind, value)].FirstOrDefault(one => (one.WorkspaceId is null || one.WorkspaceId == workspaceId) && (one.Until is null || one.Until > now)) is { } revoked
+            ? new Refusal(RefusalReason.Revoked, $"{kind} {value} was revoked ({revoked.Id}{(revoked.Reason is null ? "" : $": {revoked.Reason}")})")
+            : null;
+    }
+}

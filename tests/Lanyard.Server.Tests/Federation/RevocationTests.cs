@@ -1,0 +1,113 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.OAuth;
+using Lanyard.Server.Tests.Storage;
+using Lanyard.Testing;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Federation;
+
+/// <summary>What is revoked on one replica is refused on the other, and a one-time token that one took the other does not: two servers on one PostgreSQL.</summary>
+[Line("6.5")]
+public sealed class RevocationTests : IAsyncLifetime
+{
+    private const string Collections = "/v1/workspaces/acme/collections";
+    private TestDatabase _database = null!;
+    private DoorServer _first = null!;
+    private DoorServer _second = null!;
+    private TestIssuer _issuer = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _database = await TestDatabase.CreateAsync(DatabaseKind.Postgres, migrate: false);
+        _issuer = await TestIssuer.StartAsync();
+        _first = await DoorServer.StartAsync(database: _database.Location);
+        _second = await DoorServer.StartAsync(database: _database.Location, beside: _first);
+        foreach (var workspace in (string[])["acme", "other"])
+        {
+            await _first.PutAsync($"/v1/workspaces/{workspace}", "{}");
+            await _first.PutAsync($"/v1/workspaces/{workspace}/trusted-issuers/ci", $$$"""{"issuer":"{{{_issuer.Issuer}}}","allowPrivateAddresses":true,"keys":{"discovery":{} } }""");
+            await _first.PutAsync($"/v1/workspaces/{workspace}/trust-policies/all", """{"issuer":"ci","claims":{"team":"a"},"allow":{"roles":["viewer"]}}""");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_second is not null) await _second.DisposeAsync();
+        if (_first is not null) await _first.DisposeAsync();
+        if (_issuer is not null) await _issuer.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_principal_a_key_and_a_token_are_refused_on_every_replica_and_only_where_they_were_revoked()
+    {
+        var (mine, yours) = (Mint("one"), Mint("two"));
+        var api = (await _second.ExchangeAsync("/token", mine)).Json["access_token"]!.GetValue<string>();
+        await EverywhereAsync(mine, HttpStatusCode.OK);
+        await EverywhereAsync(api, HttpStatusCode.OK);
+
+        // A principal of one workspace: there alone, with its API tokens.
+        var id = await RevokeAsync("/v1/workspaces/acme", "principal", "policy:ci:one");
+        await EverywhereAsync(mine, HttpStatusCode.NotFound);
+        await EverywhereAsync(api, HttpStatusCode.NotFound);
+        await EverywhereAsync(yours, HttpStatusCode.OK);
+        await EverywhereAsync(mine, HttpStatusCode.OK, "/v1/workspaces/other/collections");
+        Assert.Equal(HttpStatusCode.NotFound, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/other/revocations/{id}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/revocations/{id}")).Status);
+        await EverywhereAsync(mine, HttpStatusCode.OK);
+
+        // A single token, by the hash that the audit log has of it.
+        await RevokeAsync("/v1", "token", TokenHash.Of(mine.AsSpan()).ToString());
+        await EverywhereAsync(mine, HttpStatusCode.Unauthorized);
+        await EverywhereAsync(yours, HttpStatusCode.OK);
+
+        // A key of the issuer: its tokens, and not those of the next key.
+        await RevokeAsync("/v1", "key", _issuer.Key.KeyId!);
+        await EverywhereAsync(yours, HttpStatusCode.Unauthorized);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", yours)).Status);
+        Assert.Equal(3, (await _first.AuditAsync("revocation.add")).Length);
+    }
+
+    [Fact]
+    public async Task A_one_time_token_and_a_proof_that_one_replica_took_the_other_refuses()
+    {
+        await _first.PutAsync("/v1/workspaces/acme/trust-policies/single", """{"issuer":"ci","claims":{"sub":"single"},"once":true,"allow":{"roles":["viewer"]}}""");
+        var token = _issuer.Mint(_first.Url, "single");
+        await Eventually.HoldsAsync(async () => (await _second.ExchangeAsync("/token", _issuer.Mint(_first.Url, "single"))).Status == HttpStatusCode.OK, "the second replica knows the policy");
+        Assert.Equal(HttpStatusCode.OK, (await _first.ExchangeAsync("/token", token)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", token)).Status);
+
+        using var key = new DpopKey();
+        var proof = key.Proof("POST", _first.Url + "/token");
+        (string, string)[] fields = [("grant_type", OAuthNames.GrantTokenExchange), ("subject_token", Mint("one")), ("subject_token_type", OAuthNames.TokenTypeJwt)];
+        Assert.Equal(HttpStatusCode.OK, (await _first.FormAsync("/token", proof, fields)).Status);
+        Assert.Equal("invalid_dpop_proof", (await _second.FormAsync("/token", proof, fields)).Json["error"]!.GetValue<string>());
+    }
+
+    [Theory]
+    [InlineData("""{"kind":"policy","value":"x"}""")]
+    [InlineData("""{"kind":"token","value":"eyJhbGciOiJFUzI1NiJ9.e30.x"}""")]
+    [InlineData("""{"kind":"principal","value":""}""")]
+    [InlineData("""{"kind":"principal","value":"x","reason":"a\nb"}""")]
+    [InlineData("""{"kind":"principal"}""")]
+    public async Task What_can_not_be_revoked_so_is_a_mistake(string body) =>
+        Assert.Equal(HttpStatusCode.BadRequest, (await _first.SendAsync(HttpMethod.Post, "/v1/revocations", body)).Status);
+
+    private string Mint(string subject) => _issuer.Mint(_first.Url, subject, static claims => claims["team"] = "a");
+
+    private async Task<string> RevokeAsync(string home, string kind, string value)
+    {
+        var (status, json) = await _first.SendAsync(HttpMethod.Post, home + "/revocations", new JsonObject { ["kind"] = kind, ["value"] = value, ["reason"] = "leaked" }.ToJsonString());
+        Assert.Equal(HttpStatusCode.Created, status);
+        return json["id"]!.GetValue<string>();
+    }
+
+    /// <summary>At once where the change was made, soon on the other: the promise is a second, and a busy machine is given more.</summary>
+    private async Task EverywhereAsync(string token, HttpStatusCode expected, string path = Collections)
+    {
+        Assert.Equal(expected, (await _first.GetAsync(path, token)).Status);
+        await Eventually.HoldsAsync(async () => (await _second.GetAsync(path, token)).Status == expected, $"the second replica answers {expected}");
+    }
+}
