@@ -2,6 +2,7 @@ using System.Text.Json;
 using Lanyard.Bench.Dispatch;
 using Lanyard.Bench.Exchange;
 using Lanyard.Bench.Masking;
+using Lanyard.Bench.Proxy;
 using Lanyard.Bench.Rows;
 using Lanyard.Bench.Verify;
 
@@ -16,6 +17,7 @@ internal static class Program
         ["exchange"] = ExchangeBench.RunAsync,
         ["dispatch"] = DispatchBench.RunAsync,
         ["mask"] = MaskBench.RunAsync,
+        ["proxy"] = ProxyBench.RunAsync,
     };
 
     public static async Task<int> Main(string[] args)
@@ -24,6 +26,11 @@ internal static class Program
         {
             foreach (var name in Benches.Keys)
                 Console.Out.WriteLine(name);
+            return 0;
+        }
+        if (args is [Forwarder.Name, ..])
+        {
+            await Forwarder.RunAsync(args[1..]);
             return 0;
         }
         if (args is not ([_] or [_, "--json", _]) || !Benches.TryGetValue(args[0], out var run))

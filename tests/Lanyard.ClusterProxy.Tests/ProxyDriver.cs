@@ -47,7 +47,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, clock), new ClusterVersion(calls, clock), clock);
         var callers = new CallerIdentification(
-            (token, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
+            (token, _, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance, tellClientAddress);
         var admission = new Admission(limits ?? LimitOptions.Default, clock);
         admitted?.Invoke(admission);

@@ -1,12 +1,14 @@
 using System.Text;
+using Lanyard.Identity.Tokens;
 using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.ClusterProxy.Authentication;
 
 /// <summary>The token of a request and where it stood.</summary>
 /// <param name="Token">Null when the request brings none that can be read.</param>
+/// <param name="Hash">Of the token, where there is one.</param>
 /// <param name="Protocols">Not null when the token was a WebSocket sub-protocol: the others, which alone may go on.</param>
-internal readonly record struct BearerToken(string? Token, string? Protocols)
+internal readonly record struct BearerToken(string? Token, TokenHash Hash, string? Protocols)
 {
     private const string SubProtocol = "base64url.bearer.authorization.k8s.io.";
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -20,13 +22,25 @@ internal readonly record struct BearerToken(string? Token, string? Protocols)
         var authorization = request.Headers.Authorization;
         if (authorization.Count > 0)
         {
-            return new(authorization.Count == 1 ? OfHeader(authorization[0]!) : null, null);
+            return authorization.Count == 1 ? OfHeader(authorization[0]!, request.HttpContext.Features.Get<BearerMemo>()) : default;
         }
 
         return isWebSocket ? OfSubProtocols(request) : default;
     }
 
-    private static string? OfHeader(string value)
+    private static BearerToken OfHeader(string header, BearerMemo? memo)
+    {
+        if (memo?.Last is { } last && ReferenceEquals(last.Header, header))
+        {
+            return last.Bearer;
+        }
+
+        var bearer = OfValue(header) is { } token ? new BearerToken(token, TokenHash.Of(token), null) : default;
+        memo?.Last = new(header, bearer);
+        return bearer;
+    }
+
+    private static string? OfValue(string value)
     {
         value = value.Trim(' ', '\t');
         var space = value.IndexOf(' ', StringComparison.Ordinal);
@@ -65,7 +79,7 @@ internal readonly record struct BearerToken(string? Token, string? Protocols)
             }
         }
 
-        return token is null || others.Count == 0 ? default : new(token, string.Join(", ", others));
+        return token is null || others.Count == 0 ? default : new(token, TokenHash.Of(token), string.Join(", ", others));
     }
 
     private static string? Decode(string encoded)

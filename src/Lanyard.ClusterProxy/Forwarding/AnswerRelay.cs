@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Upstream;
@@ -29,6 +30,7 @@ internal static class AnswerRelay
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public static async ValueTask CopyBodyAsync(UpstreamExchange exchange, HttpResponse response)
     {
         if (exchange.Head.Framing == BodyFraming.None)

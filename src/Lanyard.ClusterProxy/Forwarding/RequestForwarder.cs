@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Lanyard.ClusterProxy.Answers;
 using Lanyard.ClusterProxy.Hygiene;
@@ -13,14 +14,15 @@ namespace Lanyard.ClusterProxy.Forwarding;
 internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log, bool tellClientAddress = false)
 {
     /// <param name="protocols">Replaces <c>Sec-WebSocket-Protocol</c>, see <see cref="OutgoingHead"/>.</param>
-    public async Task ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols, Passage passage)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols, Passage passage)
     {
-        using var head = new HeadBuffer();
-        OutgoingHead.Write(head, context, shape, target, identity, trusted, new HeadChanges(protocols, passage.AuditId, tellClientAddress ? ClientAddress.Of(context, trusted) : null));
         UpstreamExchange exchange;
         try
         {
-            exchange = await client.SendAsync(Request(context, shape, head.Written), context.RequestAborted);
+            using var head = new HeadBuffer();
+            OutgoingHead.Write(head, context, shape, target, identity, trusted, new HeadChanges(protocols, passage.AuditId, tellClientAddress ? ClientAddress.Of(context, trusted) : null));
+            exchange = await client.SendAsync(Request(context, shape, head.Written, passage.IsLongRunning), context.RequestAborted);
         }
         catch (UpstreamException e)
         {
@@ -45,15 +47,16 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         }
     }
 
-    private static UpstreamRequest Request(HttpContext context, in RequestShape shape, ReadOnlyMemory<byte> head)
+    private static UpstreamRequest Request(HttpContext context, in RequestShape shape, ReadOnlyMemory<byte> head, bool mayIdle)
     {
         var method = context.Request.Method;
         var hasBody = shape.HasBody && shape.Upgrade is null;
         var body = hasBody ? new RequestBody(context.Request.BodyReader, context.Request.ContentLength, () => Trailers(context)) : null;
-        return new UpstreamRequest(head, body, method == "HEAD", !hasBody && method is ("GET" or "HEAD" or "OPTIONS"), shape.Upgrade is not null);
+        return new UpstreamRequest(head, body, method == "HEAD", !hasBody && method is ("GET" or "HEAD" or "OPTIONS"), shape.Upgrade is not null, mayIdle);
     }
 
-    private async Task RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage, bool isPassedOn)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask RelayAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage, bool isPassedOn)
     {
         try
         {
@@ -82,7 +85,8 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         }
     }
 
-    private static async Task RelayAnswerAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private static async ValueTask RelayAnswerAsync(HttpContext context, RequestShape shape, UpstreamExchange exchange, Passage passage)
     {
         AnswerRelay.CopyHead(exchange.Head, context.Response);
         if (shape.Upgrade is not null)

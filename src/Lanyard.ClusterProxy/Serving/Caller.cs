@@ -2,22 +2,23 @@ using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
 
 namespace Lanyard.ClusterProxy.Serving;
 
 /// <summary>Judges a token down to the lines that impersonate its user.</summary>
-internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string token, CancellationToken cancellation);
+internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string token, TokenHash hash, CancellationToken cancellation);
 
 /// <summary>Who called, and as whom the request goes on.</summary>
 /// <param name="Impersonated">Null when the API server judges the caller's own token.</param>
-internal sealed record Caller(KubernetesUser User, ImpersonationHeaders? Impersonated, UpstreamIdentity Identity);
+internal readonly record struct Caller(KubernetesUser User, ImpersonationHeaders? Impersonated, UpstreamIdentity Identity);
 
 /// <summary>From a bearer token to its caller: our own chain first, then, where the operator wants it, the API server's word.</summary>
 internal sealed class CallerIdentification(Authenticate authenticate, TokenReviews? reviews)
 {
-    public async ValueTask<Outcome<Caller>> IdentifyAsync(string token, CancellationToken cancellation)
+    public async ValueTask<Outcome<Caller>> IdentifyAsync(string token, TokenHash hash, CancellationToken cancellation)
     {
-        if ((await authenticate(token, cancellation)).TryGet(out var headers, out var refusal))
+        if ((await authenticate(token, hash, cancellation)).TryGet(out var headers, out var refusal))
         {
             return new Caller(headers.User, headers, UpstreamIdentity.Of(headers));
         }

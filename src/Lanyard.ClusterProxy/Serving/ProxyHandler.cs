@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lanyard.ClusterProxy.Answers;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
@@ -34,7 +35,8 @@ internal sealed class ProxyHandler(
         }
     }
 
-    private async Task PassAsync(HttpContext context, Passage passage)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask PassAsync(HttpContext context, Passage passage)
     {
         // 1
         if (!RequestShape.Read(context).TryGet(out var shape, out var refusal))
@@ -59,7 +61,7 @@ internal sealed class ProxyHandler(
         }
 
         // 3
-        if (!(await callers.IdentifyAsync(bearer.Token, context.RequestAborted)).TryGet(out var caller, out refusal))
+        if (!(await callers.IdentifyAsync(bearer.Token, bearer.Hash, context.RequestAborted)).TryGet(out var caller, out refusal))
         {
             await RefuseAsync(context, passage, refusal);
             return;

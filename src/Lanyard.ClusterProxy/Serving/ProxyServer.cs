@@ -1,4 +1,5 @@
 using System.Text;
+using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Forwarding;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -32,6 +33,9 @@ internal static class ProxyServer
         {
             s.UnsafePreferInlineScheduling = true;
             s.NoDelay = true;
+
+            // A read is tried at once with a buffer of 4 KiB: one system call less for each request than to wait first.
+            s.WaitForDataBeforeAllocatingBuffer = false;
         });
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -54,6 +58,7 @@ internal static class ProxyServer
     private static void Listen(ListenOptions listen, ServingOptions options)
     {
         HalfClose.Use(listen);
+        BearerMemo.Use(listen);
         listen.Protocols = HttpProtocols.Http1;
         if (options.Certificate is { } certificate)
         {

@@ -9,7 +9,13 @@ internal sealed class HeadBuffer : IDisposable
     /// <summary>The API server itself stops at 1 MiB of head.</summary>
     public const int MaxLength = 1024 * 1024;
 
-    private byte[] _bytes = ArrayPool<byte>.Shared.Rent(4096);
+    /// <summary>What a bearer token and a dozen headers need; heads that outgrow it come from the shared pool.</summary>
+    private const int Usual = 4096;
+
+    /// <summary>The shared pool keeps few arrays a core, and many requests wait for their answers at once.</summary>
+    private static readonly ArrayPool<byte> Pool = ArrayPool<byte>.Create(Usual, 1024);
+
+    private byte[] _bytes = Pool.Rent(Usual);
     private int _length;
 
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, _length);
@@ -44,9 +50,11 @@ internal sealed class HeadBuffer : IDisposable
         _length = 0;
         if (bytes.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(bytes);
+            GiveBack(bytes);
         }
     }
+
+    private static void GiveBack(byte[] bytes) => (bytes.Length == Usual ? Pool : ArrayPool<byte>.Shared).Return(bytes);
 
     private Span<byte> Room(int count)
     {
@@ -59,7 +67,7 @@ internal sealed class HeadBuffer : IDisposable
         {
             var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_bytes.Length * 2, _length + count));
             _bytes.AsSpan(0, _length).CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(_bytes);
+            GiveBack(_bytes);
             _bytes = larger;
         }
 

@@ -1,16 +1,17 @@
 using System.Buffers;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace Lanyard.ClusterProxy.Upstream;
 
 /// <summary>
-/// One HTTP/1.1 connection to an API server, used by one exchange at a time (never HTTP pipelining). While nothing is buffered it holds
-/// no receive buffer: an idle watch waits with a read of zero bytes.
+/// One HTTP/1.1 connection to an API server, used by one exchange at a time (never HTTP pipelining). It keeps its receive buffer from exchange to
+/// exchange, but an idle watch holds none: it waits with a read of zero bytes.
 /// </summary>
 internal sealed class UpstreamConnection(Socket socket, Stream stream, int generation) : IDisposable
 {
-    private const int ReceiveSize = 32 * 1024;
+    private const int ReceiveSize = 16 * 1024;
     private const int MaxInformational = 16;
 
     private byte[] _buffer = [];
@@ -56,6 +57,7 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     }
 
     /// <exception cref="UpstreamException">Cut.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
@@ -71,6 +73,7 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     /// <summary>Waits for bytes. With <paramref name="mayIdle"/> the buffer is given back until some arrive.</summary>
     /// <returns>False at the end of the stream.</returns>
     /// <exception cref="UpstreamException">Cut.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> FillAsync(bool mayIdle)
     {
         try
@@ -95,6 +98,7 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
 
     /// <summary>Reads the next final response head; informational ones other than 101 are read over.</summary>
     /// <exception cref="UpstreamException">Cut or malformed.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ResponseHead> ReadHeadAsync(bool answersHead)
     {
         SawBytes = false;
@@ -145,7 +149,16 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     /// <summary>Ends every pending read and write at once; from any thread.</summary>
     public void Abort() => socket.Dispose();
 
-    public void ReleaseBuffer()
+    /// <summary>Between two exchanges: a buffer that a large head made grow is not kept.</summary>
+    public void Rest()
+    {
+        if (_buffer.Length > ReceiveSize)
+        {
+            ReleaseBuffer();
+        }
+    }
+
+    private void ReleaseBuffer()
     {
         if (_buffer.Length > 0 && _start == _end)
         {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
 namespace Lanyard.ClusterProxy.Upstream;
@@ -32,6 +33,7 @@ internal sealed class UpstreamExchange : IAsyncDisposable
     public ReadOnlySpan<byte> Trailers => Head.Framing == BodyFraming.Chunked ? Connection.Chunks.Trailers : default;
 
     /// <summary>Client-side exceptions of the body (too large, gone) come through as they are.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask StartAsync()
     {
         try
@@ -58,6 +60,7 @@ internal sealed class UpstreamExchange : IAsyncDisposable
 
     /// <summary>Relays the body; flushes whenever nothing more is at hand, so that every event of a watch arrives at once.</summary>
     /// <exception cref="UpstreamException">Cut or malformed: the client must see a broken answer, not a short one.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask CopyBodyAsync(PipeWriter destination)
     {
         try
@@ -86,6 +89,7 @@ internal sealed class UpstreamExchange : IAsyncDisposable
         _complete = true;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask DisposeAsync()
     {
         await _abort.DisposeAsync();
@@ -187,7 +191,7 @@ internal sealed class UpstreamExchange : IAsyncDisposable
 
     private async ValueTask MoreAsync()
     {
-        if (!await Connection.FillAsync(mayIdle: true))
+        if (!await Connection.FillAsync(_request.MayIdle))
         {
             throw new UpstreamException(UpstreamFault.Cut, "the API server closed within an answer");
         }

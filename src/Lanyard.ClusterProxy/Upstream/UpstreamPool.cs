@@ -71,7 +71,7 @@ internal sealed class UpstreamPool(UpstreamOptions options, TimeProvider time) :
             return;
         }
 
-        connection.ReleaseBuffer();
+        connection.Rest();
         connection.IsReused = true;
         connection.IdleSince = time.GetTimestamp();
         lock (_gate)
