@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.ClusterProxy.AccessEntries;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Hygiene;
@@ -16,7 +17,7 @@ internal sealed record ClusterProxyOptions
         new("--kubeconfig", "The proxy's own way to the API server; in a pod its service account is the default."),
         new("--api-server-address", "HOST:PORT to connect to instead of the kubeconfig's server, whose name is still what certificates must have; several share the load.", Repeats: true),
         new("--authentication-config", "AuthenticationConfiguration file (apiserver.config.k8s.io/v1 or v1beta1); read again when it changes."),
-        new("--access-entries", "File of access entries: who becomes what; without it the claim mappings alone decide. Read again when it changes."),
+        .. AccessEntryFlags.Flags,
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
         new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
         new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
@@ -43,6 +44,9 @@ internal sealed record ClusterProxyOptions
     public required string? AuthenticationConfig { get; init; }
 
     public required string? AccessEntries { get; init; }
+
+    /// <summary>What <see cref="AccessEntries"/> is kept equal to; null for nothing.</summary>
+    public required EntrySourceOptions? EntrySource { get; init; }
 
     /// <summary>Of the <c>--oidc-…</c> flags, when they are used instead of a file.</summary>
     public required JwtAuthenticator? Oidc { get; init; }
@@ -97,6 +101,7 @@ internal sealed record ClusterProxyOptions
             line.Mistakes.Add("--token-passthrough-audiences", "only with --token-passthrough");
         }
 
+        var source = AccessEntryFlags.Read(line);
         var extras = ExtraHeaderFlags.Read(line);
         var observation = ObservationFlags.Read(line);
         var limits = LimitFlags.Read(line);
@@ -106,6 +111,7 @@ internal sealed record ClusterProxyOptions
             ApiServerAddresses = addresses,
             AuthenticationConfig = line.Text("--authentication-config"),
             AccessEntries = line.Text("--access-entries"),
+            EntrySource = source,
             Oidc = oidc,
             Listen = listen!,
             HealthListen = health,

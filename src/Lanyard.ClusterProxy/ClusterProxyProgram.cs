@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Lanyard.ClusterProxy.AccessEntries;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Serving;
 using Microsoft.Extensions.DependencyInjection;
@@ -29,7 +30,10 @@ public static class ClusterProxyProgram
         try
         {
             using var loggers = LoggerFactory.Create(Log);
-            await using var proxy = new ClusterProxyHost(ClusterProxyOptions.Parse(args), TimeProvider.System, loggers);
+            var options = ClusterProxyOptions.Parse(args);
+            using var entries = options.EntrySource is { } from ? new EntrySource(from, TimeProvider.System, loggers.CreateLogger<EntrySource>()) : null;
+            await (entries?.StartAsync() ?? Task.CompletedTask);
+            await using var proxy = new ClusterProxyHost(options, TimeProvider.System, loggers);
             await proxy.StartAsync();
             await Console.Error.WriteLineAsync($"lanyard cluster-proxy: ready on {proxy.Address.GetLeftPart(UriPartial.Authority)}");
             await proxy.WaitForShutdownAsync();
@@ -74,7 +78,7 @@ public static class ClusterProxyProgram
         ArgumentNullException.ThrowIfNull(errors);
         try
         {
-            return AccessEntries.AccessEntryCommand.Run(args, output);
+            return AccessEntryCommand.Run(args, output);
         }
         catch (Exception e) when (IsMisuse(e))
         {

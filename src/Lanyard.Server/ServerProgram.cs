@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Lanyard.Server.AccessEntries;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache;
 using Lanyard.Server.Clusters;
@@ -116,6 +117,7 @@ public static class ServerProgram
         services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup);
         services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange();
         services.AddClusters(ServerParts.ClusterTrust);
+        services.AddAccessEntries();
         services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);
         services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
         services.AddMachines();
@@ -153,6 +155,7 @@ public static class ServerProgram
         app.MapFederation();
         app.MapExchange();
         app.MapClusters();
+        app.MapAccessEntries();
         app.MapRunners();
         app.MapRuns();
         app.MapMachines();

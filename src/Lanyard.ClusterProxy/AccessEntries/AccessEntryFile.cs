@@ -1,6 +1,6 @@
 using Lanyard.ClusterProxy.Configuration;
-using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity.Trust;
+using Lanyard.Protocol.Kubernetes;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
 
@@ -20,7 +20,9 @@ internal static class AccessEntryFile
 
     private static List<AccessEntry> Read(YamlMap root, Mistakes mistakes)
     {
-        if (root.Text("apiVersion") != ApiVersion)
+        // As a file of its own, or as the server's resource, which `lanyard apply` takes and the server gives.
+        var body = root.Has("spec") ? Resource(root) : root;
+        if (body == root && root.Text("apiVersion") != ApiVersion)
         {
             root.Wrong("apiVersion", $"must be {ApiVersion}");
         }
@@ -30,13 +32,13 @@ internal static class AccessEntryFile
             root.Wrong("kind", "must be AccessEntries");
         }
 
-        var maps = root.Maps("entries");
-        if (maps.Count is 0 or > MaxEntries)
+        var maps = body?.Maps("entries") ?? [];
+        if (body is null || !body.IsList("entries") || maps.Count > MaxEntries)
         {
-            root.Wrong("entries", $"needs 1 to {MaxEntries} entries");
+            (body ?? root).Wrong("entries", $"a list of at most {MaxEntries} entries is wanted; an empty one lets nobody in");
         }
 
-        root.RefuseOthers();
+        body?.RefuseOthers();
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var map in maps.Where(m => m.Text("name") is { } name && !names.Add(name)))
         {
@@ -44,6 +46,20 @@ internal static class AccessEntryFile
         }
 
         return [.. maps.Select(m => ReadEntry(m, mistakes)).OfType<AccessEntry>()];
+    }
+
+    /// <summary>What the server adds around a spec says nothing about who becomes what.</summary>
+    private static YamlMap? Resource(YamlMap root)
+    {
+        string[] envelope = ["kind", "metadata", "id", "slug", "workspace", "etag", "createdAt", "updatedAt"];
+        foreach (var name in envelope)
+        {
+            root.Ignore(name);
+        }
+
+        var spec = root.Map("spec");
+        root.RefuseOthers();
+        return spec;
     }
 
     private static AccessEntry? ReadEntry(YamlMap map, Mistakes mistakes)
@@ -99,9 +115,9 @@ internal static class AccessEntryFile
         foreach (var key in map.Names.ToList())
         {
             var values = map.IsList(key) ? map.Texts(key) : map.Text(key) is { } one ? [one] : [];
-            if (!KubernetesUser.IsOwnExtraKey(key))
+            if (!ExtraKeys.IsOwn(key))
             {
-                map.Wrong(key, "a key is lower-case with a domain before a slash, and not of kubernetes.io or k8s.io");
+                map.Wrong(key, ExtraKeys.Rule);
             }
 
             extras.AddRange(values.Select(v => Template(map, key, v)).OfType<PrincipalTemplate>().Select(t => new ExtraTemplate(key, t)));

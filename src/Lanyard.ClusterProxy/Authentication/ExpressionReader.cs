@@ -1,8 +1,8 @@
 using Lanyard.ClusterProxy.Configuration;
-using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity;
 using Lanyard.Identity.Cel;
 using Lanyard.Identity.Federation;
+using Lanyard.Protocol.Kubernetes;
 
 namespace Lanyard.ClusterProxy.Authentication;
 
@@ -63,7 +63,7 @@ internal static class ExpressionReader
             var key = map.RequiredText("key");
             var value = Mapping(map, "valueExpression");
             map.RefuseOthers();
-            if (key is not null && !KubernetesUser.IsOwnExtraKey(key))
+            if (key is not null && !ExtraKeys.IsOwn(key))
             {
                 map.Wrong("key", "is lower-case with a domain before a slash, and not of kubernetes.io or k8s.io");
             }

@@ -142,6 +142,9 @@ internal sealed class YamlMap
 
     public void Wrong(string name, string text) => _mistakes.Add(name.Length == 0 ? Path : At(name), text);
 
+    /// <summary>A member that may be there and means nothing here.</summary>
+    public void Ignore(string name) => _asked.Add(name);
+
     /// <summary>Reports every member that was not asked for. To be called last.</summary>
     public void RefuseOthers()
     {

@@ -18,15 +18,6 @@ internal sealed record KubernetesUser(string Name)
     public static IReadOnlyList<ExtraValue> CredentialOf(VerifiedToken token) =>
         token.TokenId is { Length: > 0 } id ? [new ExtraValue(CredentialId, $"JTI={id}")] : [];
 
-    /// <summary>Whether an operator may map claims to this extra: lower-case, a domain before a slash, and not one of Kubernetes' own.</summary>
-    public static bool IsOwnExtraKey(string key)
-    {
-        var slash = key.IndexOf('/', StringComparison.Ordinal);
-        var domain = slash > 0 ? key[..slash] : "";
-        return slash > 0 && slash < key.Length - 1 && !key.Any(char.IsAsciiLetterUpper)
-            && domain is not ("kubernetes.io" or "k8s.io") && !domain.EndsWith(".kubernetes.io", StringComparison.Ordinal) && !domain.EndsWith(".k8s.io", StringComparison.Ordinal);
-    }
-
     public string? Uid { get; init; }
 
     public IReadOnlyList<string> Groups { get; init; } = [];

@@ -88,6 +88,9 @@ public sealed class ProxiedCluster : IAsyncLifetime
 
     public Uri Address { get; private set; } = null!;
 
+    /// <summary>What starts another proxy before the same cluster.</summary>
+    public IReadOnlyList<string> Arguments { get; private set; } = [];
+
     public string CertificateFile => Path.Combine(_folder, "tls.crt");
 
     public string ProxyErrors => _proxy!.Errors;
@@ -109,10 +112,14 @@ public sealed class ProxiedCluster : IAsyncLifetime
         var configuration = Write("authentication.yaml", await ConfigurationAsync());
         var port = FreePort.Take();
         Health = new Uri($"http://127.0.0.1:{port}");
-        _proxy = LanyardProcess.Start(
+        Arguments =
         [
             "cluster-proxy", "--kubeconfig", kubeconfig, "--authentication-config", configuration, "--listen", "127.0.0.1:0",
-            "--tls-cert-file", CertificateFile, "--tls-private-key-file", Path.Combine(_folder, "tls.key"), "--allow-reserved-users", "system:serviceaccount:*",
+            "--tls-cert-file", CertificateFile, "--tls-private-key-file", Path.Combine(_folder, "tls.key"),
+        ];
+        _proxy = LanyardProcess.Start(
+        [
+            .. Arguments, "--allow-reserved-users", "system:serviceaccount:*",
             "--token-passthrough", "--audit-policy-file", Path.Combine(_folder, "audit-policy.yaml"), "--audit-log-path", ProxyAudit,
             "--access-log-path", Path.Combine(_folder, "access.log"), "--health-listen", $"127.0.0.1:{port}",
         ]);
@@ -143,11 +150,17 @@ public sealed class ProxiedCluster : IAsyncLifetime
     public async Task ApplyAsync(string yaml) => (await Command.RunAsync("kubectl", ["--kubeconfig", Cluster.KubeconfigPath, "apply", "-f", "-"], input: yaml)).Succeeded();
 
     /// <summary>A kubeconfig for the proxy (or, with <paramref name="direct"/>, for the API server) with this token.</summary>
-    public string KubeconfigFor(string token, bool direct = false)
+    public string KubeconfigFor(string token, bool direct = false) =>
+        direct ? KubeconfigFor(token, Cluster.Server, Cluster.CaFile) : KubeconfigFor(token, Address, CertificateFile);
+
+    /// <summary>A kubeconfig for another proxy that has this one's certificate.</summary>
+    public string KubeconfigFor(string token, Uri proxy) => KubeconfigFor(token, proxy, CertificateFile);
+
+    private string KubeconfigFor(string token, Uri server, string authority)
     {
         var name = Guid.NewGuid().ToString("N");
         Write($"{name}.token", token);
-        return Write($"{name}.kubeconfig", Kubeconfig(direct ? Cluster.Server : Address, direct ? Cluster.CaFile : CertificateFile, $"tokenFile: {name}.token"));
+        return Write($"{name}.kubeconfig", Kubeconfig(server, authority, $"tokenFile: {name}.token"));
     }
 
     public Task<CommandResult> KubectlAsync(string token, params string[] arguments) =>

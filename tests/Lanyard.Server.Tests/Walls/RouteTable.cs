@@ -78,6 +78,8 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {home}/clusters/{{cluster}}"),
             Row($"PUT {home}/clusters/{{cluster}}", write, works: Through),
             Row($"DELETE {home}/clusters/{{cluster}}", works: [412]),
+            Row($"GET {home}/access-entries"),
+            .. Resource($"{home}/access-entries/{{entries}}", """{"spec":{"entries":[]}}"""),
             Row($"GET {home}/cluster-requests/{{code}}"),
             Row($"POST {home}/cluster-requests/{{code}}/approve", """{"slug":"approved"}"""),
         ];

@@ -47,6 +47,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{issuer}"] = ("ci", "nothing-i"),
         ["{policy}"] = ("deploy", "nothing-p"),
         ["{cluster}"] = ("lab", "nothing-k"),
+        ["{entries}"] = ("prod", "nothing-a"),
         ["{runner}"] = ("own", "nothing-r"),
         ["{fingerprint}"] = (WaitingKey, new string('x', 43)),
         ["{attempt}"] = ("1", "7"),
@@ -87,6 +88,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         }
 
         await FillClustersAsync(acme, other);
+        await PutAsync("/v1/workspaces/acme/access-entries/prod", """{"entries":[]}""");
         await FillRunsAsync();
         var machine = await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
         Names["{machine}"] = (machine.Json.GetProperty("machine").GetProperty("id").GetString()!, "machine_01k00000000000000000000000");
