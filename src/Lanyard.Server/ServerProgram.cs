@@ -93,7 +93,9 @@ public static class ServerProgram
             await app.Services.GetRequiredService<KeyRing>().GetAsync(KeyRing.InstanceOwner, cancellation);
             await File.WriteAllTextAsync(Path.Combine(data, "server-url"), instance.Url + "\n", cancellation);
             await app.StartAsync(cancellation);
-            return new RunningServer(app, database, instance, certificate);
+            var metrics = app.Services.GetRequiredService<RunMetrics>();
+            metrics.Observe("lanyard.runs", app.Services.GetRequiredService<QueueDepths>().Last);
+            return new RunningServer(app, database, instance, certificate, OpenTelemetryExport.Start(Environment.GetEnvironmentVariable));
         }
         catch
         {
@@ -200,7 +202,7 @@ public static class ServerProgram
 }
 
 /// <summary>A server that listens, until it is disposed.</summary>
-internal sealed class RunningServer(WebApplication app, Database database, Instance instance, ServerCertificate? certificate) : IAsyncDisposable
+internal sealed class RunningServer(WebApplication app, Database database, Instance instance, ServerCertificate? certificate, OpenTelemetryExport? telemetry) : IAsyncDisposable
 {
     public Instance Instance { get; } = instance;
 
@@ -211,6 +213,7 @@ internal sealed class RunningServer(WebApplication app, Database database, Insta
     public async ValueTask DisposeAsync()
     {
         await app.StopAsync();
+        telemetry?.Dispose();
         await app.DisposeAsync();
         await database.DisposeAsync();
         certificate?.Dispose();

@@ -63,6 +63,14 @@ public static class Ids
         return true;
     }
 
+    /// <summary>When the id was made, in Unix milliseconds: the first 48 bits of a UUIDv7.</summary>
+    public static long TimeOf(Guid uuid)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        uuid.TryWriteBytes(bytes, bigEndian: true, out _);
+        return (long)(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(bytes) >> 16);
+    }
+
     /// <summary>The same id as a hyphenated lower-case UUID: <c>{definition_uuid}</c>.</summary>
     /// <exception cref="FormatException">Not an id: ids are checked where they come in.</exception>
     public static string ToUuid(string id)

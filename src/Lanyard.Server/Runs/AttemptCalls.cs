@@ -17,7 +17,7 @@ internal delegate ValueTask<string> MintRuntimeToken(string run, int attempt, st
 /// </summary>
 internal sealed class AttemptCalls(
     RunStore store, RunMemory memory, RunQueries queries, RunChanges changes, RunRules rules, RunLogs logs, LogSignals signals, AttemptLiveness liveness, Instance instance,
-    MintRuntimeToken mint)
+    MintRuntimeToken mint, RunMetrics metrics)
 {
     private static readonly TimeSpan LongestToken = TimeSpan.FromHours(24);
 
@@ -85,7 +85,11 @@ internal sealed class AttemptCalls(
             return refusal;
         var appended = await logs.AppendAsync(run, call.Attempt, offset, chunk, cancellationToken);
         if (appended is { IsRefused: false, Value.IsGap: false })
+        {
+            metrics.Logged(chunk.Length);
             signals.Appended(run, call.Attempt);
+        }
+
         return appended;
     }
 
@@ -99,6 +103,8 @@ internal sealed class AttemptCalls(
         var complete = await logs.FinishAsync(run, call.Attempt, end.LogBytes, end.LogSha256, cancellationToken);
         var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete);
         var outcome = await changes.ContinueAsync(run, current => rules.End(current, call, ended), tell, cancellationToken);
+        if (outcome is { IsRefused: false, Value.IsNone: false })
+            metrics.Masked(end.Masked ?? 0);
         signals.Appended(run, call.Attempt);
         return await ToldAsync(outcome, run, call, cancellationToken);
     }

@@ -14,7 +14,7 @@ internal sealed record RunChange(RunRecord Before, RunRecord After)
 /// The one way in which a run changes: read the row, let a rule decide, write onto the version that was read, and tell whoever waits for it. When
 /// somebody else was faster the rule decides again on the new row.
 /// </summary>
-internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLiveness liveness, Dispatch dispatch)
+internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLiveness liveness, Dispatch dispatch, RunMetrics metrics)
 {
     /// <summary>Each failed try means that somebody else's change was written, so this is only the bound of a storm.</summary>
     private const int MaxTries = 50;
@@ -71,6 +71,7 @@ internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLivene
     {
         var (before, after) = change;
         memory.Remember(after);
+        metrics.Changed(before, after);
         if (after.Attempt > 0)
             liveness.Changed(after);
         if (after.IsWaiting)

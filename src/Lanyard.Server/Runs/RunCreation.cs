@@ -20,7 +20,7 @@ internal sealed record NewRun(ListedRun Listed, RunDocument Document);
 
 /// <summary>Makes runs: the definition as it is now goes into the run, and the run into its queue.</summary>
 internal sealed class RunCreation(
-    RunStore store, RunMemory memory, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, Instance instance, TimeProvider time)
+    RunStore store, RunMemory memory, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, RunMetrics metrics, Instance instance, TimeProvider time)
 {
     /// <param name="tell">What the audit says of a run with this id.</param>
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
@@ -60,6 +60,7 @@ internal sealed class RunCreation(
         void Inserted()
         {
             memory.Remember(run.Id, document, json);
+            metrics.Created();
             dispatch.Queued(run.Queue);
         }
     }

@@ -25,6 +25,7 @@ internal static class RunsFeature
         services.AddSingleton<RunMemory>().AddSingleton<RunStore>().AddSingleton<RunCaches>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
         services.AddSingleton<AttemptLiveness>().AddSingleton<Dispatch>().AddSingleton<RunChanges>().AddSingleton<RunAudit>();
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
+        services.AddSingleton<RunMetrics>().AddSingleton<QueueDepths>();
         services.AddSingleton<LogSignals>().AddSingleton<LogReading>().AddSingleton<LogTails>().AddSingleton<LogStream>();
         services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
@@ -46,6 +47,7 @@ internal static class RunsFeature
         runs.MapGet("/{run}/logs", RunsEndpoints.LogsAsync).WithName("getRunLogs")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);
         runs.MapGet("/{run}/logs/stream", LogStream.GetAsync).WithName("streamRunLogs").Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
+        routes.MapGet("/metrics", MetricsEndpoint.GetAsync).WithTags("Instance").WithName("metrics").Produces(StatusCodes.Status200OK, contentType: "text/plain");
         MapRunner(routes.MapGroup("/v1/runner").WithTags("Runner"));
     }
 

@@ -32,7 +32,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Workspaces = new(database, NullLogger<WorkspaceDirectory>.Instance);
         Collections = new(database, Workspaces, NullLogger<CollectionDirectory>.Instance);
         Dispatch = new(Claims, Rules, Collections, database, time);
-        Changes = new(Store, Memory, Liveness, Dispatch);
+        Changes = new(Store, Memory, Liveness, Dispatch, Metrics);
         Directory = new(Runners, Sessions, database, time);
         Ephemeral = new(Claims, Runners, Directory, Rules, Audit);
         Sweeper = new(Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, time, NullLogger<RunSweeper>.Instance);
@@ -46,6 +46,8 @@ internal sealed class RunsHarness : IAsyncDisposable
     public RunRules Rules { get; }
 
     public RunMemory Memory { get; } = new();
+
+    public RunMetrics Metrics { get; } = new();
 
     public RunStore Store { get; }
 
@@ -158,6 +160,7 @@ internal sealed class RunsHarness : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        Metrics.Dispose();
         Liveness.Dispose();
         Dispatch.Dispose();
         Sweeper.Dispose();

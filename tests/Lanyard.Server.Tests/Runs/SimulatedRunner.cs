@@ -39,9 +39,9 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
     public Task<Said<AttemptAnswer>> StepAsync(string run, int step, string state, int? exitCode = null, int attempt = 1) =>
         SendAsync(HttpMethod.Put, $"attempts/{run}/{attempt}/steps/{step}", Body(new StepReport(Session, state, exitCode, null), Json.StepReport), Json.AttemptAnswer);
 
-    public Task<Said<AttemptAnswer>> EndAsync(string run, string outcome = "succeeded", int attempt = 1, byte[]? log = null, string? hash = null) => PostAsync(
+    public Task<Said<AttemptAnswer>> EndAsync(string run, string outcome = "succeeded", int attempt = 1, byte[]? log = null, string? hash = null, long? masked = null) => PostAsync(
         $"attempts/{run}/{attempt}/end",
-        new EndRequest(Session, outcome, null, log?.Length ?? 0, hash ?? (log is null ? EmptyHash : Convert.ToHexStringLower(SHA256.HashData(log)))),
+        new EndRequest(Session, outcome, null, log?.Length ?? 0, hash ?? (log is null ? EmptyHash : Convert.ToHexStringLower(SHA256.HashData(log))), masked),
         Json.EndRequest,
         Json.AttemptAnswer);
 

@@ -20,6 +20,7 @@ internal sealed class RouteTable(WalledWorld world)
 
     private IEnumerable<RouteRow> Instance() =>
     [
+        Row("GET /metrics"),
         Row("GET /v1/audit"),
         Row("GET /v1/audit/verify"),
         Row("GET /v1/audit/{event}"),

@@ -1,0 +1,28 @@
+using System.Globalization;
+using System.Text;
+
+namespace Lanyard.Server.Http;
+
+/// <summary>Writes the Prometheus text exposition format, version 0.0.4.</summary>
+internal sealed class PrometheusText
+{
+    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+    private readonly StringBuilder _text = new();
+
+    /// <summary>Begins a metric: every sample of it must follow before the next one begins.</summary>
+    /// <param name="type"><c>counter</c>, <c>gauge</c> or <c>histogram</c>.</param>
+    public void Begin(string name, string type, string help) =>
+        _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+
+    public void Add(string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
+    {
+        _text.Append(name);
+        for (var i = 0; i < labels.Length; i++)
+            _text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(Escaped(labels[i].Value)).Append('"');
+        _text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+    }
+
+    public override string ToString() => _text.ToString();
+
+    private static string Escaped(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+}
