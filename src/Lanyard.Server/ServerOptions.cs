@@ -30,9 +30,19 @@ public sealed record ServerOptions
     /// <summary>Allow plain HTTP on an address that is not loopback.</summary>
     public bool AllowPlainHttp { get; init; }
 
+    /// <summary>Where the cache's bytes lie; null: in the data directory.</summary>
+    internal Cache.Objects.CacheStoreUrl? CacheStore { get; init; }
+
+    /// <summary>A file with the store's account key in base64, for stores that know no workload identity.</summary>
+    public string? CacheStoreKeyFile { get; init; }
+
+    /// <summary>Clients read from the store's own URLs, unchecked.</summary>
+    public bool CacheDirectReads { get; init; }
+
     private static readonly string[] Flags =
     [
         "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
+        "--cache-store", "--cache-store-key-file", "--cache-direct-reads",
     ];
 
     public static string Help { get; } =
@@ -47,6 +57,10 @@ public sealed record ServerOptions
           --tls-cert-file FILE         PEM certificate chain, read again when it changes
           --tls-private-key-file FILE  its key
           --trusted-proxy CIDR         believe forwarded headers from this network (may repeat)
+          --cache-store URL            where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or
+                                       azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)
+          --cache-store-key-file FILE  account key of an Azure store that knows no workload identity, in base64
+          --cache-direct-reads         hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so
           --allow-plain-http           serve plain HTTP on an address that is not loopback
         """;
 
@@ -67,6 +81,12 @@ public sealed record ServerOptions
             if (name == "--allow-plain-http" && value is null)
             {
                 options = options with { AllowPlainHttp = true };
+                continue;
+            }
+
+            if (name == "--cache-direct-reads" && value is null)
+            {
+                options = options with { CacheDirectReads = true };
                 continue;
             }
 
@@ -95,6 +115,11 @@ public sealed record ServerOptions
             case "--instance": return this with { InstanceSlug = value };
             case "--tls-cert-file": return this with { TlsCertificateFile = value };
             case "--tls-private-key-file": return this with { TlsPrivateKeyFile = value };
+            case "--cache-store-key-file": return this with { CacheStoreKeyFile = value };
+            case "--cache-store":
+                if (Cache.Objects.CacheStoreUrl.Parse(value, out var mistake) is { } store) return this with { CacheStore = store };
+                mistakes.Add($"--cache-store {value}: {mistake}");
+                return this;
             case "--listen":
                 if (IPEndPoint.TryParse(value, out var endpoint)) return this with { Listen = endpoint };
                 mistakes.Add($"--listen {value}: not ADDRESS:PORT");
@@ -112,6 +137,8 @@ public sealed record ServerOptions
     private void Check(List<string> mistakes)
     {
         if (PublicUrl is { } url) CheckPublicUrl(url, AllowPlainHttp, mistakes);
+        if (CacheStore is null && (CacheDirectReads || CacheStoreKeyFile is not null)) mistakes.Add("--cache-direct-reads and --cache-store-key-file go with --cache-store");
+        if (CacheStoreKeyFile is not null && CacheStore is { IsAzure: false }) mistakes.Add("--cache-store-key-file: an S3 store finds its credentials as AWS's tools do");
         if (TlsCertificateFile is null != TlsPrivateKeyFile is null) mistakes.Add("--tls-cert-file and --tls-private-key-file go together");
         if (TlsCertificateFile is null && !AllowPlainHttp && !IPAddress.IsLoopback(Listen.Address))
             mistakes.Add($"--listen {Listen}: without TLS only loopback is served; give --tls-cert-file, or --allow-plain-http behind a proxy that does TLS");

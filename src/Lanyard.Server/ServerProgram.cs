@@ -84,7 +84,7 @@ public static class ServerProgram
         try
         {
             await database.MigrateAsync(time, cancellation);
-            AddRooms(builder.Services, instance, database, time);
+            AddRooms(builder.Services, instance, database, time, CacheOf(options, data));
             var app = builder.Build();
             Map(app, options);
             await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
@@ -106,7 +106,7 @@ public static class ServerProgram
     }
 
     /// <summary>Every service of the control plane; tests put the same together.</summary>
-    internal static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time)
+    internal static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time, CacheOptions? cache = null)
     {
         services.AddSingleton(time).AddSingleton(instance).AddSingleton(database);
         services.AddRoutingCore();
@@ -125,7 +125,20 @@ public static class ServerProgram
         services.AddMachines();
         services.AddRuntime(RuntimeSubjects.Questions);
         services.AddOperations(RuntimeOperations.Questions);
-        services.AddCache(new CacheOptions { Folder = Path.Combine(instance.DataDirectory, "cache") }, encryption.DeriveSecret("cache urls"));
+        services.AddCache(cache ?? new CacheOptions { Folder = Path.Combine(instance.DataDirectory, "cache") }, encryption.DeriveSecret("cache urls"));
+    }
+
+    /// <exception cref="InvalidOperationException">The key file can't be used.</exception>
+    private static CacheOptions CacheOf(ServerOptions options, string data)
+    {
+        var key = new byte[64];
+        var length = 0;
+        if (options.CacheStoreKeyFile is { } file && !(Convert.TryFromBase64String(File.ReadAllText(file).Trim(), key, out length) && length >= 16))
+            throw new InvalidOperationException($"--cache-store-key-file {file}: not a key in base64");
+        return new CacheOptions
+        {
+            Folder = Path.Combine(data, "cache"), Store = options.CacheStore, StoreKey = length == 0 ? null : key[..length], DirectReads = options.CacheDirectReads,
+        };
     }
 
     private static void Map(WebApplication app, ServerOptions options)

@@ -31,6 +31,7 @@ public sealed record CacheProducer(
 
 /// <param name="State"><c>pending</c>, <c>ready</c>, <c>quarantined</c>, <c>damaged</c> or <c>gone</c>.</param>
 /// <param name="Digest">SHA-256 tree digest in hex; null until it is ready.</param>
+/// <param name="Verified">False once the store's own URL of its bytes was handed out: what is read there is not checked.</param>
 public sealed record CacheEntryView(
     string Id,
     string Repository,
@@ -43,7 +44,8 @@ public sealed record CacheEntryView(
     DateTimeOffset UsedAt,
     string? Digest,
     CacheProducer Producer,
-    string? Reason);
+    string? Reason,
+    bool Verified = true);
 
 public sealed record CacheEntryList(IReadOnlyList<CacheEntryView> Items, string? Next = null);
 

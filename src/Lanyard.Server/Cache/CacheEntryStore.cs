@@ -89,6 +89,10 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         await database.ExecuteAsync(
             $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = {CacheStates.Ready}", cancellationToken) == 1;
 
+    /// <summary>Its bytes have been handed out by another way than ours, without a check.</summary>
+    public Task<int> MarkUnverifiedAsync(long id, CancellationToken cancellationToken) =>
+        database.ExecuteAsync($"update cache_entries set unverified = true where id = {id} and not unverified", cancellationToken);
+
     /// <summary>New entries of a repository since a time, counted to a limit.</summary>
     public async Task<long> CountSinceAsync(string workspaceId, string repository, DateTimeOffset since, long limit, CancellationToken cancellationToken) =>
         await database.ScalarAsync(

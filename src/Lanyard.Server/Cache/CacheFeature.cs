@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache;
 
@@ -27,7 +28,10 @@ internal static class CacheFeature
         if (options.Validate() is { Count: > 0 } mistakes) throw new InvalidOperationException(string.Join("; ", mistakes));
         services.AddSingleton(options);
         services.AddSingleton(provider => new BlobUrls(secret, provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(provider => new FileBlobs(options.Folder, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<BlobStore>(provider => options.Store is { } store
+            ? store.Open(options.StoreKey, options.DirectReads, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>())
+            : new FileBlobs(options.Folder, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<CacheLinks>();
         services.AddSingleton<SegmentStore>();
         services.AddSingleton<CacheEntryStore>();
         services.AddSingleton<BlobUpload>();

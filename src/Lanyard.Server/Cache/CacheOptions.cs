@@ -6,6 +6,15 @@ internal sealed record CacheOptions
     /// <summary>Folder of the files driver.</summary>
     public required string Folder { get; init; }
 
+    /// <summary>Where the bytes lie instead of in the folder; null: in the folder.</summary>
+    public Objects.CacheStoreUrl? Store { get; init; }
+
+    /// <summary>Of the store, where it knows nothing but keys.</summary>
+    public byte[]? StoreKey { get; init; }
+
+    /// <summary>Gives out the store's own URLs for reads where an entry is one object: faster, and what comes that way is not checked.</summary>
+    public bool DirectReads { get; init; }
+
     /// <summary>Bytes that an entry may have, and that may be uploaded for one.</summary>
     public long MaxEntryBytes { get; init; } = 10L << 30;
 
@@ -38,6 +47,7 @@ internal sealed record CacheOptions
     {
         var mistakes = new List<string>();
         if (Folder.Length == 0) mistakes.Add("cache.folder: is missing");
+        if (DirectReads && Store is null) mistakes.Add("cache.directReads: needs a store");
         if (MaxEntryBytes is < 1 << 20 or > 1L << 40) mistakes.Add("cache.maxEntryBytes: must be 1 MiB to 1 TiB");
         if (RepositoryBytes < 1) mistakes.Add("cache.repositoryBytes: must be at least 1");
         if (WorkspaceBytes < 1) mistakes.Add("cache.workspaceBytes: must be at least 1");

@@ -12,7 +12,7 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, SegmentStore segments, FileBlobs files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
+    CacheEntryStore entries, SegmentStore segments, BlobStore files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -29,7 +29,8 @@ internal sealed class CacheService(
         for (var i = 0; i < Tries; i++)
         {
             if (await entries.MatchAsync(subject.WorkspaceId, repository, version, probes, rules, context.RequestAborted) is not { } entry) break;
-            if (files.Has(entry.Blob, await segments.SegmentsAsync(entry.Blob, context.RequestAborted)))
+            if (await IsThereAsync(entry, context.RequestAborted) is not { } isThere) break;
+            if (isThere)
             {
                 if (!await HoldAsync(entry, context)) continue;
                 await audit.RecordAsync(Event(context, subject, entry, "cache.read"));
@@ -62,7 +63,7 @@ internal sealed class CacheService(
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
             if (present.Subject == subject.Key && await entries.RenewAsync(present.Id, subject.Key, until, context.RequestAborted)) return present;
             if (present.PendingUntil > time.GetUtcNow()) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
-            if (await entries.RemoveAbandonedAsync(present, context.RequestAborted)) files.Delete(present.Blob);
+            if (await entries.RemoveAbandonedAsync(present, context.RequestAborted)) await files.DeleteAsync(present.Blob);
         }
 
         return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast");
@@ -92,10 +93,24 @@ internal sealed class CacheService(
         }
 
         if (!(await segments.FinalizeAsync(entry, size, context.RequestAborted)).TryGet(out var needed, out var refusal)) return refusal;
-        files.DeleteAllBut(entry.Blob, needed);
+        await files.DeleteAllButAsync(entry.Blob, needed);
         await audit.RecordAsync(Event(context, subject, entry, "cache.write"));
         tally.Added(entry.WorkspaceId, entry.Repository, size);
         return entry with { State = CacheStates.Ready, Size = size };
+    }
+
+    /// <returns>Null where the store can't be asked: then nothing is found, and nothing is held against the entry.</returns>
+    private async ValueTask<bool?> IsThereAsync(CacheEntry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await files.HasAsync(entry.Blob, await segments.SegmentsAsync(entry.Blob, cancellationToken), cancellationToken);
+        }
+        catch (BlobStoreException exception)
+        {
+            logger.StoreFailed(exception);
+            return null;
+        }
     }
 
     /// <summary>As long as the URL that is given out is good, nobody takes the bytes away; written a few times an hour at most.</summary>

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Cache;
 
 /// <summary>In the background: clears away reservations that nobody finalised, and has the evictor look regularly and after what was added.</summary>
 internal sealed class CacheSweeper(
-    CacheEntryStore entries, FileBlobs files, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
+    CacheEntryStore entries, BlobStore files, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
     private const int Batch = 200;
@@ -19,7 +19,7 @@ internal sealed class CacheSweeper(
         foreach (var entry in await entries.AbandonedAsync(Batch, cancellationToken))
         {
             if (!await entries.RemoveAbandonedAsync(entry, cancellationToken)) continue;
-            files.Delete(entry.Blob);
+            await files.DeleteAsync(entry.Blob);
             swept++;
         }
 

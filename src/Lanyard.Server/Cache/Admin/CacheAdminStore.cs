@@ -11,7 +11,7 @@ internal sealed class CacheAdminStore(Database database, TimeProvider time)
     private static readonly SqlPart Columns = ((Sql)
         $"""
         id, repository, scope, key, version, state, size, created, used_at, digest, subject, producer_ref, producer_workflow, producer_actor, producer_token,
-            reason
+            reason, unverified
         """).Part;
 
     public Task<List<CacheEntryView>> ListAsync(string workspaceId, CacheFilter filter, long after, int limit, CancellationToken cancellationToken) =>
@@ -105,7 +105,7 @@ internal sealed class CacheAdminStore(Database database, TimeProvider time)
     private static CacheEntryView Read(DbDataReader row) => new(
         row.GetInt64(0).ToString(CultureInfo.InvariantCulture), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5),
         row.GetInt64(6), row.GetTime(7), row.GetTime(8), row.IsDBNull(9) ? null : Convert.ToHexStringLower(row.GetBytes(9)),
-        new CacheProducer(row.GetString(10), row.GetString(1), Known(row, 11), Known(row, 12), Known(row, 13), Known(row, 14)), row.GetStringOrNull(15));
+        new CacheProducer(row.GetString(10), row.GetString(1), Known(row, 11), Known(row, 12), Known(row, 13), Known(row, 14)), row.GetStringOrNull(15), !row.GetBoolean(16));
 
     private static string? Known(DbDataReader row, int column) => row.GetString(column) is { Length: > 0 } text ? text : null;
 }

@@ -53,7 +53,7 @@ internal static class BlobEndpoints
     }
 
     public static async Task<IResult> GetAsync(
-        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, FileBlobs files, BlobReads reads, TimeProvider time, ILogger<FileBlobs> logger)
+        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, BlobReads reads, TimeProvider time, ILogger<BlobStore> logger)
     {
         AzureAnswers.Begin(context);
         if (urls.Check(context.Request, BlobPermission.Read) is { } bad) return NotSigned(bad);
@@ -86,6 +86,12 @@ internal static class BlobEndpoints
             // The length is announced already: only a broken connection tells the client that these bytes are not to be used.
             logger.BytesDamaged(entry.Id, entry.Blob, exception.Message);
             await entries.MarkDamagedAsync(entry.Id, CancellationToken.None);
+            context.Abort();
+        }
+
+        catch (BlobStoreException exception)
+        {
+            logger.StoreFailed(exception);
             context.Abort();
         }
 

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheSettingsDirectory settings)
+internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings)
 {
     /// <param name="block">Under which name it is staged; <see cref="SegmentStore.Whole"/> is the whole blob at once.</param>
     /// <param name="length">What the body must have, in bytes.</param>
@@ -30,7 +30,7 @@ internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheSe
             var outcome = await segments.StageAsync(entry.Blob, block, stored, most, CancellationToken.None);
             if (!outcome.TryGet(out var replaced, out var refusal)) return refusal;
             done = true;
-            files.Delete(entry.Blob, replaced);
+            await files.DeleteAsync(entry.Blob, replaced);
             return stored;
         }
         catch (TooMuchException)
@@ -39,7 +39,7 @@ internal sealed class BlobUpload(FileBlobs files, SegmentStore segments, CacheSe
         }
         finally
         {
-            if (!done) files.Delete(entry.Blob, [stored.Segment]);
+            if (!done) await files.DeleteAsync(entry.Blob, [stored.Segment]);
         }
     }
 

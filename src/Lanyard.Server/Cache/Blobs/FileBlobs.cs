@@ -10,17 +10,14 @@ namespace Lanyard.Server.Cache.Blobs;
 /// hashed while they are written, beside the next read, and checked while they are sent. Nothing is synced to disk: what a power cut takes shows as a
 /// digest that does not match, and a cache may forget.
 /// </summary>
-internal sealed class FileBlobs(string root, TimeProvider time)
+internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 {
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>Stores a body of known length as a new segment.</summary>
-    /// <returns>Null when the body was shorter or longer.</returns>
-    /// <exception cref="BlobStoreException">The disk failed or is full. Whatever goes wrong, no file is left.</exception>
-    public async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
+    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
-        Directory.CreateDirectory(FolderOf(blob), OwnFolder);
+        CreateFolder(blob);
         var path = PathOf(blob, segment);
         var done = false;
         try
@@ -36,13 +33,11 @@ internal sealed class FileBlobs(string root, TimeProvider time)
         }
     }
 
-    /// <summary>Whether every segment is there in its length; a look at the directory, not at the bytes.</summary>
-    public bool Has(string blob, IEnumerable<(string Segment, long Length)> segments) =>
-        segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length);
+    /// <summary>A look at the directory, not at the bytes.</summary>
+    public override ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length));
 
-    /// <summary>Sends a range of a blob; every leaf is checked before its first byte leaves.</summary>
-    /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>
-    public async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken)
+    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken)
     {
         var scratch = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
         try
@@ -65,26 +60,41 @@ internal sealed class FileBlobs(string root, TimeProvider time)
         }
     }
 
-    public void Delete(string blob, IEnumerable<string> segments)
+    public override ValueTask DeleteAsync(string blob, IReadOnlyList<string> segments)
     {
         foreach (var segment in segments) DeleteFile(PathOf(blob, segment));
+        return ValueTask.CompletedTask;
     }
 
-    /// <summary>Clears away what no list has named, and what a killed server had begun.</summary>
-    public void DeleteAllBut(string blob, IReadOnlySet<string> segments)
+    public override ValueTask DeleteAllButAsync(string blob, IReadOnlySet<string> segments)
     {
         var folder = FolderOf(blob);
-        if (!Directory.Exists(folder)) return;
+        if (!Directory.Exists(folder)) return ValueTask.CompletedTask;
         foreach (var path in Directory.EnumerateFiles(folder))
         {
             if (!segments.Contains(Path.GetFileName(path))) File.Delete(path);
         }
+
+        return ValueTask.CompletedTask;
     }
 
-    public void Delete(string blob)
+    public override ValueTask DeleteAsync(string blob)
     {
         var folder = FolderOf(blob);
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    private void CreateFolder(string blob)
+    {
+        try
+        {
+            Directory.CreateDirectory(FolderOf(blob), OwnFolder);
+        }
+        catch (IOException exception)
+        {
+            throw new BlobStoreException(exception);
+        }
     }
 
     private static void SendLeaf(
@@ -149,9 +159,3 @@ internal sealed class FileBlobs(string root, TimeProvider time)
         }
     }
 }
-
-/// <summary>The disk failed or is full.</summary>
-internal sealed class BlobStoreException(Exception inner) : Exception(inner.Message, inner);
-
-/// <summary>What is stored is not what was written.</summary>
-internal sealed class BlobDamagedException(string message) : Exception(message);

@@ -6,7 +6,7 @@ namespace Lanyard.Server.Cache.Limits;
 
 /// <summary>Keeps workspaces and repositories within their quotas and forgets what nobody uses. Several replicas may do it at once.</summary>
 internal sealed class CacheEvictor(
-    CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, FileBlobs files, BlobReads reads, AuditLog audit, TimeProvider time,
+    CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, BlobStore files, BlobReads reads, AuditLog audit, TimeProvider time,
     ILogger<CacheEvictor> logger)
 {
     /// <summary>Longer than a download URL lives and than two sweeps are apart.</summary>
@@ -63,7 +63,7 @@ internal sealed class CacheEvictor(
             var found = await store.OutAsync(Batch, cancellationToken);
             var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
             if (free.Count == 0) return;
-            foreach (var blob in free) files.Delete(blob);
+            foreach (var blob in free) await files.DeleteAsync(blob);
             await store.RemoveAsync(free, cancellationToken);
             if (found.Count < Batch) return;
         }

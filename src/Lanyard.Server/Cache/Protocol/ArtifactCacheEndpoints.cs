@@ -13,13 +13,13 @@ internal static class ArtifactCacheEndpoints
 {
     private const int MaxBody = 64 * 1024;
 
-    public static async Task<IResult> FindAsync(HttpContext context, RuntimeCaller caller, CacheService cache, BlobUrls urls, CacheOptions options)
+    public static async Task<IResult> FindAsync(HttpContext context, RuntimeCaller caller, CacheService cache, CacheLinks links)
     {
         if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
         var (keys, version) = (context.Request.Query["keys"].ToString().Split(','), context.Request.Query["version"].ToString());
         if ((await cache.MatchAsync(context, subject, keys, version)).TryGet(out var entry, out refusal))
         {
-            var url = urls.Sign(TwirpEndpoints.Origin(context, options), entry.WorkspaceId, entry.Blob, BlobPermission.Read);
+            var url = await links.DownloadAsync(context, entry);
             return Results.Json(
                 new ArtifactCacheEntry(entry.Key, entry.Scope, entry.Version, entry.CreatedAt, url), ArtifactCacheJson.Default.ArtifactCacheEntry);
         }

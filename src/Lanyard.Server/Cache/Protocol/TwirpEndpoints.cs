@@ -1,6 +1,5 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Runtime;
-using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runtime;
 using Microsoft.AspNetCore.Http;
@@ -13,7 +12,7 @@ internal static class TwirpEndpoints
     public const string WriteDenied = "cache write denied: the token may write to no scope of this repository's cache";
     public const string ReadDenied = "cache read denied: the token may read no scope of this repository's cache";
 
-    public static async Task<IResult> CreateAsync(HttpContext context, RuntimeCaller caller, CacheService cache, BlobUrls urls, CacheOptions options)
+    public static async Task<IResult> CreateAsync(HttpContext context, RuntimeCaller caller, CacheService cache, CacheLinks links)
     {
         if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
         var (message, error) = await TwirpAnswers.ReadAsync(context.Request, TwirpSchema.CreateRequest);
@@ -22,7 +21,7 @@ internal static class TwirpEndpoints
         var answer = new TwirpMessage(TwirpSchema.CreateResponse);
         if ((await cache.ReserveAsync(context, subject, message.Text("key"), message.Text("version"))).TryGet(out var entry, out refusal))
         {
-            answer.Set("ok", true).Set("signed_upload_url", urls.Sign(Origin(context, options), entry.WorkspaceId, entry.Blob, BlobPermission.Write));
+            answer.Set("ok", true).Set("signed_upload_url", links.Upload(context, entry));
             return TwirpAnswers.Answer(context.Request, answer);
         }
 
@@ -54,7 +53,7 @@ internal static class TwirpEndpoints
         };
     }
 
-    public static async Task<IResult> DownloadAsync(HttpContext context, RuntimeCaller caller, CacheService cache, BlobUrls urls, CacheOptions options)
+    public static async Task<IResult> DownloadAsync(HttpContext context, RuntimeCaller caller, CacheService cache, CacheLinks links)
     {
         if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
         var (message, error) = await TwirpAnswers.ReadAsync(context.Request, TwirpSchema.DownloadRequest);
@@ -65,7 +64,7 @@ internal static class TwirpEndpoints
         if ((await cache.MatchAsync(context, subject, keys, message.Text("version"))).TryGet(out var entry, out refusal))
         {
             answer.Set("ok", true)
-                .Set("signed_download_url", urls.Sign(Origin(context, options), entry.WorkspaceId, entry.Blob, BlobPermission.Read))
+                .Set("signed_download_url", await links.DownloadAsync(context, entry))
                 .Set("matched_key", entry.Key);
             return TwirpAnswers.Answer(context.Request, answer);
         }

@@ -1,0 +1,42 @@
+using System.IO.Pipelines;
+
+namespace Lanyard.Server.Cache.Blobs;
+
+/// <summary>
+/// Where bytes lie. Every uploaded body is a segment, written once under an unguessable name; a blob is a list of them. Drivers hash each leaf while it is
+/// written, and check it before its first byte is sent.
+/// </summary>
+internal abstract class BlobStore
+{
+    /// <summary>Stores a body of known length as a new segment.</summary>
+    /// <returns>Null when the body was shorter or longer.</returns>
+    /// <exception cref="BlobStoreException">The store failed or is full. Whatever goes wrong, nothing is left.</exception>
+    public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken);
+
+    /// <summary>Whether every segment is there in its length; the bytes are not looked at.</summary>
+    /// <exception cref="BlobStoreException">The store can't be asked.</exception>
+    public abstract ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken);
+
+    /// <summary>Sends a range of a blob; every leaf is checked before its first byte leaves.</summary>
+    /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>
+    /// <exception cref="BlobStoreException">The store failed, which says nothing about the bytes.</exception>
+    public abstract Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken);
+
+    /// <summary>Best effort: what is left is cleared away with the whole blob.</summary>
+    public abstract ValueTask DeleteAsync(string blob, IReadOnlyList<string> segments);
+
+    /// <summary>Clears away what no list has named, and what a killed server had begun.</summary>
+    public abstract ValueTask DeleteAllButAsync(string blob, IReadOnlySet<string> segments);
+
+    /// <exception cref="BlobStoreException">Something is left: ask again.</exception>
+    public abstract ValueTask DeleteAsync(string blob);
+
+    /// <summary>The store's own pre-signed URL of a segment, where it is configured to give them out: bytes that come that way are not checked.</summary>
+    public virtual ValueTask<string?> DirectUrlAsync(string blob, string segment, TimeSpan life) => ValueTask.FromResult<string?>(null);
+}
+
+/// <summary>The store failed or is full.</summary>
+internal sealed class BlobStoreException(Exception inner) : Exception(inner.Message, inner);
+
+/// <summary>What is stored is not what was written.</summary>
+internal sealed class BlobDamagedException(string message) : Exception(message);
