@@ -100,6 +100,7 @@ public static class CliProgram
         root.Subcommands.Add(IssuerCommand.Create(context));
         root.Subcommands.Add(SubjectCommand.Create(context));
         root.Subcommands.Add(TrustPolicies.TrustPolicyCommand.Create(context));
+        root.Subcommands.Add(TrustPolicies.PolicyTestCommand.Create(context));
         root.Subcommands.Add(Revocations.RevokeCommand.Create(context));
         root.Subcommands.Add(Lint.LintCommand.Create(context));
         root.Subcommands.Add(Lint.PresetCommand.Create(context));

@@ -39,8 +39,12 @@ public sealed record ServerOptions
     /// <summary>Clients read from the store's own URLs, unchecked.</summary>
     public bool CacheDirectReads { get; init; }
 
+    /// <summary>Audit events of decisions about tokens hold the verified claims.</summary>
+    public bool AuditClaims { get; init; }
+
     private static readonly string[] Flags =
     [
+        "--audit-claims",
         "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
         "--cache-store", "--cache-store-key-file", "--cache-direct-reads",
     ];
@@ -57,6 +61,7 @@ public sealed record ServerOptions
           --tls-cert-file FILE         PEM certificate chain, read again when it changes
           --tls-private-key-file FILE  its key
           --trusted-proxy CIDR         believe forwarded headers from this network (may repeat)
+          --audit-claims               keep the verified claims of exchanged tokens in the audit log, for lanyard policy test
           --cache-store URL            where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or
                                        azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)
           --cache-store-key-file FILE  account key of an Azure store that knows no workload identity, in base64
@@ -87,6 +92,12 @@ public sealed record ServerOptions
             if (name == "--cache-direct-reads" && value is null)
             {
                 options = options with { CacheDirectReads = true };
+                continue;
+            }
+
+            if (name == "--audit-claims" && value is null)
+            {
+                options = options with { AuditClaims = true };
                 continue;
             }
 

@@ -84,7 +84,7 @@ public static class ServerProgram
         try
         {
             await database.MigrateAsync(time, cancellation);
-            AddRooms(builder.Services, instance, database, time, CacheOf(options, data));
+            AddRooms(builder.Services, instance, database, time, CacheOf(options, data), new AuditOptions { KeepClaims = options.AuditClaims });
             var app = builder.Build();
             Map(app, options);
             await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
@@ -106,12 +106,13 @@ public static class ServerProgram
     }
 
     /// <summary>Every service of the control plane; tests put the same together.</summary>
-    internal static void AddRooms(IServiceCollection services, Instance instance, Database database, TimeProvider time, CacheOptions? cache = null)
+    internal static void AddRooms(
+        IServiceCollection services, Instance instance, Database database, TimeProvider time, CacheOptions? cache = null, AuditOptions? audit = null)
     {
         services.AddSingleton(time).AddSingleton(instance).AddSingleton(database);
         services.AddRoutingCore();
         services.AddOpenApiDocument();
-        services.AddAudit(new AuditOptions());
+        services.AddAudit(audit ?? new AuditOptions());
         services.AddWorkspaces();
         services.AddCollections();
         var encryption = KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key"));

@@ -17,7 +17,9 @@ internal static class ExplainCommand
         var what = new Argument<string?>("what") { Description = "- for a token on standard input, or the id of an audit event", Arity = ArgumentArity.ZeroOrOne };
         var file = new Option<string?>("--file") { Description = "a file with the token" };
         var audience = new Option<string?>("--audience") { Description = "judge an exchange for this audience" };
-        var command = new Command("explain", "Show how a token is judged, step by step.") { what, file, audience };
+        var about = new Option<string?>("--for") { Description = "policy:SLUG, audience:AUDIENCE or cluster:SLUG: judge by that alone" };
+        var workspace = new Option<string?>("--workspace", "-w") { Description = "judge as that workspace does" };
+        var command = new Command("explain", "Show how a token is judged, step by step.") { what, file, audience, about, workspace };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var token = await ReadTokenAsync(arguments.GetValue(what), arguments.GetValue(file), context.Console, cancellationToken);
@@ -35,13 +37,24 @@ internal static class ExplainCommand
                     body["audience"] = wanted;
                 }
 
-                explanation = await api.PostAsync("/v1/explain", body, cancellationToken);
+                Narrow(body, arguments.GetValue(about));
+                var home = Resources.ScopeOptions.Checked("workspace", arguments.GetValue(workspace)) is { } slug ? $"/v1/workspaces/{slug}/explain" : "/v1/explain";
+                explanation = await api.PostAsync(home, body, cancellationToken);
             }
 
             context.Print(arguments, explanation, writer => Write(writer, explanation));
             return Steps(explanation).Any(step => !Passed(step)) ? ExitCode.No : ExitCode.Done;
         });
         return command;
+    }
+
+    private static void Narrow(JsonObject body, string? about)
+    {
+        if (about is null) return;
+        var colon = about.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 1 || colon == about.Length - 1 || about[..colon] is not ("policy" or "audience" or "cluster"))
+            throw new CommandStopped(ExitCode.Usage, "--for: policy:SLUG, audience:AUDIENCE or cluster:SLUG");
+        if (!body.TryAdd(about[..colon], about[(colon + 1)..])) throw new CommandStopped(ExitCode.Usage, "--audience and --for audience: are the same; give one.");
     }
 
     /// <summary>A decision of the past: the audit event has the steps that were kept with it.</summary>
@@ -108,6 +121,12 @@ internal static class ExplainCommand
         {
             var text = HttpCall.Text(step["text"]) ?? "";
             writer.WriteLine($"{(Passed(step) ? "ok " : "NO ")} {HttpCall.Text(step["stage"]),-12} {Printing.Plain(text)}");
+        }
+
+        foreach (var policy in (explanation["policies"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            var matches = (bool?)policy["matches"] == true;
+            writer.WriteLine(Printing.Plain($"policy {HttpCall.Text(policy["policy"])}: {(matches ? "matches" : $"does not match; {HttpCall.Text(policy["change"])}")}"));
         }
 
         if (HttpCall.Text(explanation["principal"]) is { } principal)

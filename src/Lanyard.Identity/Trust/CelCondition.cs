@@ -51,6 +51,9 @@ public sealed class CelCondition
         return new CelCondition(program);
     }
 
+    /// <summary>Whether a claim's name stands in it.</summary>
+    internal bool Mentions(string claim) => _program.Text.Contains(claim, StringComparison.Ordinal);
+
     /// <returns>Null where it holds; else why it does not.</returns>
     public string? Mismatch(ClaimSet claims)
     {

@@ -56,14 +56,21 @@ public sealed class ClaimCondition
         {
             if (_contains ? ContainsAny(value, wanted) : wanted.Matches(value))
             {
-                matched = new MatchedClaim(Path.Text, value.ToString(), (_contains ? "contains " : "") + wanted);
+                matched = new MatchedClaim(Path.Text, Shown(value), (_contains ? "contains " : "") + wanted);
                 return true;
             }
         }
 
-        mismatch = $"claim {Path} is {value}, wanted is {Describe()}{TypeHint(value)}";
+        mismatch = $"claim {Path} is {Shown(value)}, wanted is {Describe()}{TypeHint(value)}";
         return false;
     }
+
+    /// <summary>What would have to change for a token that does not match: in the token, or in the policy.</summary>
+    internal string Change(ClaimSet claims) => claims.TryFind(Path, out var value)
+        ? $"the token would need {Path} to be {Describe()}; or the policy would have to allow {Shown(value)} for {Path}"
+        : $"the token would need the claim {Path} ({Describe()}); or the policy would have to do without it";
+
+    private string Shown(ClaimValue value) => PersonalClaims.Contains(Path.Segments[0]) ? PersonalClaims.Redacted : value.ToString();
 
     private static bool ContainsAny(ClaimValue value, Wanted wanted)
     {

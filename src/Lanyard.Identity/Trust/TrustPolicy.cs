@@ -69,24 +69,49 @@ public sealed class TrustPolicy
     public Outcome<PolicyMatch> Match(VerifiedToken token)
     {
         ArgumentNullException.ThrowIfNull(token);
-        if (_audiences.Count > 0 && !token.Audiences.Any(a => _audiences.Contains(a, StringComparer.Ordinal)))
-            return new Refusal(RefusalReason.NoMatchingPolicy, $"aud is {string.Join(", ", token.Audiences)}, wanted is one of {string.Join(", ", _audiences)}");
+        return Match(token.Claims, token.Subject);
+    }
+
+    /// <summary>The same for claims that were verified before, such as those that an audit event kept.</summary>
+    public Outcome<PolicyMatch> Match(ClaimSet claims) => Match(claims, claims.TryGetString(ClaimNames.Subject, out var subject) ? subject : "");
+
+    /// <summary>For a token that does not match: what would have to change first, in the token or in the policy.</summary>
+    public string? Change(ClaimSet claims)
+    {
+        ArgumentNullException.ThrowIfNull(claims);
+        if (!IsFor(claims)) return $"the token would need an aud of {string.Join(", ", _audiences)}; or the policy would have to do without audiences";
+        foreach (var condition in _claims)
+            if (condition.Mismatch(claims) is not null) return condition.Change(claims);
+        if (_condition?.Mismatch(claims) is not null) return $"claims that make {_condition.Text} true; or another condition";
+        return Terms is { IsAuditOnly: true } ? "the policy would have to be enforced (mode: enforce)" : null;
+    }
+
+    /// <summary>Whether the policy looks at an outermost claim.</summary>
+    public bool Asks(string claim) => _claims.Any(condition => condition.Path.Segments[0] == claim) || _condition?.Mentions(claim) == true;
+
+    private bool IsFor(ClaimSet claims) => _audiences.Count == 0
+        || (claims.TryGetStrings(ClaimNames.Audience, out var audiences) && audiences.Any(a => _audiences.Contains(a, StringComparer.Ordinal)));
+
+    private Outcome<PolicyMatch> Match(ClaimSet claims, string subject)
+    {
+        if (!IsFor(claims))
+            return new Refusal(RefusalReason.NoMatchingPolicy, $"aud is none of {string.Join(", ", _audiences)}");
 
         var evidence = new List<MatchedClaim>(_claims.Count);
         foreach (var condition in _claims)
         {
-            if (!condition.Judge(token.Claims, out var matched, out var mismatch)) return new Refusal(RefusalReason.NoMatchingPolicy, mismatch!);
+            if (!condition.Judge(claims, out var matched, out var mismatch)) return new Refusal(RefusalReason.NoMatchingPolicy, mismatch!);
             evidence.Add(matched!);
         }
 
         if (_condition is not null)
         {
-            if (_condition.Mismatch(token.Claims) is { } untrue) return new Refusal(RefusalReason.NoMatchingPolicy, untrue);
+            if (_condition.Mismatch(claims) is { } untrue) return new Refusal(RefusalReason.NoMatchingPolicy, untrue);
             evidence.Add(new MatchedClaim("condition", "true", _condition.Text));
         }
 
-        var name = _principal is null ? PrincipalTemplate.Checked($"{Issuer}:{token.Subject}") : _principal.Fill(token.Claims);
-        if (!name.TryGet(out var principal, out var refusal) || !_context.Fill(token.Claims).TryGet(out var facts, out refusal)) return refusal;
+        var name = _principal is null ? PrincipalTemplate.Checked($"{Issuer}:{subject}") : _principal.Fill(claims);
+        if (!name.TryGet(out var principal, out var refusal) || !_context.Fill(claims).TryGet(out var facts, out refusal)) return refusal;
         return new PolicyMatch(principal, evidence, facts);
     }
 }

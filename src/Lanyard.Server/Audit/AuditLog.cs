@@ -44,6 +44,9 @@ internal sealed class AuditLog : IAsyncDisposable
     /// <summary>The end of this process's chain as it knows it, or null before the first event.</summary>
     public ChainHead? Head => Volatile.Read(ref _head);
 
+    /// <summary>Whether events of decisions about tokens are to hold the verified claims.</summary>
+    public bool KeepsClaims => _options.KeepClaims;
+
     /// <summary>Completes when an event was appended after this was read.</summary>
     public Task NextAppended => Volatile.Read(ref _appended).Task;
 

@@ -31,6 +31,8 @@ internal static class ExchangeFeature
             group.MapPost("/revoke", TokenEndpoints.RevokeAsync);
         }
 
+        routes.MapPost("/v1/workspaces/{workspace}/explain", ExplainEndpoints.ExplainAsync).WithTags("Explain").WithName("explainInWorkspace")
+            .Accepts<Protocol.OAuth.ExplainRequest>("application/json").Produces<Protocol.OAuth.Explanation>();
         routes.MapPost("/v1/explain", ExplainEndpoints.ExplainAsync).WithTags("Explain").WithName("explain")
             .Accepts<Protocol.OAuth.ExplainRequest>("application/json").Produces<Protocol.OAuth.Explanation>();
     }

@@ -5,6 +5,7 @@ using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 
 namespace Lanyard.Server.Exchange;
 
@@ -22,6 +23,12 @@ internal static class ExplainEndpoints
             return principal is null ? new Refused(new Refusal(RefusalReason.TokenMissing, "no bearer token")) : refused;
 
         var issuer = new CalledIssuer(instance.Url, null, null);
+        if (context.GetRouteValue("workspace") is string home)
+        {
+            if (request.Workspace is not null && request.Workspace != home) return Refused.Malformed([new Protocol.Resources.Mistake("workspace", "must be that of the path")]);
+            request = request with { Workspace = home };
+        }
+
         if (request.Workspace is { } slug)
         {
             if (!(await workspaces.RequireAsync(principal, slug, Right.Administer)).TryGet(out var entry, out var missing)) return new Refused(missing);
@@ -33,7 +40,8 @@ internal static class ExplainEndpoints
         }
 
         var trace = new Trace();
-        var admitted = await door.AdmitAsync(request.Token, Doors.Api | Doors.Runtime | Doors.Workflow, issuer.WorkspaceId, trace, context.RequestAborted);
+        var admitted = await door.ExplainAsync(
+            request.Token, issuer.WorkspaceId, request.Policy, request.Cluster is { } cluster ? $"cluster/{cluster}" : null, trace, context.RequestAborted);
         var refusal = admitted.IsRefused ? admitted.Refusal : null;
         if (refusal is null && request.Audience is { } audience) refusal = await exchange.ExplainAudienceAsync(admitted.Value, audience, issuer, trace, context.RequestAborted);
         await audit.RecordAsync(AuditEvent.Of(context, "token.explain") with { WorkspaceId = issuer.WorkspaceId });
@@ -44,5 +52,6 @@ internal static class ExplainEndpoints
         [.. trace.Steps.Select(s => new ExplainedStep((int)s.Stage, s.Stage.ToString(), s.Passed, s.Text))],
         admitted.IsRefused ? null : admitted.Value.Name,
         refusal is null ? null : $"{refusal.Stage}/{refusal.Reason}",
-        admitted.IsRefused ? null : admitted.Value.Evidence);
+        admitted.IsRefused ? null : admitted.Value.Evidence,
+        trace.Policies.Count == 0 ? null : [.. trace.Policies.Select(static policy => new ExplainedPolicy(policy.Policy, policy.Matches, policy.Why, policy.Change))]);
 }

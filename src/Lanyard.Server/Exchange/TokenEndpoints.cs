@@ -24,7 +24,8 @@ internal static class TokenEndpoints
         Outcome<IssuedToken> outcome = (await possession.ProvenAsync(context, accessToken: null)).TryGet(out var proven, out var unproven)
             ? await exchange.GrantAsync(form.Value, issuer, proven.Thumbprint, trace: null, context.RequestAborted)
             : unproven;
-        await audit.RecordAsync(EventOf(context, form.Value, issuer, outcome));
+        var happened = EventOf(context, form.Value, issuer, outcome);
+        await audit.RecordAsync(audit.KeepsClaims ? happened with { ClaimsJson = ClaimsOf(form.Value.SubjectToken, outcome, instance) } : happened);
         return outcome.TryGet(out var issued, out var refusal)
             ? Results.Json(issued.Response, OAuthJson.Default.TokenResponse)
             : new Refused(refusal, clientAuthentication: form.Value.GrantType == OAuthNames.GrantClientCredentials);
@@ -71,6 +72,14 @@ internal static class TokenEndpoints
         }
 
         return Results.Ok();
+    }
+
+    /// <summary>The claims of a foreign token that was verified: it was accepted, or no policy wanted it.</summary>
+    private static string? ClaimsOf(string? token, Outcome<IssuedToken> outcome, Instance instance)
+    {
+        if (token is null || (outcome.IsRefused && outcome.Refusal.Stage != Stage.Policy)) return null;
+        var parsed = UnverifiedToken.Parse(token);
+        return parsed.IsRefused || parsed.Value.Issuer == instance.Url ? null : System.Text.Encoding.UTF8.GetString(parsed.Value.Claims.Json.Span);
     }
 
     /// <summary>Null: a workspace that does not exist.</summary>

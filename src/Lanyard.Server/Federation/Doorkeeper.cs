@@ -40,6 +40,12 @@ internal sealed class Doorkeeper(
         return outcome;
     }
 
+    /// <summary>As <see cref="AdmitAsync"/>, for explain: nothing is remembered, and only what is asked about is considered.</summary>
+    /// <param name="policy">Slug of the one trust policy to judge by.</param>
+    /// <param name="record">What a policy calls the one trust record to judge by, such as <c>cluster/lab</c>.</param>
+    public async ValueTask<Outcome<Principal>> ExplainAsync(string token, string? workspaceId, string? policy, string? record, Trace trace, CancellationToken cancellation) =>
+        (await JudgeAsync(token, Doors.Api | Doors.Runtime | Doors.Workflow, workspaceId, trace, cancellation, policy, record)).Outcome;
+
     /// <summary>A token is judged anew for other doors and for another workspace, and each judgement is remembered beside the others.</summary>
     private static TokenHash RememberedBy(string token, Doors doors, string? workspaceId)
     {
@@ -54,25 +60,27 @@ internal sealed class Doorkeeper(
 
     /// <returns>And whether every record that may vouch has been asked.</returns>
     private async ValueTask<(Outcome<Principal> Outcome, bool IsComplete)> JudgeAsync(
-        string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
+        string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation, string? onlyPolicy = null, string? onlyRecord = null)
     {
         var parsed = UnverifiedToken.Parse(token, trace);
         if (parsed.IsRefused) return (parsed.Refusal, true);
         if (own.IsOurs(parsed.Value)) return (await own.JudgeAsync(parsed.Value, doors, workspaceId, trace, cancellation), true);
 
         var records = await trust.ByIssuerAsync(parsed.Value.Issuer, workspaceId, cancellation);
+        if (onlyRecord is not null) records = [.. records.Where(known => known.PolicyName == onlyRecord)];
         if (!doors.HasFlag(Doors.Workflow)) records = [.. records.Where(static record => record.Workflows is null)];
         var options = new VerifyOptions { DefaultAudience = instance.Url };
         var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
         if (judged is { IsRefused: true, Refusal.Reason: RefusalReason.KeyUnknown } && trace is null) await stale.SawUnknownKeyAsync(parsed.Value, records, cancellation);
-        return judged.IsRefused ? (judged.Refusal, true) : (await ResolveAsync(judged.Value.Tokens, workspaceId, trace, cancellation), judged.Value.IsComplete);
+        return judged.IsRefused ? (judged.Refusal, true) : (await ResolveAsync(judged.Value.Tokens, workspaceId, trace, onlyPolicy, cancellation), judged.Value.IsComplete);
     }
 
     /// <summary>
     /// Step 9: a registered runner, or whoever the trust policies say. Several workspaces may trust one issuer with a record each: each record's policies are
     /// asked about the token as that record verified it, and what a policy gives is bound to the policy's own place.
     /// </summary>
-    private async ValueTask<Outcome<Principal>> ResolveAsync(IReadOnlyList<VerifiedToken> tokens, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> ResolveAsync(
+        IReadOnlyList<VerifiedToken> tokens, string? workspaceId, Trace? trace, string? onlyPolicy, CancellationToken cancellation)
     {
         var facets = new List<PrincipalFacet>();
         var revoked = await revocations.GetAsync(cancellation);
@@ -96,7 +104,7 @@ internal sealed class Doorkeeper(
             if (await questions.PodOf(token, cancellation) is { } pod) return await PodPrincipalAsync(pod, token, record, trace, cancellation);
             if (await questions.RunnerOf(token, cancellation) is { } runner)
                 return revoked.RefusesPrincipal(runner.WorkspaceId, $"runner:{runner.Id}") is { } gone ? gone : RunnerPrincipal(runner, token, record, trace);
-            var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation);
+            var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation, onlyPolicy);
             nearest ??= refusal;
             foreach (var facet in matches.Select(match => FacetOf(match, record)))
             {

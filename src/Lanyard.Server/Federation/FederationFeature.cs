@@ -26,7 +26,7 @@ internal static class FederationFeature
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton<TrustRecordStore>().AddSingleton<TrustPolicyStore>().AddSingleton<AdminKeys>().AddSingleton<TokenMemory>();
         services.AddSingleton<TrustDirectory>().AddSingleton<PolicyDirectory>();
-        services.AddSingleton<Revocations>().AddSingleton<Possession>();
+        services.AddSingleton<Revocations>().AddSingleton<Possession>().AddSingleton<PolicyReplay>();
         services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<WorkflowTokens>().AddSingleton<Doorkeeper>();
         services.AddSingleton<DiscoveryClient>();
         services.AddSingleton(provider => new KeySetCache(
@@ -42,6 +42,8 @@ internal static class FederationFeature
         MapKeys(routes);
         foreach (var (prefix, name) in ((string, string)[])[("/v1/workspaces/{workspace}", ""), ("/v1", "Instance")])
         {
+            routes.MapPost(prefix + "/trust-policies/{policy}/replay", TrustPolicyEndpoints.ReplayAsync).WithTags("Trust").WithName($"replay{name}TrustPolicy")
+                .Accepts<ReplayRequest>("application/json").Produces<ReplayReport>();
             var revocations = routes.MapGroup(prefix + "/revocations").WithTags("Trust");
             revocations.MapGet("", RevocationEndpoints.ListAsync).WithName($"list{name}Revocations").Produces<RevocationList>();
             revocations.MapPost("", RevocationEndpoints.AddAsync).WithName($"add{name}Revocation")

@@ -63,15 +63,19 @@ internal sealed class PolicyDirectory : IDisposable
 
     /// <summary>Step 9: every policy for the token's trust record that matches, in the order of their making.</summary>
     /// <param name="workspaceId">Only policies of that workspace; null: all.</param>
+    /// <param name="only">For explain: only the policy of that slug.</param>
     /// <returns>The hits; where there is none, the refusal that names the policy that came nearest.</returns>
     public async ValueTask<(IReadOnlyList<PolicyHit> Hits, Refusal? Refusal)> MatchAsync(
-        VerifiedToken token, KnownIssuer issuer, string? workspaceId, Trace? trace, CancellationToken cancellation)
+        VerifiedToken token, KnownIssuer issuer, string? workspaceId, Trace? trace, CancellationToken cancellation, string? only = null)
     {
         var hits = new List<PolicyHit>();
         Refusal? nearest = null;
         foreach (var known in await ForAsync(issuer, workspaceId, cancellation))
         {
+            if (only is not null && known.Record.Slug != only) continue;
             var outcome = known.Policy.Match(token);
+            trace?.Consider(new ConsideredPolicy(
+                known.Record.Slug, !outcome.IsRefused && known.Terms is not { IsAuditOnly: true }, outcome.IsRefused ? outcome.Refusal.Detail : null, known.Policy.Change(token.Claims)));
             if (outcome.TryGet(out var match, out var refusal))
             {
                 if (known.Terms is { IsAuditOnly: true })
@@ -93,7 +97,7 @@ internal sealed class PolicyDirectory : IDisposable
 
         if (hits.Count > 0) return (hits, null);
         if (nearest is not null) return (hits, nearest);
-        var none = new Refusal(RefusalReason.NoMatchingPolicy, $"no trust policy is for {issuer.PolicyName}");
+        var none = new Refusal(RefusalReason.NoMatchingPolicy, only is null ? $"no trust policy is for {issuer.PolicyName}" : $"no trust policy {only} is for {issuer.PolicyName}");
         trace?.Refuse(none);
         return (hits, none);
     }

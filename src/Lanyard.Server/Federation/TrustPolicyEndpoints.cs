@@ -74,6 +74,25 @@ internal static class TrustPolicyEndpoints
         return Results.NoContent();
     }
 
+    /// <summary>What a draft would have made of past decisions; for a slug that does not exist yet, too.</summary>
+    public static async Task<IResult> ReplayAsync(
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, PolicyReplay replay, AuditLog audit)
+    {
+        if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, ReplayJson.Default.ReplayRequest)).TryGet(out var request, out var refused)) return refused;
+        var record = await FindAsync(policy, scope, policies, context);
+        if (record is null && request.Spec is null) return new Refused(Access.Missing($"no trust policy {policy}"));
+        var (draft, mistakes) = request.Spec is { } spec ? TrustPolicy.Parse(spec) : TrustPolicy.Parse(System.Text.Encoding.UTF8.GetBytes(record!.SpecJson));
+        var wrong = mistakes.Select(static mistake => new Mistake($"spec.{mistake.Path}", mistake.Text)).ToList();
+        var issuer = draft is null ? null : await issuers.ByNameAsync(draft.Issuer, scope.WorkspaceId, context.RequestAborted);
+        if (draft is not null && issuer is null) wrong.Add(new Mistake("spec.issuer", $"{draft.Issuer}: there is no such trusted issuer"));
+        if (wrong.Count > 0) return Refused.Malformed(wrong);
+
+        var report = await replay.RunAsync(draft!, record?.Id, scope.WorkspaceId, issuer!.Issuer.Issuer, request.Since, context.RequestAborted);
+        await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.replay") with { WorkspaceId = scope.WorkspaceId, Target = record?.Id ?? policy });
+        return Results.Json(report, ReplayJson.Default.ReplayReport);
+    }
+
     private static async Task<TrustPolicyRecord?> FindAsync(string slug, TrustScope scope, PolicyDirectory policies, HttpContext context) =>
         (await policies.RecordsAsync(context.RequestAborted)).FirstOrDefault(p => p.WorkspaceId == scope.WorkspaceId && p.Slug == slug);
 

@@ -41,10 +41,10 @@ internal sealed class DoorServer : IAsyncDisposable
 
     /// <param name="database">As <c>--database</c> takes it; null: a file beside the keys.</param>
     /// <param name="beside">Another replica of the same installation: same database, same data folder, same URL.</param>
-    public static async Task<DoorServer> StartAsync(TimeProvider? time = null, string? database = null, DoorServer? beside = null)
+    public static async Task<DoorServer> StartAsync(TimeProvider? time = null, string? database = null, DoorServer? beside = null, params string[] arguments)
     {
         var folder = beside?._folder ?? Directory.CreateTempSubdirectory("lanyard-door-");
-        string[] more = [.. database is null ? [] : (string[])["--database", database], .. beside is null ? [] : (string[])["--public-url", beside.Url]];
+        string[] more = [.. database is null ? [] : (string[])["--database", database], .. beside is null ? [] : (string[])["--public-url", beside.Url], .. arguments];
         var (options, mistakes) = ServerOptions.Parse(["--listen", "127.0.0.1:0", "--data-dir", folder.FullName, .. more]);
         var door = new DoorServer(folder, await ServerProgram.StartAsync(options ?? throw new InvalidOperationException(string.Join("; ", mistakes)), CancellationToken.None, time), beside is not null);
         await door.LogInAsync(time);

@@ -47,6 +47,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {one}/pushed-keys"),
             Row($"POST {one}/pushed-keys/{{record}}/approve", "{}", works: [409]),
             Row($"GET {one}/audit"),
+            Row($"POST {one}/explain", """{"token":"x"}"""),
             Row($"GET {one}/issuer"),
             Row($"POST {one}/issuer/rotate", "{}"),
             Row($"GET {one}/collections", knownTo: "sibling-collection"),
@@ -61,6 +62,7 @@ internal sealed class RouteTable(WalledWorld world)
     [
         Row($"GET {home}/trusted-issuers"),
         .. Resource($"{home}/trusted-issuers/{{issuer}}", Issuer),
+        Row($"POST {home}/trust-policies/{{policy}}/replay", """{"since":"2026-01-01T00:00:00Z"}""", works: [200, 400]),
         Row($"GET {home}/revocations"),
         Row($"POST {home}/revocations", """{"kind":"principal","value":"policy:nobody"}"""),
         Row($"DELETE {home}/revocations/{{revocation}}", works: [404]),
