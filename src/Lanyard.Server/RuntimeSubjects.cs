@@ -13,16 +13,23 @@ internal static class RuntimeSubjects
     public static RuntimeQuestions Questions(IServiceProvider services)
     {
         var machines = services.GetRequiredService<MachineDirectory>();
+        var sightings = services.GetRequiredService<MachineSightings>();
         var caches = new Lazy<RunCaches>(services.GetRequiredService<RunCaches>);
         return new RuntimeQuestions(async (principal, cancellation) => principal.Kind switch
         {
-            PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Of(principal, machine) : null,
+            PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Seen(principal, machine) : null,
 
             // The door has asked whether its attempt lives.
             PrincipalKind.Run => await caches.Value.FindAsync(principal.SubjectId!, cancellation) is { } cache ? Of(principal, cache) : Bare(principal),
             PrincipalKind.Workflow => Of(principal, principal.Workflow!),
             _ => null,
         });
+
+        RuntimeSubject Seen(Principal principal, MachineRecord machine)
+        {
+            sightings.Saw(machine.Id);
+            return Of(principal, machine);
+        }
     }
 
     private static RuntimeSubject Of(Principal principal, MachineRecord machine) => Bare(principal) with

@@ -123,7 +123,7 @@ public static class ServerProgram
         services.AddAccessEntries();
         services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);
         services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
-        services.AddMachines();
+        services.AddMachines().AddMachineAttestation();
         services.AddRuntime(RuntimeSubjects.Questions);
         services.AddOperations(RuntimeOperations.Questions);
         services.AddCache(cache ?? new CacheOptions { Folder = Path.Combine(instance.DataDirectory, "cache") }, encryption.DeriveSecret("cache urls"));
@@ -175,6 +175,7 @@ public static class ServerProgram
         app.MapRunners();
         app.MapRuns();
         app.MapMachines();
+        app.MapMachineAttestation();
         app.MapRuntime();
         app.MapOperations();
         app.MapCache();

@@ -8,7 +8,7 @@ namespace Lanyard.Cli.Machines;
 /// <summary><c>lanyard machine create | list | delete</c>: VMs with a runtime token.</summary>
 internal static class MachineCommand
 {
-    private static readonly string[] Columns = ["id", "repository", "ref", "expiresAt"];
+    private static readonly string[] Columns = ["id", "repository", "ref", "expiresAt", "lastSeenAt"];
 
     public static Command Create(CliContext context) => new("machine", "Machines: VMs that hold a runtime token.")
     {
@@ -66,7 +66,7 @@ internal static class MachineCommand
             var machines = await api.ListAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines", cancellationToken);
             context.Print(arguments, new JsonArray([.. machines.Select(machine => machine.DeepClone())]), writer => Printing.Table(
                 writer,
-                ["ID", "REPOSITORY", "REF", "EXPIRES"],
+                ["ID", "REPOSITORY", "REF", "EXPIRES", "LAST SEEN"],
                 machines.Select(machine => Columns.Select(name => HttpCall.Text(machine[name])).ToArray())));
             return ExitCode.Done;
         });

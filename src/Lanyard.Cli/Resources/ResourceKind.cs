@@ -27,6 +27,7 @@ internal sealed record ResourceKind(string Name, string Segment, ResourceScopes 
         new("TrustPolicy", "trust-policies", ResourceScopes.Instance | ResourceScopes.Workspace | ResourceScopes.Collection, 4, CollectionIsMember: true),
         new("Cluster", "clusters", ResourceScopes.Workspace, 5),
         new("AccessEntries", "access-entries", ResourceScopes.Workspace, 6),
+        new("MachineIdentity", "machine-identities", ResourceScopes.Workspace, 7),
         new("Runner", "runners", ResourceScopes.Instance | ResourceScopes.Workspace, 6),
     ];
 

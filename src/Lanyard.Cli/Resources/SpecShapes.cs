@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runtime;
 
 namespace Lanyard.Cli.Resources;
 
@@ -13,6 +14,7 @@ internal static class SpecShapes
         "Definition" => ResourceJson.Default.DefinitionSpec,
         "TrustedIssuer" => TrustJson.Default.TrustedIssuerSpec,
         "Runner" => ResourceJson.Default.RunnerSpec,
+        "MachineIdentity" => MachineIdentityJson.Default.MachineIdentitySpec,
         "Cluster" => ClusterJson.Default.ClusterSpec,
         _ => null,
     };

@@ -80,7 +80,8 @@ public sealed record MachineView(
     DateTimeOffset CreatedAt,
     DateTimeOffset ExpiresAt,
     DateTimeOffset? EndedAt,
-    IReadOnlyList<MachineOperation>? Operations = null);
+    IReadOnlyList<MachineOperation>? Operations = null,
+    DateTimeOffset? LastSeenAt = null);
 
 /// <param name="Token">The runtime token: shown once, kept nowhere.</param>
 public sealed record MachineCreated(MachineView Machine, string Token);

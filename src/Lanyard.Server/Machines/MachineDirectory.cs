@@ -46,6 +46,9 @@ internal sealed class MachineDirectory : IDisposable
     /// <summary>After the commit that ended one.</summary>
     public void Ended(string id) => _notifications.Publish(Channel, id);
 
+    /// <summary>After the commit that renewed one.</summary>
+    public void Changed(string id) => _notifications.Publish(Channel, id);
+
     public void Dispose() => _subscription.Dispose();
 
     private void Forget(string? id)

@@ -1,7 +1,5 @@
-using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Audit;
-using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Http;
@@ -20,28 +18,18 @@ internal static class MachineEndpoints
     }
 
     public static async Task<IResult> CreateAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CollectionDirectory collections, MachineStore store, MachineTokens tokens,
-        AuditLog audit, TimeProvider time)
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineCreation creation, AuditLog audit)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var entry, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RuntimeJson.Default.MachineRequest)).TryGet(out var request, out var refused)) return refused;
         if (MachineRules.Mistakes(request) is { Count: > 0 } mistakes) return Refused.Malformed(mistakes);
 
-        var operations = new List<KnownOperation>();
-        for (var i = 0; i < (request.Operations?.Count ?? 0); i++)
-        {
-            var one = request.Operations![i];
-            if (!(await collections.RequireAsync(Access.PrincipalOf(context), workspace, one.Collection, Right.Operate)).TryGet(out var collection, out _))
-                return Refused.Malformed([new Mistake($"operations[{i}].collection", "there is no such collection of which you are an operator")]);
-            operations.Add(new KnownOperation(collection.Id, collection.Slug, one.Definition, one.Actions, one.Phases));
-        }
-
-        var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
-        var machine = new MachineRecord(
-            Ids.New("machine", time), entry.Id, request.Runner, request.Repository?.ToLowerInvariant(), request.Ref, MachineRules.Scopes(request),
-            Access.PrincipalOf(context)!.Name, now, now.AddSeconds(request.LifetimeSeconds ?? MachineRules.DefaultLifetimeSeconds), null, operations.Count == 0 ? null : operations);
-        await store.InsertAsync(machine, context.RequestAborted);
+        var principal = Access.PrincipalOf(context)!;
+        var resolved = creation.Resolve(entry, request, collection => Access.Require(principal, entry.Id, collection.Id, Right.Operate).TryGet(out _, out _));
+        if (resolved.Mistakes.Count > 0) return Refused.Malformed(resolved.Mistakes);
+        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, context.RequestAborted);
+        var machine = created.Machine;
         await audit.RecordAsync(AuditEvent.Of(context, "machine.create") with
         {
             WorkspaceId = entry.Id,
@@ -49,7 +37,6 @@ internal static class MachineEndpoints
             Details = new Dictionary<string, string> { ["repository"] = machine.Repository ?? "", ["ref"] = machine.Ref ?? "" },
         });
         context.Response.Headers.CacheControl = "no-store";
-        var created = new MachineCreated(machine.ToView(), await tokens.MintAsync(machine, context.RequestAborted));
         return Results.Json(created, RuntimeJson.Default.MachineCreated, statusCode: StatusCodes.Status201Created);
     }
 

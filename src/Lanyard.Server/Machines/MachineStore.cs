@@ -10,7 +10,7 @@ namespace Lanyard.Server.Machines;
 /// <summary>The table of machines. Whoever ends one tells <see cref="MachineDirectory"/> before answering.</summary>
 internal sealed class MachineStore(Database database)
 {
-    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations").Part;
+    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations, lifetime, last_seen").Part;
 
     public Task<int> InsertAsync(MachineRecord machine, CancellationToken cancellationToken)
     {
@@ -18,9 +18,9 @@ internal sealed class MachineStore(Database database)
         var operations = machine.Operations is null ? null : JsonSerializer.Serialize([.. machine.Operations], MachineJson.Default.KnownOperationArray);
         return database.ExecuteAsync(
             $"""
-            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations)
+            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime)
             values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
-                {machine.CreatedAt}, {machine.ExpiresAt}, {operations})
+                {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds})
             """,
             cancellationToken);
     }
@@ -42,10 +42,18 @@ internal sealed class MachineStore(Database database)
         await database.ExecuteAsync(
             $"update machines set ended = {now} where id = {id} and workspace = {workspaceId} and ended is null", cancellationToken) == 1;
 
+    /// <returns>False where it does not live any more.</returns>
+    public async Task<bool> RenewAsync(string id, DateTimeOffset until, DateTimeOffset now, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync($"update machines set expires = {until} where id = {id} and ended is null and expires > {now}", cancellationToken) == 1;
+
+    public Task<int> SawAsync(IReadOnlyList<string> ids, DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.ExecuteAsync($"update machines set last_seen = {now} where id in ({ids})", cancellationToken);
+
     private static MachineRecord Read(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetStringOrNull(3), row.GetStringOrNull(4),
         JsonSerializer.Deserialize(row.GetString(5), MachineJson.Default.CacheScopeArray) ?? [], row.GetString(6), row.GetTime(7), row.GetTime(8),
-        row.GetTimeOrNull(9), row.GetStringOrNull(10) is { } operations ? JsonSerializer.Deserialize(operations, MachineJson.Default.KnownOperationArray) : null);
+        row.GetTimeOrNull(9), row.GetStringOrNull(10) is { } operations ? JsonSerializer.Deserialize(operations, MachineJson.Default.KnownOperationArray) : null,
+        row.GetInt64(11), row.GetInt64(12) is > 0 and var seen ? DateTimeOffset.FromUnixTimeMilliseconds(seen) : null);
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]

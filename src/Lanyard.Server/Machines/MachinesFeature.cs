@@ -1,4 +1,7 @@
+using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Http;
+using Lanyard.Server.Machines.Identities;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -17,9 +20,16 @@ internal static class MachinesFeature
     {
         services.AddSingleton<MachineStore>();
         services.AddSingleton<MachineDirectory>();
-        services.AddSingleton<MachineTokens>();
+        services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>();
+        services.AddSingleton<MachineSightings>().AddHostedService(static provider => provider.GetRequiredService<MachineSightings>());
         return services;
     }
+
+    /// <summary>What needs the door that judges foreign tokens.</summary>
+    public static IServiceCollection AddMachineAttestation(this IServiceCollection services) => services.AddSingleton<MachineAttestations>();
+
+    public static void MapMachineAttestation(this IEndpointRouteBuilder routes) =>
+        routes.MapPost("/runtime/machines", MachineAttestations.PostAsync).ExcludeFromDescription().WithMetadata(OwnBearer.Instance);
 
     public static void MapMachines(this IEndpointRouteBuilder routes)
     {
@@ -29,5 +39,13 @@ internal static class MachinesFeature
             .Accepts<MachineRequest>("application/json").Produces<MachineCreated>(StatusCodes.Status201Created);
         group.MapGet("/{machine}", MachineEndpoints.GetAsync).WithName("getMachine").Produces<MachineView>();
         group.MapDelete("/{machine}", MachineEndpoints.DeleteAsync).WithName("deleteMachine").Produces(StatusCodes.Status204NoContent);
+        routes.MapPost("/runtime/machines/renew", MachineRenewal.PostAsync).ExcludeFromDescription();
+
+        var identities = routes.MapGroup("/v1/workspaces/{workspace}/machine-identities").WithTags("Machines");
+        identities.MapGet("", MachineIdentityEndpoints.ListAsync).WithName("listMachineIdentities").Produces<ResourceList<MachineIdentitySpec>>();
+        identities.MapGet("/{identity}", MachineIdentityEndpoints.GetAsync).WithName("getMachineIdentity").Produces<Resource<MachineIdentitySpec>>();
+        identities.MapPut("/{identity}", MachineIdentityEndpoints.PutAsync).WithName("putMachineIdentity").Accepts<ResourceWrite<MachineIdentitySpec>>("application/json")
+            .Produces<Resource<MachineIdentitySpec>>().Produces<Resource<MachineIdentitySpec>>(StatusCodes.Status201Created);
+        identities.MapDelete("/{identity}", MachineIdentityEndpoints.DeleteAsync).WithName("deleteMachineIdentity").Produces(StatusCodes.Status204NoContent);
     }
 }

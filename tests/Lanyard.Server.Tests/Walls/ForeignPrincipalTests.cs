@@ -24,7 +24,7 @@ public sealed partial class ForeignPrincipalTests : IAsyncLifetime
         "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/introspect", "/revoke", "/keys",
         "/oidc/{workspace}/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc/{workspace}",
         "/oidc/{workspace}/jwks", "/oidc/{workspace}/token", "/oidc/{workspace}/introspect", "/oidc/{workspace}/revoke", "/openapi.json",
-        "/runtime/whoami", BlobUrls.Route,
+        "/runtime/whoami", "/runtime/machines", "/runtime/machines/renew", "/runtime/runs", "/runtime/runs/{run}", "/runtime/runs/{run}/extend", "/runtime/runs/{run}/cancel", BlobUrls.Route,
     ];
 
     private WalledWorld _world = null!;

@@ -121,7 +121,12 @@ internal sealed class RouteTable(WalledWorld world)
     private IEnumerable<RouteRow> Machines()
     {
         const string home = "/v1/workspaces/{workspace}/machines";
-        return [Row($"GET {home}"), Row($"POST {home}", "{}"), Row($"GET {home}/{{machine}}"), Row($"DELETE {home}/{{machine}}")];
+        const string identities = "/v1/workspaces/{workspace}/machine-identities";
+        return
+        [
+            Row($"GET {home}"), Row($"POST {home}", "{}"), Row($"GET {home}/{{machine}}"), Row($"DELETE {home}/{{machine}}"),
+            Row($"GET {identities}"), .. Resource($"{identities}/{{identity}}", WalledWorld.Identity),
+        ];
     }
 
     private IEnumerable<RouteRow> Cache()

@@ -24,6 +24,7 @@ internal sealed class WalledWorld : IAsyncDisposable
 
     public const string OwnRunner = """{"collections":["infra"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:own"}}""";
     public const string SharedRunner = """{"collections":["acme/infra"],"identity":{"cluster":"acme/lab","subject":"system:serviceaccount:runners:shared"}}""";
+    public const string Identity = """{"spec":{"proof":{"cluster":"lab","subject":"system:serviceaccount:builds:vm"},"machine":{}}}""";
     private const string ForeignRunner = """{"collections":["far"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:far"}}""";
 
     private static readonly string WaitingKey = new('w', 43);
@@ -48,6 +49,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{policy}"] = ("deploy", "nothing-p"),
         ["{cluster}"] = ("lab", "nothing-k"),
         ["{entries}"] = ("prod", "nothing-a"),
+        ["{identity}"] = ("vm", "nothing-m"),
         ["{runner}"] = ("own", "nothing-r"),
         ["{fingerprint}"] = (WaitingKey, new string('x', 43)),
         ["{attempt}"] = ("1", "7"),
@@ -92,6 +94,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         await FillRunsAsync();
         var machine = await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
         Names["{machine}"] = (machine.Json.GetProperty("machine").GetProperty("id").GetString()!, "machine_01k00000000000000000000000");
+        (await Server.PutAsync("/v1/workspaces/acme/machine-identities/vm", Identity)).Made();
         Names["{entry}"] = (await MakeCacheEntryAsync(acme), "4711");
         Names["{event}"] = ((await Server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single(), "evt_01k00000000000000000000000");
 

@@ -1,0 +1,66 @@
+using Lanyard.Protocol.Resources;
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Machines.Identities;
+
+/// <summary>Machine identities as resources of a workspace. They let hosts in, so only its admins write them.</summary>
+internal static class MachineIdentityEndpoints
+{
+    public const string Kind = "MachineIdentity";
+
+    public static async Task<IResult> ListAsync(string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store)
+    {
+        if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Read)).TryGet(out var entry, out var refusal)
+            || !Paging.Read(context.Request).TryGet(out var paging, out refusal)) return new Refused(refusal);
+        var (items, next) = paging.Cut(await store.ListAsync(entry.Id, paging), static row => row.Slug);
+        return Results.Json(
+            new ResourceList<MachineIdentitySpec>([.. items.Select(row => row.ToResource(Kind, entry.Slug))], next), MachineIdentityJson.Default.ResourceListMachineIdentitySpec);
+    }
+
+    public static async Task<IResult> GetAsync(string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store)
+    {
+        if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Read)).TryGet(out var entry, out var refusal)) return new Refused(refusal);
+        return await store.FindAsync(entry.Id, identity) is { } row
+            ? ResourceAnswers.Answer(context, row.ToResource(Kind, entry.Slug), MachineIdentityJson.Default.ResourceMachineIdentitySpec)
+            : new Refused(Access.Missing($"no machine identity {identity}"));
+    }
+
+    public static async Task<IResult> PutAsync(
+        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store, MachineCreation creation, AuditLog audit)
+    {
+        if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
+        if (!(await StrictJson.ReadAsync(context.Request, MachineIdentityJson.Default.ResourceWriteMachineIdentitySpec)).TryGet(out var write, out var refused)) return refused;
+        var mistakes = ResourceAnswers.EnvelopeMistakes(write, Kind, identity, workspace);
+        mistakes.AddRange(ProofMistakes(write.Spec.Proof));
+        mistakes.AddRange(MachineRules.Mistakes(write.Spec.Machine).Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
+        if (mistakes.Count == 0) mistakes.AddRange(creation.Resolve(entry, write.Spec.Machine, static _ => true).Mistakes.Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
+        if (mistakes.Count > 0) return Refused.Malformed(mistakes);
+        if (!(await store.PutAsync(entry.Id, identity, write.Spec, precondition)).TryGet(out var put, out refusal)) return new Refused(refusal);
+        await audit.RecordAsync(AuditEvent.Of(context, "machine-identity.put") with { WorkspaceId = entry.Id, Target = put.Row.Id });
+        return ResourceAnswers.Answer(context, put.Row.ToResource(Kind, entry.Slug), MachineIdentityJson.Default.ResourceMachineIdentitySpec, put.Created);
+    }
+
+    public static async Task<IResult> DeleteAsync(
+        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store, AuditLog audit)
+    {
+        if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
+            || !(await store.DeleteAsync(entry.Id, identity, precondition)).TryGet(out var id, out refusal)) return new Refused(refusal);
+        await audit.RecordAsync(AuditEvent.Of(context, "machine-identity.delete") with { WorkspaceId = entry.Id, Target = id });
+        return Results.NoContent();
+    }
+
+    private static IEnumerable<Mistake> ProofMistakes(MachineProof proof)
+    {
+        var ofCluster = proof.Cluster is not null || proof.Subject is not null;
+        if (ofCluster == proof.Runner is not null) yield return new Mistake("spec.proof", "must be either cluster and subject, or runner");
+        if (ofCluster && !Slug.IsValid(proof.Cluster ?? "")) yield return new Mistake("spec.proof.cluster", Slug.Rule);
+        if (ofCluster && proof.Subject is not { Length: > 0 and <= 255 }) yield return new Mistake("spec.proof.subject", "must be 1 to 255 characters, compared exactly");
+        if (proof.Runner is { } runner && !Ids.TryParse(runner, "rnr", out _)) yield return new Mistake("spec.proof.runner", "must be the id of a runner, rnr_…");
+    }
+}

@@ -1,0 +1,32 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
+using Microsoft.AspNetCore.Http;
+
+namespace Lanyard.Server.Machines;
+
+/// <summary>
+/// <c>POST /runtime/machines/renew</c>: a living machine moves its own end by its lifetime and gets a fresh token; never beyond a day from its making. The older
+/// token stays good until its own end, so that a lost answer costs nothing.
+/// </summary>
+internal static class MachineRenewal
+{
+    public static async Task<IResult> PostAsync(HttpContext context, MachineDirectory directory, MachineStore store, MachineTokens tokens, AuditLog audit, TimeProvider time)
+    {
+        if (Access.PrincipalOf(context) is not { } principal) return new Refused(new Refusal(RefusalReason.TokenMissing, "no bearer token"));
+        if (principal.Kind != PrincipalKind.Machine) return new Refused(new Refusal(RefusalReason.TokenTypeNotAllowed, $"{principal.Name} is no machine"));
+        if (await directory.FindAliveAsync(principal.SubjectId!, context.RequestAborted) is not { } machine)
+            return new Refused(new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended"));
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+        var (wanted, last) = (now.AddSeconds(machine.LifetimeSeconds), machine.CreatedAt.AddSeconds(MachineRules.MaxLifetimeSeconds));
+        var until = wanted < last ? wanted : last;
+        if (until < machine.ExpiresAt) until = machine.ExpiresAt;
+        if (!await store.RenewAsync(machine.Id, until, now, context.RequestAborted)) return new Refused(new Refusal(RefusalReason.SubjectEnded, $"{machine.Id} has ended"));
+        directory.Changed(machine.Id);
+        var renewed = machine with { ExpiresAt = until };
+        await audit.RecordAsync(AuditEvent.Of(context, "machine.renew") with { WorkspaceId = machine.WorkspaceId, Target = machine.Id });
+        context.Response.Headers.CacheControl = "no-store";
+        return Results.Json(new MachineCreated(renewed.ToView(), await tokens.MintAsync(renewed, context.RequestAborted)), RuntimeJson.Default.MachineCreated);
+    }
+}
