@@ -1,3 +1,4 @@
+using Lanyard.Credentials.Brokers;
 using Lanyard.Credentials.Kubernetes;
 
 namespace Lanyard.Credentials;
@@ -22,12 +23,29 @@ public static class CredentialsProgram
     /// <summary>Runs the command in <paramref name="args"/>, whose first word is the command's name. Returns one of <see cref="ExitCodes"/>.</summary>
     public static Task<int> RunAsync(string[] args) => RunAsync(args, Environment.GetEnvironmentVariable, Console.Out, Console.Error);
 
-    internal static async Task<int> RunAsync(string[] args, Func<string, string?> environment, TextWriter output, TextWriter diagnosis)
+    internal static async Task<int> RunAsync(string[] args, Func<string, string?> environment, TextWriter output, TextWriter diagnosis, TextReader? input = null)
     {
         if (args is ["--help" or "-h" or "help"] or ["token", "--help" or "-h"])
         {
             await output.WriteLineAsync(Usage);
             return ExitCodes.Done;
+        }
+
+        if (args is ["credential", "--help" or "-h"])
+        {
+            await output.WriteLineAsync($"{BrokerCommands.Usage}\n\n{KubeCommands.Usage}");
+            return ExitCodes.Done;
+        }
+
+        if (args is ["credential", var kind, .. var given] && BrokerCommands.Has(kind))
+        {
+            if (given is ["--help" or "-h", ..])
+            {
+                await output.WriteLineAsync(BrokerCommands.Usage);
+                return ExitCodes.Done;
+            }
+
+            return await new BrokerCommands(environment, input ?? Console.In, output, diagnosis, TimeProvider.System).RunAsync(kind, given);
         }
 
         if (args is ["kubeconfig" or "kubectl" or "credential", .. var rest])

@@ -9,11 +9,14 @@ internal static class AwsEndpoint
     /// <inheritdoc cref="Sts"/>
     public static Uri? Eks(string region, Func<string, string?> environment) => Find("eks", region, environment);
 
-    private static Uri? Find(string service, string region, Func<string, string?> environment)
+    /// <inheritdoc cref="Sts"/>
+    public static Uri? Ecr(string region, Func<string, string?> environment) => Find("ecr", region, environment, "api.ecr");
+
+    private static Uri? Find(string service, string region, Func<string, string?> environment, string? host = null)
     {
         var suffix = region.StartsWith("cn-", StringComparison.Ordinal) ? "amazonaws.com.cn" : "amazonaws.com";
         var told = environment($"AWS_ENDPOINT_URL_{service.ToUpperInvariant()}") is { Length: > 0 } own ? own : environment("AWS_ENDPOINT_URL");
-        return Uri.TryCreate(string.IsNullOrEmpty(told) ? $"https://{service}.{region}.{suffix}" : told, UriKind.Absolute, out var uri)
+        return Uri.TryCreate(string.IsNullOrEmpty(told) ? $"https://{host ?? service}.{region}.{suffix}" : told, UriKind.Absolute, out var uri)
             && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback)) ? uri : null;
     }
 }

@@ -7,7 +7,8 @@ using Lanyard.Credentials.Pipelines;
 namespace Lanyard.Credentials.Aws;
 
 /// <summary>STS AssumeRoleWithWebIdentity: the pipeline's token becomes a role's credentials, for the shortest time that STS gives (15 minutes).</summary>
-internal readonly record struct EksSession(AwsCredentials? Credentials, string? Error, int ExitCode)
+/// <param name="TokenEnds">When the pipeline's token ends, where it says so: nothing is kept for longer.</param>
+internal readonly record struct EksSession(AwsCredentials? Credentials, string? Error, int ExitCode, DateTimeOffset? TokenEnds = null)
 {
     public static async Task<EksSession> StartAsync(ClusterTarget target, TokenSource source, Func<string, string?> environment, TimeProvider time)
     {
@@ -35,7 +36,8 @@ internal readonly record struct EksSession(AwsCredentials? Credentials, string? 
             ]),
         };
         var (status, body, error) = await AwsHttp.SendAsync(request);
-        return error is not null ? new(null, error, ExitCodes.Unreachable) : Read(status, body, time.GetUtcNow());
+        DateTimeOffset? ends = TokenDescription.ExpiryOf(token) is { } seconds ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+        return error is not null ? new(null, error, ExitCodes.Unreachable) : Read(status, body, time.GetUtcNow()) with { TokenEnds = ends };
     }
 
     /// <summary>Names the job, so that CloudTrail leads back to it.</summary>

@@ -76,6 +76,12 @@ public sealed class AwsDouble : IAsyncDisposable
             return;
         }
 
+        if (context.Request.Headers.ContainsKey("X-Amz-Target"))
+        {
+            await AuthorizeRegistryAsync(context);
+            return;
+        }
+
         var form = await context.Request.ReadFormAsync();
         var (status, code) = Judge(form);
         context.Response.ContentType = "text/xml";
@@ -118,6 +124,25 @@ public sealed class AwsDouble : IAsyncDisposable
              <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{session}</SessionToken><Expiration>{TimeProvider.System.GetUtcNow().AddMinutes(15):yyyy-MM-ddTHH:mm:ssZ}</Expiration></Credentials>
             </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>
             """;
+    }
+
+    /// <summary>ECR's GetAuthorizationToken (AWS JSON 1.1), signed by a live session.</summary>
+    private async Task AuthorizeRegistryAsync(HttpContext context)
+    {
+        var request = context.Request;
+        using var reader = new StreamReader(request.Body);
+        var body = await reader.ReadToEndAsync();
+        var signature = AwsSignature.OfHeader(request);
+        var good = signature is { Service: "ecr", Region: Region } && signature.Names.Contains("host") && signature.Names.Contains("x-amz-target") && signature.Names.Contains("content-type")
+            && request.Headers["X-Amz-Target"] == "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" && request.ContentType == "application/x-amz-json-1.1"
+            && JsonNode.Parse(body)!["registryIds"]![0]!.GetValue<string>() == "123456789012"
+            && _sessions.TryGetValue(signature.AccessKeyId, out var session) && request.Headers["X-Amz-Security-Token"] == session.Session
+            && signature.Matches(session.Secret, request.Method, request.Path, [], name => request.Headers[name].ToString(), body);
+        context.Response.StatusCode = good ? 200 : 400;
+        context.Response.ContentType = "application/x-amz-json-1.1";
+        await context.Response.WriteAsync(good
+            ? $$"""{"authorizationData":[{"authorizationToken":"{{Convert.ToBase64String(Encoding.ASCII.GetBytes("AWS:registry-password"))}}","expiresAt":1.9e9,"proxyEndpoint":"https://123456789012.dkr.ecr.{{Region}}.amazonaws.com"}]}"""
+            : """{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}""");
     }
 
     private async Task DescribeAsync(HttpContext context)
