@@ -79,6 +79,7 @@ internal static class ProxyBench
             Rate("GET 16 KiB, plain", "ours 16k", "bare 16k", bare, 0),
             Rate("GET 16 KiB, TLS on both sides", "ours tls 16k", "haproxy tls 16k", haproxyTls, 0),
         ];
+        await StreamRows.AddAsync(bed, token, rows);
         return (rows, medians.Note);
     }
 }
