@@ -18,6 +18,7 @@ internal static class Program
         ["dispatch"] = DispatchBench.RunAsync,
         ["mask"] = MaskBench.RunAsync,
         ["proxy"] = ProxyBench.RunAsync,
+        ["proxy-soak"] = SoakBench.RunAsync,
     };
 
     public static async Task<int> Main(string[] args)

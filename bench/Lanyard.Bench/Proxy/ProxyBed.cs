@@ -31,7 +31,8 @@ internal sealed class ProxyBed : IAsyncDisposable
 
     public IReadOnlyList<int> Processes => [.. _processes.Select(static p => p.Id)];
 
-    public static async Task<ProxyBed> StartAsync()
+    /// <param name="withUpstream">Whether an nginx plays the API server.</param>
+    public static async Task<ProxyBed> StartAsync(bool withUpstream = true)
     {
         var bed = new ProxyBed(await TestIssuer.StartAsync());
         try
@@ -40,7 +41,8 @@ internal sealed class ProxyBed : IAsyncDisposable
             bed.Write("www" + Small, new string('s', 1024));
             bed.Write("www" + Large, new string('l', 16 * 1024));
             bed.Write("nginx.conf", bed.UpstreamConfiguration());
-            await bed.StartAsync("/usr/sbin/nginx", ["-c", bed.At("nginx.conf"), "-e", bed.At("nginx.log")], bed.Plain.Port, core: 1);
+            if (withUpstream)
+                await bed.StartAsync("/usr/sbin/nginx", ["-c", bed.At("nginx.conf"), "-e", bed.At("nginx.log")], bed.Plain.Port, core: 1);
             return bed;
         }
         catch

@@ -9,11 +9,11 @@ internal sealed record ProxyTarget(string Name, int Process, Uri Url)
 {
     public static string Published => Repo.At("artifacts", "publish", "Lanyard", "release_linux-x64", "lanyard");
 
-    /// <summary>As it is deployed; no audit, no access log, metrics on.</summary>
-    public static async Task<ProxyTarget> OursAsync(ProxyBed bed, Uri upstream, bool tls)
+    /// <summary>As it is deployed, unless another build is named; no audit, no access log, metrics on.</summary>
+    public static async Task<ProxyTarget> OursAsync(ProxyBed bed, Uri upstream, bool tls, string? program = null)
     {
         var url = Free(tls);
-        var process = await bed.StartAsync(Published, OursArguments(bed, upstream, url, FreePort.Take()), url.Port);
+        var process = await bed.StartAsync(program ?? Published, OursArguments(bed, upstream, url, FreePort.Take()), url.Port);
         return new("lanyard", process.Id, url);
     }
 

@@ -53,7 +53,9 @@ internal sealed class StreamUpstream : IAsyncDisposable
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
     private static Task AnswerAsync(HttpContext context) =>
-        context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade ? SwitchAsync(context, upgrade) : WatchAsync(context);
+        context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade ? SwitchAsync(context, upgrade)
+            : context.Request.Query.ContainsKey("watch") ? WatchAsync(context)
+            : context.Response.Body.WriteAsync(Event).AsTask();
 
     private static async Task SwitchAsync(HttpContext context, IHttpUpgradeFeature upgrade)
     {

@@ -1,0 +1,23 @@
+using Lanyard.Bench.Proxy;
+using Lanyard.Testing;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.Bench;
+
+/// <summary>A minute of <c>bench/run proxy-soak</c>.</summary>
+public sealed class SoakTests
+{
+    /// <summary>A build that is not optimised goes on compiling; what thousands of watches would leave behind is far more.</summary>
+    private const double Slack = 40;
+
+    [Fact]
+    [Line("3.6")]
+    [Line("3.9")]
+    public async Task Watches_that_come_and_go_refusals_and_clients_that_go_away_leave_nothing_behind()
+    {
+        var (early, late, rounds) = await SoakBench.MeasureAsync(Repo.Lanyard, TimeSpan.FromSeconds(60));
+
+        Assert.True(rounds >= 5, $"{rounds} rounds in a minute");
+        Assert.True(late <= early + Slack, $"{early:0} MB in the second fifth, {late:0} MB in the last, {rounds} rounds");
+    }
+}
