@@ -10,7 +10,7 @@ namespace Lanyard.ClusterProxy.ClientImpersonation;
 internal sealed record ImpersonationWish(string User, string? Uid, IReadOnlyList<string> Groups, IReadOnlyList<ExtraValue> Extras)
 {
     /// <summary>Each costs a review.</summary>
-    public const int MaxValues = 64;
+    public const int MaxValues = 256;
 
     private const string ExtraPrefix = "Impersonate-Extra-";
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
