@@ -26,11 +26,12 @@ internal static class MachineCommand
         var mode = new Option<string?>("--cache-mode") { Description = "none, read, write-only or write: takes away from every ref" };
         var runner = new Option<string?>("--runner") { Description = "slug of the runner on it" };
         var lifetime = new Option<long?>("--lifetime") { Description = "seconds that it and its token live (60 to 86400, default 21600)" };
+        var operation = new Option<string[]>("--operation") { Description = "COLLECTION/DEFINITION=ACTIONS that it may do to runs, of start, extend, cancel; may be repeated" };
         var env = new Option<bool>("--env") { Description = "print the environment of the cache's clients as NAME=value; the token is in it" };
         var scope = new ScopeOptions();
         var command = new Command("create", "Register a machine and print its token, which is not shown again.")
         {
-            repository, gitRef, baseRef, defaultRef, mode, runner, lifetime, env,
+            repository, gitRef, baseRef, defaultRef, mode, runner, lifetime, operation, env,
         };
         scope.AddTo(command, withCollection: false);
         command.SetAction(async (arguments, cancellationToken) =>
@@ -43,6 +44,8 @@ internal static class MachineCommand
             SetIfPresent(body, "cacheMode", arguments.GetValue(mode));
             SetIfPresent(body, "runner", ScopeOptions.Checked("runner", arguments.GetValue(runner)));
             if (arguments.GetValue(lifetime) is { } seconds) body["lifetimeSeconds"] = seconds;
+
+            if (arguments.GetValue(operation) is { Length: > 0 } operations) body["operations"] = new JsonArray([.. operations.Select(OperationOf)]);
 
             using var api = context.Connect(arguments);
             var created = await api.PostAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines", body, cancellationToken);
@@ -91,6 +94,12 @@ internal static class MachineCommand
         });
         return command;
     }
+
+    /// <summary>From <c>main/deploy=start,cancel</c>.</summary>
+    private static JsonObject OperationOf(string text) =>
+        text.Split('=') is [var place, { Length: > 0 } actions] && place.Split('/') is [{ Length: > 0 } collection, { Length: > 0 } definition]
+            ? new JsonObject { ["collection"] = collection, ["definition"] = definition, ["actions"] = new JsonArray([.. actions.Split(',').Select(static action => JsonValue.Create(action))]) }
+            : throw new CommandStopped(ExitCode.Usage, $"--operation {Printing.Plain(text)} is not COLLECTION/DEFINITION=ACTIONS.");
 
     /// <summary>What an unmodified @actions/cache reads; v1 wants the slash at the end, v2 keeps no path.</summary>
     private static void WriteEnvironment(TextWriter writer, string server, string token)

@@ -60,6 +60,15 @@ public sealed class ReadmeTests(Newcomer newcomer) : IClassFixture<Newcomer>
     public Task Explain_says_which_step_refused() => WalkAsync("## Five minutes", "docs/explain.md");
 
     [Fact]
+    [Line("4.5")]
+    [Line("4.7")]
+    public Task The_cache_has_walls_between_refs_and_is_counted_and_cleared() => WalkAsync("## Five minutes", "docs/cache.md");
+
+    [Fact]
+    [Line("4.2")]
+    public Task A_machine_starts_what_it_may_and_dies_when_it_is_told() => WalkAsync("## Five minutes", "docs/runtime-api.md");
+
+    [Fact]
     [Line("2.15")]
     public void A_promised_line_that_does_not_come_is_missed()
     {
