@@ -54,12 +54,23 @@ public sealed class MachineCommandTests : IAsyncLifetime
     {
         var exit = await _cli.RunAsync(
             "machine", "create", "--repository", "demo/app", "--ref", "refs/pull/1/merge", "--base-ref", "refs/heads/dev", "--default-ref", "refs/heads/main",
-            "--cache-mode", "read", "--runner", "vm", "--lifetime", "600");
+            "--cache-mode", "read", "--runner", "vm", "--lifetime", "600", "--operation", "main/deploy=start,cancel");
 
         Assert.Equal((0, "a.b.c\n"), (exit, _cli.Out.ToString()));
         Assert.Equal(
-            """{"repository":"demo/app","ref":"refs/pull/1/merge","baseRef":"refs/heads/dev","defaultRef":"refs/heads/main","cacheMode":"read","runner":"vm","lifetimeSeconds":600}""",
+            """{"repository":"demo/app","ref":"refs/pull/1/merge","baseRef":"refs/heads/dev","defaultRef":"refs/heads/main","cacheMode":"read","runner":"vm","lifetimeSeconds":600,"operations":[{"collection":"main","definition":"deploy","actions":["start","cancel"]}]}""",
             _sent!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("deploy=start")]
+    [InlineData("main/deploy")]
+    [InlineData("main/deploy=")]
+    [InlineData("a/b/c=start")]
+    public async Task What_is_no_operation_is_sent_nowhere(string text)
+    {
+        Assert.NotEqual(0, await _cli.RunAsync("machine", "create", "--operation", text));
+        Assert.Null(_sent);
     }
 
     [Theory]
