@@ -92,6 +92,9 @@ public static class CliProgram
         root.Subcommands.Add(LogsCommand.Create(context));
         root.Subcommands.Add(CancelCommand.Create(context));
         root.Subcommands.Add(WhyCommand.Create(context));
+        root.Subcommands.Add(PlanCommands.Approve(context));
+        root.Subcommands.Add(PlanCommands.Discard(context));
+        root.Subcommands.Add(PlanCommands.State(context));
         root.Subcommands.Add(StateCommand.OfCollections(context));
         root.Subcommands.Add(RunnerCommand.Create(context));
         root.Subcommands.Add(ClusterCommand.Create(context));

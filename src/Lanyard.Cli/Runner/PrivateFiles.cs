@@ -60,6 +60,36 @@ internal static partial class PrivateFiles
         }
     }
 
+    /// <summary>
+    /// Reads a regular file in a folder that somebody less trusted may write: a symbolic link there would lead to what this process may read and they may not, and a pipe would
+    /// never end. Null where it is anything else, or longer.
+    /// </summary>
+    public static byte[]? ReadOfAnother(string path, int most)
+    {
+        const int NoFollow = 0x20000 | 0x800 | 0x80000; // O_NOFOLLOW, O_NONBLOCK, O_CLOEXEC on Linux x64
+        const int NoFollowArm = 0x8000 | 0x800 | 0x80000;
+        var descriptor = Open(path, RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? NoFollowArm : NoFollow);
+        if (descriptor < 0)
+        {
+            return null;
+        }
+
+        using var file = new Microsoft.Win32.SafeHandles.SafeFileHandle(descriptor, ownsHandle: true);
+        try
+        {
+            var length = RandomAccess.GetLength(file);
+            var bytes = new byte[length <= most ? length : 0];
+            return length <= most && RandomAccess.Read(file, bytes, 0) == length ? bytes : null;
+        }
+        catch (Exception exception) when (exception is NotSupportedException or IOException or UnauthorizedAccessException)
+        {
+            return null; // a pipe, a folder
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
     [LibraryImport("libc", EntryPoint = "lchown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int ChangeOwner(string path, uint uid, uint gid);
 }

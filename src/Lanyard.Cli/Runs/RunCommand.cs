@@ -14,6 +14,7 @@ internal static class RunCommand
         var definition = new Argument<string>("definition") { Description = "slug of the definition" };
         var variables = new Option<string[]>("--variable", "-v") { Description = "NAME=VALUE, an input of the run; may be repeated" };
         var phase = new Option<string?>("--phase") { Description = "such as plan or apply" };
+        var action = new Option<string?>("--action") { Description = "of a definition with opentofu: apply (default: plan, approval, apply), plan, destroy or drift" };
         var priority = new Option<int?>("--priority") { Description = "-100 to 100; higher ones of the collection are offered first" };
         var labels = new Option<string[]>("--label") { Description = "the runner must have it; may be repeated" };
         var runner = new Option<string?>("--runner") { Description = "only this runner may take it" };
@@ -23,13 +24,14 @@ internal static class RunCommand
         var environment = new Option<string?>("--environment") { Description = "such as production" };
         var key = new Option<string?>("--idempotency-key") { Description = "repeating the command with the same key creates nothing new" };
         var scope = new ScopeOptions();
-        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, priority, labels, runner, repository, gitRef, environment, follow, key };
+        var command = new Command("run", "Create a run of a definition.") { definition, variables, phase, action, priority, labels, runner, repository, gitRef, environment, follow, key };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var runs = scope.RunsPath(arguments, context.Console);
             var body = new JsonObject { ["definition"] = ScopeOptions.Checked("definition", arguments.GetValue(definition)) };
             SetIfPresent(body, "phase", arguments.GetValue(phase));
+            SetIfPresent(body, "action", arguments.GetValue(action));
             SetIfPresent(body, "runner", arguments.GetValue(runner));
             SetIfPresent(body, "repository", arguments.GetValue(repository));
             SetIfPresent(body, "ref", arguments.GetValue(gitRef));

@@ -46,6 +46,11 @@ internal static class RunsCommand
     private static void WriteOne(TextWriter writer, JsonNode run)
     {
         WriteAll(writer, [(JsonObject)run]);
+        if (PlanCommands.Summary(run) is { } plan)
+        {
+            writer.WriteLine(plan + (HttpCall.Text(run["waitingFor"]) is not null ? ": waits for lanyard approve or lanyard discard" : ""));
+        }
+
         foreach (var attempt in (run["attempts"] as JsonArray ?? []).OfType<JsonObject>())
         {
             writer.WriteLine();

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Lanyard.Protocol.Resources;
 
 /// <summary>What can be run.</summary>
-/// <param name="Steps">1 to 200, one after the other.</param>
+/// <param name="Steps">1 to 200, one after the other; with <paramref name="Opentofu"/> also none: what prepares its folder.</param>
 /// <param name="TimeoutSeconds">Of the whole run, 1 to 86400; absent: 3600.</param>
 /// <param name="Executor"><c>process</c> or <c>kubernetes</c>: only runners with that executor take its runs. Absent: any.</param>
 /// <param name="Audiences">For whom its runs may have identity tokens.</param>
@@ -20,6 +20,7 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="Operations">What its runs may do to runs of the same collection, by the runtime API; absent: nothing.</param>
 /// <param name="Cache">Its steps use the cache of the run's repository; absent: they have none.</param>
 /// <param name="Mask">Names of variables whose values are replaced by <c>***</c> in logs and in what the API shows of a run; at most 50.</param>
+/// <param name="Opentofu">Its runs plan and apply infrastructure with OpenTofu or Terraform, whichever the runner finds.</param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -38,13 +39,21 @@ public sealed record DefinitionSpec(
     int? GraceSeconds = null,
     CacheUseSpec? Cache = null,
     IReadOnlyList<OperationSpec>? Operations = null,
-    IReadOnlyList<string>? Mask = null);
+    IReadOnlyList<string>? Mask = null,
+    OpentofuSpec? Opentofu = null);
 
 /// <summary>Operations on the runs of one definition.</summary>
 /// <param name="Definition">Its slug.</param>
 /// <param name="Actions">Of <c>start</c>, <c>extend</c>, <c>cancel</c>; any of them also lets the caller see the runs' state.</param>
 /// <param name="Phases">In which a run may be started; absent: <c>run</c> alone.</param>
 public sealed record OperationSpec(string Definition, IReadOnlyList<string> Actions, IReadOnlyList<string>? Phases = null);
+
+/// <summary>Infrastructure as code: plan, approval, apply of exactly that plan.</summary>
+/// <param name="Files">Files of the configuration, written before anything else; at most 50, together 256 KiB.</param>
+/// <param name="Folder">Where the configuration lies, below the folder that steps start in; absent: there.</param>
+/// <param name="State">Slug of the state in the collection; absent: the definition's.</param>
+/// <param name="Approval">Whether an apply waits for <c>lanyard approve</c>; absent: it does.</param>
+public sealed record OpentofuSpec(IReadOnlyDictionary<string, string>? Files = null, string? Folder = null, string? State = null, bool? Approval = null);
 
 /// <summary>When a run is tried again. An attempt that began <c>apply</c> never is, whatever stands here.</summary>
 /// <param name="Attempts">Accepted attempts altogether, 1 to 10; absent: 3.</param>

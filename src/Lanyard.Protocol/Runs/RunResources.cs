@@ -12,6 +12,7 @@ namespace Lanyard.Protocol.Runs;
 /// <param name="Repository">It, ref and environment are part of the run's identity. Where a trust policy maps them, the caller's token says them, and what is
 /// written here must be the same; elsewhere only an admin of the collection may state them.</param>
 /// <param name="Phase">Such as <c>plan</c> or <c>apply</c>; absent: <c>run</c>. An attempt that began <c>apply</c> is never tried again.</param>
+/// <param name="Action">One of <see cref="RunActions"/>, for definitions with <c>opentofu</c>; absent: apply.</param>
 public sealed record CreateRun(
     string Definition,
     IReadOnlyDictionary<string, string>? Variables = null,
@@ -21,11 +22,14 @@ public sealed record CreateRun(
     string? Phase = null,
     string? Repository = null,
     string? Ref = null,
-    string? Environment = null);
+    string? Environment = null,
+    string? Action = null);
 
 /// <summary>A run as the API shows it.</summary>
 /// <param name="Attempts">By number; absent in lists.</param>
 /// <param name="Reason">Why it ended, where that was not its steps' doing.</param>
+/// <param name="WaitingFor"><c>approval</c>: it goes on when a human says so.</param>
+/// <param name="Plan">What it would change, or has changed.</param>
 public sealed record RunView(
     string Id,
     string Workspace,
@@ -41,7 +45,10 @@ public sealed record RunView(
     DateTimeOffset? FinishedAt,
     RunContext? Context = null,
     IReadOnlyDictionary<string, string>? Variables = null,
-    IReadOnlyList<AttemptView>? Attempts = null);
+    IReadOnlyList<AttemptView>? Attempts = null,
+    string? Action = null,
+    string? WaitingFor = null,
+    PlanSummary? Plan = null);
 
 /// <summary>What the run was made for and by whom; part of its identity tokens' claims.</summary>
 /// <param name="Actor">Name of the principal that created it.</param>
@@ -94,6 +101,7 @@ public static class WhyCodes
     public const string Finished = "finished";
     public const string Running = "running";
     public const string Offered = "offered";
+    public const string Approval = "approval";
     public const string CollectionPaused = "collection_paused";
     public const string CollectionDraining = "collection_draining";
     public const string CollectionLimit = "collection_limit";

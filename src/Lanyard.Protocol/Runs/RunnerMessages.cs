@@ -55,6 +55,7 @@ public sealed record AcceptRequest(string Session);
 /// <param name="Variables">The run's inputs as environment variables.</param>
 /// <param name="Cloud">How its tools reach their clouds; null: they reach none.</param>
 /// <param name="Pod">How its pod is made, for a runner that makes one.</param>
+/// <param name="Opentofu">The last step, <c>opentofu</c>, is the runner's own: it plans or applies.</param>
 /// <param name="Mask">Names of variables whose values must not be in the log.</param>
 /// <param name="SilenceSeconds">A step that writes nothing for so long is ended; null: it may be silent.</param>
 /// <param name="Cache">Scopes of the cache, in the order in which they are searched; null: it has none.</param>
@@ -78,7 +79,8 @@ public sealed record AttemptPayload(
     PodPayload? Pod = null,
     int? SilenceSeconds = null,
     IReadOnlyList<CacheScope>? Cache = null,
-    IReadOnlyList<string>? Mask = null);
+    IReadOnlyList<string>? Mask = null,
+    OpentofuPayload? Opentofu = null);
 
 /// <param name="Argv">The program and its arguments; exactly one of <paramref name="Argv"/> and <paramref name="Script"/> is there.</param>
 /// <param name="Script">A script for <c>/bin/sh -e</c>.</param>
@@ -116,7 +118,8 @@ public sealed record LogAppended(long NextOffset);
 /// <summary><c>POST /v1/runner/attempts/{run}/{attempt}/end</c>: the process is dead. Idempotent.</summary>
 /// <param name="Outcome"><c>succeeded</c>, <c>failed</c>, <c>canceled</c>, <c>timed_out</c>, or <c>runner_error</c> (the runner could not run it).</param>
 /// <param name="LogBytes">Total bytes of the log, and its SHA-256 in lower-case hex: the server checks both.</param>
+/// <param name="Plan">Of an attempt that has planned; the plan itself came before.</param>
 /// <param name="Masked">How many places of the log were masked; absent: none.</param>
-public sealed record EndRequest(string Session, string Outcome, string? Reason, long LogBytes, string LogSha256, long? Masked = null);
+public sealed record EndRequest(string Session, string Outcome, string? Reason, long LogBytes, string LogSha256, long? Masked = null, PlanSummary? Plan = null);
 
 public sealed record AttemptAnswer(string State);

@@ -16,4 +16,6 @@ namespace Lanyard.Protocol.Runs;
 [JsonSerializable(typeof(RunView))]
 [JsonSerializable(typeof(RunList))]
 [JsonSerializable(typeof(WhyView))]
+[JsonSerializable(typeof(PlanSummary))]
+[JsonSerializable(typeof(StateList))]
 public sealed partial class RunsJson : JsonSerializerContext;

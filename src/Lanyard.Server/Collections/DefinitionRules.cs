@@ -36,6 +36,7 @@ internal static class DefinitionRules
         CheckRange(spec.SilenceTimeoutSeconds, "spec.silenceTimeoutSeconds", 1, MaxTimeoutSeconds, mistakes);
         CheckRange(spec.GraceSeconds, "spec.graceSeconds", 0, MaxGraceSeconds, mistakes);
         CheckRetry(spec.Retry, mistakes);
+        OpentofuRules.Check(spec, mistakes);
         CheckMask(spec.Mask ?? [], mistakes);
         if (spec.Runner is { } runner && !Slug.IsValid(runner))
         {
@@ -62,7 +63,7 @@ internal static class DefinitionRules
 
     private static void CheckSteps(DefinitionSpec spec, List<Mistake> mistakes)
     {
-        if (spec.Steps.Count is < 1 or > MaxSteps)
+        if (spec.Steps.Count > MaxSteps || (spec.Steps.Count == 0 && spec.Opentofu is null))
         {
             // Not each of ten thousand: the list itself is the mistake.
             mistakes.Add(new Mistake("spec.steps", $"must be 1 to {MaxSteps} steps, not {spec.Steps.Count}"));

@@ -52,7 +52,7 @@ internal sealed class AttemptCalls(
             run.TimeoutSeconds,
             (int)rules.GraceOf(run).TotalSeconds,
             [.. document.Spec.Steps.Select(s => new StepPayload(
-                s.Name, s.Argv, s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
+                s.Name, IsSkipped(run, document) ? null : s.Argv, IsSkipped(run, document) ? ":" : s.Script, s.Environment ?? new Dictionary<string, string>(), s.TimeoutSeconds ?? run.TimeoutSeconds,
                 StepTokens.Of(s)?.Select(static asked => asked.Audience).ToList(), StepTokens.Of(s)?.Select(static asked => asked.Subject).ToList(),
                 s.Cache ?? document.Spec.Cache is not null))],
             document.Variables,
@@ -60,8 +60,12 @@ internal sealed class AttemptCalls(
             PodOf(document.Pod),
             document.Spec.SilenceTimeoutSeconds,
             RunCaches.Of(document)?.Scopes,
-            document.Spec.Mask);
+            document.Spec.Mask,
+            document.Action is { } action ? new OpentofuPayload(action, document.Spec.Opentofu!.Files, document.Spec.Opentofu.Folder) : null);
     }
+
+    /// <summary>An apply works in the folder that was planned in: nothing prepares another.</summary>
+    private static bool IsSkipped(RunRecord run, RunDocument document) => document.Action is not null && run.Phase == RunRules.ApplyPhase;
 
     private static PodPayload? PodOf(PodSpec? pod) => pod is null
         ? null
@@ -101,7 +105,7 @@ internal sealed class AttemptCalls(
             && !RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
             return await ToldAsync(refusal, run, call, cancellationToken);
         var complete = await logs.FinishAsync(run, call.Attempt, end.LogBytes, end.LogSha256, cancellationToken);
-        var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete);
+        var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete, end.Plan);
         var outcome = await changes.ContinueAsync(run, current => rules.End(current, call, ended), tell, cancellationToken);
         if (outcome is { IsRefused: false, Value.IsNone: false })
             metrics.Masked(end.Masked ?? 0);

@@ -25,6 +25,8 @@ internal static class CreateRunRules
             mistakes.Add(new("priority", "must be -100 to 100"));
         if (run.Phase is { } phase && !(Slug.IsValid(phase) && phase.Length <= 32))
             mistakes.Add(new("phase", "must be 1 to 32 of a-z, 0-9 and -"));
+        if (run.Action is { } action && !RunActions.IsKnown(action))
+            mistakes.Add(new("action", "must be apply, plan, destroy or drift"));
         CheckVariables(run.Variables, mistakes);
         CheckLabels(run.Labels, mistakes);
         CheckWord(run.Repository, "repository", mistakes);

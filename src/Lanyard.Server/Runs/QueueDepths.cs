@@ -78,7 +78,9 @@ internal sealed class QueueDepths(Database database, CollectionDirectory collect
             $"select queue, attempt_state, count(*) from runs where live group by queue, attempt_state",
             static row => new Depth(row.GetString(0), row.GetString(1), row.GetInt64(2), 0),
             cancellationToken);
-        return [.. waiting, .. live];
+        var held = await database.QueryAsync(
+            $"select queue, count(*) from runs where held group by queue", static row => new Depth(row.GetString(0), "waiting_for_human", row.GetInt64(1), 0), cancellationToken);
+        return [.. waiting, .. live, .. held];
     }
 
     /// <summary>The state is the last. Null where the collection is gone.</summary>

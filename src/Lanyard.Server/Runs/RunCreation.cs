@@ -38,6 +38,8 @@ internal sealed class RunCreation(
             mistakes.Add(new("runner", "no such runner serves the collection"));
         if (definition?.Spec.Runner is { } fixedRunner && slug != fixedRunner)
             mistakes.Add(new("runner", "the definition names another"));
+        if (definition is not null)
+            CheckAction(request, definition.Spec, mistakes);
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
@@ -64,6 +66,25 @@ internal sealed class RunCreation(
             dispatch.Queued(run.Queue);
         }
     }
+
+    private static void CheckAction(CreateRun request, DefinitionSpec spec, List<Mistake> mistakes)
+    {
+        if (spec.Opentofu is null && request.Action is not null)
+            mistakes.Add(new("action", "the definition has no opentofu block"));
+        if (spec.Opentofu is not null && request.Phase is not null)
+            mistakes.Add(new("phase", "the definition plans and then applies: an action is wanted"));
+    }
+
+    /// <summary>The step that plans and applies is the last, and the runner's own.</summary>
+    private static DefinitionSpec WithOwnStep(DefinitionSpec spec) =>
+        spec.Opentofu is null ? spec : spec with { Steps = [.. spec.Steps, new StepSpec(OpentofuRules.StepName, Script: ":")], Executor = "process" };
+
+    private static string? FlowOf(RunDocument document) => document.Action switch
+    {
+        null => null,
+        RunActions.Plan or RunActions.Drift => RunFlows.Only,
+        _ => document.Spec.Opentofu!.Approval == false ? RunFlows.Auto : RunFlows.Approve,
+    };
 
     /// <summary>The run that the same call has made before; or why there is none now.</summary>
     private async Task<Outcome<CreatedRun>> RepeatedAsync(CollectionEntry collection, string? key, string? hash, string otherwise, CancellationToken cancellationToken) =>
@@ -95,11 +116,12 @@ internal sealed class RunCreation(
             definition.Slug,
             Ids.ToUuid(definition.Id),
             definition.Spec.DefaultAudience ?? workspace.DefaultAudience ?? instance.WorkspaceIssuer(workspace.Slug),
-            definition.Spec,
+            WithOwnStep(definition.Spec),
             request.Variables ?? new Dictionary<string, string>(),
             context,
             request.Runner ?? definition.Spec.Runner,
-            [.. labels, .. RunnerRules.LabelsOf(definition.Spec.Executor)]);
+            [.. labels, .. RunnerRules.LabelsOf(WithOwnStep(definition.Spec).Executor)],
+            Action: definition.Spec.Opentofu is null ? null : request.Action ?? RunActions.Apply);
     }
 
     private RunRecord RecordOf(CollectionEntry collection, CreateRun request, RunDocument document, RunnerRecord? runner) => new(
@@ -107,7 +129,7 @@ internal sealed class RunCreation(
         collection.Workspace.Id,
         collection.Id,
         QueueKey.Format(collection.Id, runner?.Id, [.. document.Labels]),
-        request.Phase ?? CreateRunRules.DefaultPhase,
+        document.Action is null ? request.Phase ?? CreateRunRules.DefaultPhase : RunRules.PlanPhase,
         document.Spec.TimeoutSeconds ?? DefinitionRules.DefaultTimeoutSeconds,
         RunStates.Queued,
         0, "", 0, null, null, 0, 0, 0, 0, 0, 0, null, null, 0, null, false, 0,
@@ -116,7 +138,8 @@ internal sealed class RunCreation(
         1,
         document.Spec.Steps.Count,
         RunTerms.Of(document.Spec),
-        rules.QueueUntil(RunTerms.Of(document.Spec)));
+        rules.QueueUntil(RunTerms.Of(document.Spec)),
+        FlowOf(document));
 
     /// <summary>Of what was understood, so that blanks and the order of members make no difference; variables are sorted. What the creator's token says of its work is part of it.</summary>
     private static string HashOf(CreateRun request, RunContext context)

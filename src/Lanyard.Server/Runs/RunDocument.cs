@@ -11,6 +11,7 @@ namespace Lanyard.Server.Runs;
 /// <param name="Cloud">In force: the collection's, and before it the definition's.</param>
 /// <param name="Pod">In force, likewise.</param>
 /// <param name="Origin">Of a run that a run or machine started by the runtime API.</param>
+/// <param name="Action">One of <see cref="RunActions"/>; null: the definition plans nothing.</param>
 internal sealed record RunDocument(
     string WorkspaceId,
     string Workspace,
@@ -27,8 +28,12 @@ internal sealed record RunDocument(
     IReadOnlyList<string> Labels,
     CloudSpec? Cloud = null,
     PodSpec? Pod = null,
-    RunOrigin? Origin = null)
+    RunOrigin? Origin = null,
+    string? Action = null)
 {
+    /// <summary>The collection's state that it plans for; null: it plans nothing.</summary>
+    public string? StateName => Spec.Opentofu is { } tofu ? tofu.State ?? Definition : null;
+
     public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
 
     /// <exception cref="JsonException">Only this class writes it: it is a bug.</exception>

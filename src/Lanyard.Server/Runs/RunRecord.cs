@@ -12,6 +12,9 @@ namespace Lanyard.Server.Runs;
 /// <param name="Accepts">Attempts that were accepted so far; offers that lapsed don't count.</param>
 /// <param name="Deadline">Of a live attempt: when the offer lapses or the lease ends.</param>
 /// <param name="StopBy">Of a live attempt: when the server ends it even though its lease is renewed.</param>
+/// <param name="Flow">One of <see cref="RunFlows"/>: what follows when the phase <c>plan</c> has succeeded. Null: nothing, it is the end.</param>
+/// <param name="Held">It waits for a human, and is offered to nobody.</param>
+/// <param name="PlanSummary">As JSON; null: it has no plan.</param>
 /// <param name="QueueUntil">Of a run that waits: when it gives up; 0: by the server's own time.</param>
 /// <param name="Version">Grows with every change but the renewal of a lease; a change is written only onto the version it was derived from.</param>
 public sealed record RunRecord(
@@ -44,13 +47,16 @@ public sealed record RunRecord(
     long Version,
     int StepCount,
     RunTerms Terms = default,
-    long QueueUntil = 0)
+    long QueueUntil = 0,
+    string? Flow = null,
+    bool Held = false,
+    string? PlanSummary = null)
 {
     /// <summary>Some runner may hold the attempt.</summary>
     public bool IsLive => AttemptState is AttemptStates.Offered or AttemptStates.Accepted or AttemptStates.Running or AttemptStates.Canceling;
 
     /// <summary>The run may be offered.</summary>
-    public bool IsWaiting => State == RunStates.Queued && !IsLive;
+    public bool IsWaiting => State == RunStates.Queued && !IsLive && !Held;
 
     public bool IsFinal => RunStates.IsFinal(State);
 }
@@ -86,7 +92,18 @@ public readonly record struct AttemptCall(string Runner, string? Session, int At
 }
 
 /// <summary>How an attempt ended, as its runner says it, with what the server found of its log.</summary>
-public sealed record AttemptEnd(string Outcome, string? Reason, long LogBytes, string? LogSha256, bool LogComplete);
+/// <param name="Plan">Of an attempt that has planned.</param>
+public sealed record AttemptEnd(string Outcome, string? Reason, long LogBytes, string? LogSha256, bool LogComplete, PlanSummary? Plan = null);
+
+/// <summary>What follows a plan that has something to apply.</summary>
+public static class RunFlows
+{
+    public const string Approve = "approve";
+    public const string Auto = "auto";
+
+    /// <summary>Nothing: it was asked for the plan.</summary>
+    public const string Only = "only";
+}
 
 /// <summary>Why an attempt or a run is over, when it was not the runner who said so.</summary>
 public static class RunReasons
@@ -103,4 +120,6 @@ public static class RunReasons
     public const string RunnerError = "runner_error";
     public const string CanceledBeforeStart = "canceled_before_start";
     public const string CollectionDrained = "collection_drained";
+    public const string Discarded = "discarded";
+    public const string NoPlan = "no_plan";
 }

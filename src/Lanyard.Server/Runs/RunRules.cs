@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Collections;
@@ -15,6 +16,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     public const string RunnerErrorOutcome = "runner_error";
 
     public const string ApplyPhase = "apply";
+    public const string PlanPhase = "plan";
 
     public long Now => time.GetUtcNow().ToUnixTimeMilliseconds();
 
@@ -92,8 +94,19 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
         };
         if (end.Outcome == RunnerErrorOutcome)
             return AfterFailedAttempt(ended, run, now, RetryCauses.RunnerError);
+        if (end.Outcome == RunStates.Succeeded && run is { Flow: not null, Phase: PlanPhase })
+            return AfterPlan(ended, end.Plan, now);
         return IsTriedAgain(ended, run, end.Outcome) ? Requeued(ended) : Final(ended, end.Outcome, now);
     }
+
+    /// <summary>What a human has approved is offered for its apply; it counts its time in the queue anew.</summary>
+    public Outcome<RunRecord> Approve(RunRecord run) => run.Held
+        ? Changed(run) with { Held = false, Reason = null, QueueUntil = Now + ((run.Terms.QueueSeconds ?? (int)options.QueueLife.TotalSeconds) * 1000L) }
+        : new Refusal(RefusalReason.Conflict, $"{run.Id} does not wait for approval");
+
+    public Outcome<RunRecord> Discard(RunRecord run) => run.Held
+        ? Final(Changed(run) with { Reason = RunReasons.Discarded }, RunStates.Canceled, Now)
+        : new Refusal(RefusalReason.Conflict, $"{run.Id} does not wait for approval");
 
     public static bool IsRepeatedEnd(RunRecord run, AttemptCall call) =>
         run.AttemptState == AttemptStates.Ended && call.IsOf(run);
@@ -190,6 +203,19 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             && ended.Accepts < MostAttempts(before) && ended.Attempt < options.MaxOffers;
     }
 
+    /// <summary>The apply is the same run's next attempt, in the phase <c>apply</c>: whoever takes it gets exactly this plan.</summary>
+    private RunRecord AfterPlan(RunRecord ended, PlanSummary? plan, long now)
+    {
+        if (plan is null)
+            return Final(ended with { Reason = RunReasons.NoPlan }, RunStates.Failed, now);
+        var planned = ended with { PlanSummary = JsonSerializer.Serialize(plan, RunsJson.Default.PlanSummary) };
+        if (ended.Flow == RunFlows.Only || !plan.HasChanges)
+            return Final(planned, RunStates.Succeeded, now);
+        return ended.Flow == RunFlows.Auto
+            ? Requeued(planned with { Phase = ApplyPhase })
+            : planned with { State = RunStates.Queued, Phase = ApplyPhase, Held = true };
+    }
+
     private static bool HasApplied(RunRecord run) => run.StartedAt != 0 && run.Phase == ApplyPhase;
 
     private int MostAttempts(RunRecord run) => run.Terms.Attempts ?? options.MaxAttempts;
@@ -199,7 +225,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     private static RunRecord Lost(RunRecord run, string reason, long now) =>
         run with { AttemptState = AttemptStates.Lost, Reason = reason, EndedAt = now, Deadline = 0, StopBy = 0 };
 
-    private static RunRecord Final(RunRecord run, string state, long now) => run with { State = state, FinishedAt = now };
+    private static RunRecord Final(RunRecord run, string state, long now) => run with { State = state, FinishedAt = now, Held = false };
 
     private static RunRecord Changed(RunRecord run) => run with { Version = run.Version + 1 };
 

@@ -11,11 +11,12 @@ internal sealed class RunStore(Database database, AuditLog audit)
         $"""
         id, workspace, collection, queue, phase, timeout_seconds, state, attempt, attempt_state, accepts, runner, session, deadline, stop_by, offered_at,
         accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete, cancel_requested_at, created_at, finished_at, version,
-        step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until
+        step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow, held,
+        plan_summary
         """);
 
     /// <summary>How many <see cref="Columns"/> there are.</summary>
-    internal const int ColumnCount = 33;
+    internal const int ColumnCount = 36;
 
     /// <summary>Puts a new run into its queue.</summary>
     /// <param name="definition">Its id and its slug: the slug is shown, the id stays right when the slug is given to another.</param>
@@ -43,10 +44,10 @@ internal sealed class RunStore(Database database, AuditLog audit)
                         $"""
                         insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
                             accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
-                            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until)
+                            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow)
                         values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
                             {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
-                            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil})
+                            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow})
                         """);
                     await transaction.ExecuteAsync($"insert into run_documents (run, document) values ({run.Id}, {document})");
                     return true;
@@ -177,14 +178,14 @@ internal sealed class RunStore(Database database, AuditLog audit)
         row.GetString(8), row.GetInt(9), row.GetStringOrNull(10), row.GetStringOrNull(11), row.GetInt64(12), row.GetInt64(13), row.GetInt64(14),
         row.GetInt64(15), row.GetInt64(16), row.GetInt64(17), row.GetStringOrNull(18), row.GetStringOrNull(19), row.GetInt64(20), row.GetStringOrNull(21),
         row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26), row.GetInt(27),
-        new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31)), row.GetInt64(32));
+        new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31)), row.GetInt64(32), row.GetStringOrNull(33), row.GetBoolean(34), row.GetStringOrNull(35));
 
     private static Sql Update(RunRecord next) =>
         $"""
         update runs set state = {next.State}, timeout_seconds = {next.TimeoutSeconds}, waiting = {next.IsWaiting}, live = {next.IsLive}, attempt_state = {next.AttemptState}, accepts = {next.Accepts},
             deadline = {next.Deadline}, stop_by = {next.StopBy}, accepted_at = {next.AcceptedAt}, started_at = {next.StartedAt}, ended_at = {next.EndedAt},
             outcome = {next.Outcome}, reason = {next.Reason}, log_bytes = {next.LogBytes}, log_sha256 = {next.LogSha256}, log_complete = {next.LogComplete},
-            cancel_requested_at = {next.CancelRequestedAt}, finished_at = {next.FinishedAt}, queue_until = {next.QueueUntil}, version = {next.Version}
+            cancel_requested_at = {next.CancelRequestedAt}, finished_at = {next.FinishedAt}, queue_until = {next.QueueUntil}, phase = {next.Phase}, held = {next.Held}, plan_summary = {next.PlanSummary}, version = {next.Version}
         where id = {next.Id} and version = {next.Version - 1}
         """;
 

@@ -1,5 +1,6 @@
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Collections;
+using Lanyard.Server.Runs.Opentofu;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -11,7 +12,7 @@ namespace Lanyard.Server.Runs;
 /// </summary>
 internal sealed class RunSweeper(
     RunStore store, RunChanges changes, RunRules rules, Dispatch dispatch, ClaimStore claims, CollectionDirectory collections,
-    EphemeralRunners ephemeral, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
+    EphemeralRunners ephemeral, PlanStore plans, TimeProvider time, ILogger<RunSweeper> logger) : BackgroundService
 {
     private const int Batch = 500;
     private static readonly TimeSpan QueueCheck = TimeSpan.FromMinutes(1);
@@ -65,6 +66,7 @@ internal sealed class RunSweeper(
         RepeatAsync("queue sweep", QueueCheck, SweepQueuesAsync, stoppingToken),
         RepeatAsync("sweep of times in queues", OwnTimesCheck, SweepOwnTimesAsync, stoppingToken),
         RepeatAsync("sweep of spent runners", SpentCheck, ephemeral.RemoveSpentAsync, stoppingToken),
+        RepeatAsync("sweep of plans", QueueCheck, plans.RemoveFinishedAsync, stoppingToken),
         RepeatAsync("slow poll", rules.Options.SlowPoll, dispatch.LookAsync, stoppingToken));
 
     private async Task DrainAsync(CancellationToken cancellationToken)

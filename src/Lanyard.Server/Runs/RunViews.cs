@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Runners;
 
@@ -11,12 +12,14 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
         var run = listed.Run;
         return new(
             run.Id, workspace, collection, listed.Definition, run.Phase, listed.Priority, run.State, run.Attempt, run.Reason,
-            Time(run.CreatedAt)!.Value, Time(run.CancelRequestedAt), Time(run.FinishedAt));
+            Time(run.CreatedAt)!.Value, Time(run.CancelRequestedAt), Time(run.FinishedAt),
+            WaitingFor: run.Held ? WhyCodes.Approval : null,
+            Plan: run.PlanSummary is { } plan ? JsonSerializer.Deserialize(plan, RunsJson.Default.PlanSummary) : null);
     }
 
     /// <summary>As <see cref="WholeAsync"/> shows it before anything happens to it.</summary>
     public static RunView OfNew(NewRun made, string workspace, string collection) =>
-        OfListed(made.Listed, workspace, collection) with { Context = made.Document.Context, Variables = Shown(made.Document), Attempts = [] };
+        OfListed(made.Listed, workspace, collection) with { Context = made.Document.Context, Variables = Shown(made.Document), Attempts = [], Action = made.Document.Action };
 
     /// <summary>With context, variables, attempts and steps.</summary>
     public async Task<RunView> WholeAsync(ListedRun listed, string workspace, string collection, CancellationToken cancellationToken)
@@ -37,6 +40,7 @@ internal sealed class RunViews(RunStore store, RunQueries queries, RunnerDirecto
         {
             Context = document.Context,
             Variables = Shown(document),
+            Action = document.Action,
             Attempts =
             [
                 .. attempts.Select(a => OfAttempt(a, a.Runner is null ? null : names[a.Runner], steps[a.Attempt], document) with

@@ -1,5 +1,6 @@
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
+using Lanyard.Server.Runs.Opentofu;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -30,6 +31,7 @@ internal static class RunsFeature
         services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
+        services.AddPlans();
         services.AddSingleton<EphemeralRunners>().AddSingleton<WhyQueries>().AddSingleton<WhyWaiting>();
         services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
         return services;
@@ -48,6 +50,7 @@ internal static class RunsFeature
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);
         runs.MapGet("/{run}/logs/stream", LogStream.GetAsync).WithName("streamRunLogs").Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
         routes.MapGet("/metrics", MetricsEndpoint.GetAsync).WithTags("Instance").WithName("metrics").Produces(StatusCodes.Status200OK, contentType: "text/plain");
+        routes.MapPlans();
         MapRunner(routes.MapGroup("/v1/runner").WithTags("Runner"));
     }
 

@@ -11,6 +11,8 @@ internal sealed class WhyWaiting(WhyQueries queries, CollectionDirectory collect
     public async Task<WhyView> TellAsync(ListedRun listed, CancellationToken cancellationToken)
     {
         var run = listed.Run;
+        if (run.Held)
+            return new(run.Id, run.State, "it waits for a human: lanyard approve or lanyard discard", [new(WhyCodes.Approval, "its plan waits for approval")]);
         if (!run.IsWaiting)
             return await NotWaitingAsync(run, cancellationToken);
         var collection = collections.FindById(run.Collection);

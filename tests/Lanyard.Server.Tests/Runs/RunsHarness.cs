@@ -2,8 +2,10 @@ using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
+using Lanyard.Server.Issuers;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
+using Lanyard.Server.Runs.Opentofu;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Tests.Storage;
 using Lanyard.Server.Workspaces;
@@ -35,9 +37,15 @@ internal sealed class RunsHarness : IAsyncDisposable
         Changes = new(Store, Memory, Liveness, Dispatch, Metrics);
         Directory = new(Runners, Sessions, database, time);
         Ephemeral = new(Claims, Runners, Directory, Rules, Audit);
-        Sweeper = new(Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, time, NullLogger<RunSweeper>.Instance);
+        Sweeper = new(
+            Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Keys()), time, NullLogger<RunSweeper>.Instance);
         Holds = new(Store, Sessions, Directory, Changes, Rules);
     }
+
+    /// <summary>A key of this process's tests.</summary>
+    public static KeyEncryption Keys() => s_keys.Value;
+
+    private static readonly Lazy<KeyEncryption> s_keys = new(static () => KeyEncryption.FromFile(Path.Combine(System.IO.Directory.CreateTempSubdirectory("lanyard-key-").FullName, "key")));
 
     public Database Database { get; }
 

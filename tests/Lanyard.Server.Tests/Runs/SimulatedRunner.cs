@@ -51,6 +51,21 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
         new ByteArrayContent(chunk) { Headers = { ContentType = new("application/octet-stream") } },
         Json.LogAppended);
 
+    public Task<Said<AttemptAnswer>> PlannedAsync(string run, int add, int attempt = 1) => PostAsync(
+        $"attempts/{run}/{attempt}/end", new EndRequest(Session, "succeeded", null, 0, EmptyHash, Plan: new PlanSummary(add, 0, 0, false, 0)), Json.EndRequest, Json.AttemptAnswer);
+
+    /// <summary>A call of an attempt whose body is not of the protocol.</summary>
+    public async Task<(HttpStatusCode Status, string Body)> RawAsync(HttpMethod method, string run, string path, string? body = null, int attempt = 1)
+    {
+        using var request = new HttpRequestMessage(method, $"/v1/runner/attempts/{run}/{attempt}/{path}");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+        request.Headers.Add("Lanyard-Session", Session);
+        if (body is not null)
+            request.Content = new ByteArrayContent(System.Text.Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = new("application/octet-stream") } };
+        using var response = await http.SendAsync(request);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
     /// <summary>Polls, accepts and starts: the run that it got.</summary>
     public async Task<string> TakeAsync()
     {

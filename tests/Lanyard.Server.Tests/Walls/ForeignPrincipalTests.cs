@@ -164,7 +164,7 @@ public sealed partial class ForeignPrincipalTests : IAsyncLifetime
             principal,
             row.Body,
             row.IfMatch,
-            row.Route.EndsWith("/log", StringComparison.Ordinal) ? "application/octet-stream" : "application/json",
+            TakesBytes(row.Route) ? "application/octet-stream" : "application/json",
             row.Reach == Reach.OneRunner ? _world.ForeignSession : null);
 
     /// <summary>Versions and rows of everything that a route could change.</summary>
@@ -174,6 +174,10 @@ public sealed partial class ForeignPrincipalTests : IAsyncLifetime
         + (select sum(version) from clusters) + (select sum(version) from trust_policies) + (select count(*) from runners) + (select count(*) from runs)
         + (select count(*) from signing_keys) + (select count(*) from cluster_requests) + (select count(*) from runner_requests)
         """);
+
+    /// <summary>Logs, plans and states.</summary>
+    private static bool TakesBytes(string route) =>
+        route.Contains("/attempts/", StringComparison.Ordinal) && new[] { "/log", "/plan", "/state", "/lock", "/unlock" }.Any(end => route.EndsWith(end, StringComparison.Ordinal));
 
     [GeneratedRegex(@":[a-z]+\}", RegexOptions.CultureInvariant)]
     private static partial Regex Constraint();

@@ -114,6 +114,10 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"GET {home}/{{run}}/why"),
             Row($"GET {home}/{{run}}/logs"),
             Row($"GET {home}/{{run}}/logs/stream", works: Through),
+            Row($"POST {home}/{{run}}/approve", works: [409]),
+            Row($"POST {home}/{{run}}/discard", works: [409]),
+            Row("GET /v1/workspaces/{workspace}/collections/{collection}/states"),
+            Row("DELETE /v1/workspaces/{workspace}/collections/{collection}/states/{state}/locks/{lock}", works: [404]),
             Row($"POST {home}/{{run}}/cancel"),
         ];
     }
@@ -158,6 +162,12 @@ internal sealed class RouteTable(WalledWorld world)
             Row("POST /v1/runner/heartbeat", $$"""{"session":"{{world.ForeignSession}}","holds":[]}""", Reach.AnyRunner),
             Row($"POST {attempt}/accept", session, Reach.OneRunner),
             Row($"POST {attempt}/start", session, Reach.OneRunner),
+            Row($"GET {attempt}/plan", reach: Reach.OneRunner),
+            Row($"PUT {attempt}/plan", "x", Reach.OneRunner),
+            Row($"GET {attempt}/state", reach: Reach.OneRunner),
+            Row($"POST {attempt}/state", "x", Reach.OneRunner),
+            Row($"POST {attempt}/state/lock", "{}", Reach.OneRunner),
+            Row($"POST {attempt}/state/unlock", "{}", Reach.OneRunner),
             Row($"PUT {attempt}/steps/{{step}}", $$"""{"session":"{{world.ForeignSession}}","state":"running"}""", Reach.OneRunner),
             Row($"POST {attempt}/log", "a line", Reach.OneRunner),
             Row($"PUT {attempt}/pod", $$"""{"session":"{{world.ForeignSession}}","namespace":"n","name":"p","uid":"u","serviceAccount":"s"}""", Reach.OneRunner),

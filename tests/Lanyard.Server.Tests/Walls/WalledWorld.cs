@@ -54,6 +54,8 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{fingerprint}"] = (WaitingKey, new string('x', 43)),
         ["{attempt}"] = ("1", "7"),
         ["{step}"] = ("0", "0"),
+        ["{state}"] = ("nothing-s", "nothing-t"),
+        ["{lock}"] = ("none", "other"),
         ["{revocation}"] = ("rev_01k00000000000000000000001", "rev_01k00000000000000000000000"),
     };
 

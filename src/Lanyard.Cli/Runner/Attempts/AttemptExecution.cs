@@ -1,6 +1,7 @@
 using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
+using Lanyard.Cli.Runner.Opentofu;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Protocol.Runs;
 
@@ -16,6 +17,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
     private const int MaxReason = 500;
     private const string RunnerError = "runner_error";
     private readonly StopSwitch _stop = new();
+    private TofuAttempt? _tofu;
     private readonly AttemptTimeout _timeout = new(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
     private volatile string _state = AttemptStates.Accepted;
 
@@ -79,7 +81,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var total = log.Complete();
         await reported;
         await uploaded;
-        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null));
+        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null, outcome == RunStates.Succeeded ? _tofu?.Plan : null));
     }
 
     /// <summary>The values of the variables that the definition names. What can't be masked is said, and not hidden.</summary>
@@ -122,18 +124,19 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
 
         var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
         using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
-        using var door = services.Endpoint.Open(Key, bearer, exchange, aws);
+        _tofu = payload.Opentofu is { } tofu ? new TofuAttempt(payload, tofu, place, services.Plane, Key, log, services.Time) : null;
+        using var door = services.Endpoint.Open(Key, bearer, exchange, aws, _tofu is null ? null : new StateDoor(services.Plane, Key, services.Time).AnswerAsync);
         using var cache = await OpenCacheAsync(place, log);
         using var registration = _timeout.Begin(() => _stop.Stop(StopReason.TimedOut));
         if (payload.Cloud is not { } cloud)
         {
-            return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports);
+            return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports, bearer);
         }
 
         using var files = place.OpenClouds();
         var text = new CloudText(place.Clouds, services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
         return await WithCloudsAsync(
-            new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports));
+            new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports, bearer));
 
         StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
             new(payload, place, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds, cache);
@@ -187,9 +190,9 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
     }
 
-    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepRunner runner, StepReports reports)
+    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepRunner runner, StepReports reports, EndpointBearer bearer)
     {
-        (string Outcome, string? Reason) result = (RunStates.Succeeded, null);
+        (string Outcome, string? Reason) result = _tofu is not null && await _tofu.PrepareAsync(_stop.Stopped) is { } missing ? (RunStates.Failed, missing) : (RunStates.Succeeded, null);
         for (var index = 0; index < payload.Steps.Count; index++)
         {
             if (result.Outcome != RunStates.Succeeded || _stop.Reason is not StopReason.None)
@@ -199,7 +202,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
             }
 
             reports.Add(index, AttemptStates.Running);
-            var step = await runner.RunAsync(payload.Steps[index]);
+            var step = await RunStepAsync(runner, payload.Steps[index], bearer);
             reports.Add(index, step.State, step.Exit?.ExitCode, step.Exit?.Signal);
             if (step.State != RunStates.Succeeded)
             {
@@ -208,6 +211,19 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
 
         return _stop.Reason is StopReason.None ? result : OutcomeOfStop();
+    }
+
+    private async Task<StepResult> RunStepAsync(StepRunner runner, StepPayload step, EndpointBearer bearer)
+    {
+        if (_tofu is null || step.Name != TofuAttempt.StepName)
+        {
+            return await runner.RunAsync(step);
+        }
+
+        var result = await runner.RunAsync(_tofu.Step(step, services.Endpoint, bearer));
+        return result.State == RunStates.Succeeded && await _tofu.FinishAsync(_stop.Stopped) is { } trouble
+            ? new StepResult(RunStates.Failed, result.Exit, trouble)
+            : result;
     }
 
     private (string Outcome, string? Reason) OutcomeOfStop() => _stop.Reason switch

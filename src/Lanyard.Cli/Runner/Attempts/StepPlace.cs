@@ -36,6 +36,14 @@ internal abstract class StepPlace : IDisposable
     /// <returns>Why it was ended, for people; null where it was not.</returns>
     public virtual Task<string?> WatchAsync(RunningStep step, CancellationToken ended) => Task.FromResult<string?>(null);
 
+    /// <summary>Puts a file where steps start. False where that can't be.</summary>
+    /// <param name="name">A path below that folder, with no link on its way.</param>
+    public virtual bool WriteFile(string name, ReadOnlySpan<byte> content) => false;
+
+    /// <summary>A file that a step has left where it started; null where there is none of its own, or it is longer.</summary>
+    /// <param name="name">A name, no path.</param>
+    public virtual byte[]? ReadFile(string name, int most) => null;
+
     public abstract void Dispose();
 }
 

@@ -58,9 +58,10 @@ internal sealed class TokenEndpoint : IAsyncDisposable
     }
 
     /// <summary>From now until the answer is disposed, the attempt's bearer opens the attempt's URL.</summary>
-    public IDisposable Open(AttemptKey key, EndpointBearer bearer, IdentityTokenExchange exchange, AwsCredentials? aws)
+    /// <param name="state">Answers the calls of the attempt's tool about its state; null: it has none.</param>
+    public IDisposable Open(AttemptKey key, EndpointBearer bearer, IdentityTokenExchange exchange, AwsCredentials? aws, Func<HttpContext, Task>? state = null)
     {
-        var place = new Place(this, key, bearer, exchange, aws, new RequestBudget(Burst, PerSecond, _time));
+        var place = new Place(this, key, bearer, exchange, aws, state, new RequestBudget(Burst, PerSecond, _time));
         return _places.TryAdd(key, place) ? place : throw new InvalidOperationException($"attempt {key} has a place at the endpoint already");
     }
 
@@ -68,6 +69,10 @@ internal sealed class TokenEndpoint : IAsyncDisposable
     public string UrlOf(AttemptKey key) => $"{_address}/token?run={key.Run}&attempt={key.Attempt}";
 
     public string AwsUrlOf(AttemptKey key) => $"{_address}/aws?run={key.Run}&attempt={key.Attempt}";
+
+    /// <summary>Where the HTTP backend of OpenTofu and Terraform finds the attempt's state.</summary>
+    /// <param name="rest">Empty, <c>/lock</c> or <c>/unlock</c>.</param>
+    public string StateUrlOf(AttemptKey key, string rest) => $"{_address}/state{rest}?run={key.Run}&attempt={key.Attempt}";
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
@@ -104,7 +109,11 @@ internal sealed class TokenEndpoint : IAsyncDisposable
     {
         var request = context.Request;
         var isAws = request.Path == "/aws";
-        if (!(isAws || request.Path == "/token") || request.Method != HttpMethods.Get)
+        if (request.Path.StartsWithSegments("/state", StringComparison.Ordinal))
+        {
+            await AnswerStateAsync(context);
+        }
+        else if (!(isAws || request.Path == "/token") || request.Method != HttpMethods.Get)
         {
             await RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "there is nothing here but GET /token and GET /aws");
         }
@@ -134,17 +143,43 @@ internal sealed class TokenEndpoint : IAsyncDisposable
         }
     }
 
-    private Place? Find(HttpRequest request)
+    /// <summary>The tool sends the bearer as a password (RFC 7617): that is all that its backend can.</summary>
+    private async Task AnswerStateAsync(HttpContext context)
     {
-        var authorization = request.Headers.Authorization;
-        if (authorization.Count != 1 || authorization[0] is not { } header || !header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-            || request.Query["run"] is not [{ } run] || request.Query["attempt"] is not [{ } number]
+        if (Find(context.Request, PasswordOf(context.Request)) is not { State: { } answer })
+        {
+            context.Response.Headers.WWWAuthenticate = "Basic realm=\"state\"";
+            await RefuseAsync(context, StatusCodes.Status401Unauthorized, "invalid_token", "the password is not the bearer of a live attempt that has a state");
+            return;
+        }
+
+        await answer(context);
+    }
+
+    private static string? PasswordOf(HttpRequest request)
+    {
+        if (request.Headers.Authorization is not [{ } header] || !header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        var bytes = new byte[header.Length];
+        var text = Convert.TryFromBase64String(header["Basic ".Length..], bytes, out var length) ? System.Text.Encoding.UTF8.GetString(bytes, 0, length) : "";
+        return text.IndexOf(':', StringComparison.Ordinal) is > 0 and var at ? text[(at + 1)..] : null;
+    }
+
+    private Place? Find(HttpRequest request) =>
+        Find(request, request.Headers.Authorization is [{ } header] && header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header["Bearer ".Length..] : null);
+
+    private Place? Find(HttpRequest request, string? bearer)
+    {
+        if (bearer is null || request.Query["run"] is not [{ } run] || request.Query["attempt"] is not [{ } number]
             || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var attempt))
         {
             return null;
         }
 
-        return _places.TryGetValue(new AttemptKey(run, attempt), out var place) && place.Bearer.Matches(header["Bearer ".Length..]) ? place : null;
+        return _places.TryGetValue(new AttemptKey(run, attempt), out var place) && place.Bearer.Matches(bearer) ? place : null;
     }
 
     private static async Task MintAsync(HttpContext context, Place place, string? audience, string? subject)
@@ -198,7 +233,8 @@ internal sealed class TokenEndpoint : IAsyncDisposable
         return RefuseAsync(context, status, error, $"{what}: {refusal.Detail}");
     }
 
-    private sealed record Place(TokenEndpoint Endpoint, AttemptKey Key, EndpointBearer Bearer, IdentityTokenExchange Exchange, AwsCredentials? Aws, RequestBudget Budget) : IDisposable
+    private sealed record Place(TokenEndpoint Endpoint, AttemptKey Key, EndpointBearer Bearer, IdentityTokenExchange Exchange, AwsCredentials? Aws, Func<HttpContext, Task>? State,
+        RequestBudget Budget) : IDisposable
     {
         public void Dispose() => Endpoint._places.TryRemove(Key, out _);
     }

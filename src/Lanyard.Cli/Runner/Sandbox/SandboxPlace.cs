@@ -45,5 +45,25 @@ internal sealed class SandboxPlace(SandboxLauncher launcher, LimitWatch limits, 
 
     public override Task<string?> WatchAsync(RunningStep step, CancellationToken ended) => limits.WatchAsync((StepProcess)step, _folder, ended);
 
+    public override bool WriteFile(string name, ReadOnlySpan<byte> content)
+    {
+        var path = Path.Combine(_folder.Work, name);
+        for (var parent = Path.GetDirectoryName(name); !string.IsNullOrEmpty(parent); parent = Path.GetDirectoryName(parent))
+        {
+            // Before the first step: nobody but the runner has been here.
+            var folder = Path.Combine(_folder.Work, parent);
+            Directory.CreateDirectory(folder);
+            if (_folder.Owner is { } owner)
+            {
+                PrivateFiles.GiveTo(folder, owner);
+            }
+        }
+
+        _folder.Write(path, content);
+        return true;
+    }
+
+    public override byte[]? ReadFile(string name, int most) => PrivateFiles.ReadOfAnother(Path.Combine(_folder.Work, name), most);
+
     public override void Dispose() => _folder.Dispose();
 }

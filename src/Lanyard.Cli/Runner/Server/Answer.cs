@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Lanyard.Cli.Runner.Server;
 
 /// <summary>What an answer of the server means for the runner, whatever the call was.</summary>
@@ -29,3 +31,6 @@ internal readonly record struct Answer<T>(AnswerKind Kind, T? Value = default, T
     /// <summary>No repetition changes it. A refused credential is not final: it may be renewed.</summary>
     public bool IsFinal => Kind is AnswerKind.Stale or AnswerKind.Over or AnswerKind.Refused;
 }
+
+/// <summary>An answer that is not of the protocol.</summary>
+internal sealed record RawAnswer(HttpStatusCode Status, byte[] Body, string? MediaType);

@@ -14,6 +14,7 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
 {
     private const string SessionHeader = "Lanyard-Session";
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan RawTimeout = TimeSpan.FromSeconds(60);
     private static readonly RunnerJson Json = RunnerJson.Default;
 
     /// <summary>The session that every call names; set by whoever opened it.</summary>
@@ -62,6 +63,34 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
     public Task<Answer<HoldAnswer>> HoldAsync(AttemptKey key, int waitSeconds, CancellationToken cancellationToken) =>
         PostAsync(
             PathOf(key, "hold"), new HoldRequest(waitSeconds), Json.HoldRequest, Json.HoldAnswer, CallTimeout + TimeSpan.FromSeconds(waitSeconds), cancellationToken);
+
+    /// <summary>A call of an attempt whose body is not of the protocol: its plan, its state. Null: there was no answer.</summary>
+    public async Task<RawAnswer?> RawAsync(HttpMethod method, AttemptKey key, string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(RawTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            if (!(await credential.GetAsync(both.Token)).TryGet(out var bearer, out _))
+            {
+                return null;
+            }
+
+            using var request = new HttpRequestMessage(method, PathOf(key, path)) { Headers = { { SessionHeader, Session } } };
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+            if (method != HttpMethod.Get)
+            {
+                request.Content = new ReadOnlyMemoryContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } };
+            }
+
+            using var response = await http.SendAsync(request, both.Token);
+            return new RawAnswer(response.StatusCode, await response.Content.ReadAsByteArrayAsync(both.Token), response.Content.Headers.ContentType?.ToString());
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
 
     private static string PathOf(AttemptKey key, string rest) => $"v1/runner/attempts/{key.Run}/{key.Attempt}/{rest}";
 

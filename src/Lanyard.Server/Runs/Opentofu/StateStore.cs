@@ -1,0 +1,116 @@
+using System.Globalization;
+using Lanyard.Server.Issuers;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Runs.Opentofu;
+
+/// <summary>Who works on a state.</summary>
+/// <param name="Info">The lock as the tool described it (JSON): it shows it to whoever has to wait.</param>
+internal sealed record StateLock(string Id, string Info, string Run, int Attempt, string Phase, long At);
+
+/// <summary>A state and who has it locked.</summary>
+internal sealed record StateRow(string Name, long Version, long Bytes, string Run, long At, StateLock? Lock);
+
+/// <summary>
+/// States of infrastructure: versions, encrypted with the key outside the database and bound to their place, and locks. Whoever writes must have the lock; a lock that an attempt
+/// which only planned has left behind is given to the next, one that an apply has left is a human's to take away, because nobody knows how far it came.
+/// </summary>
+internal sealed class StateStore(Database database, KeyEncryption encryption)
+{
+    private const int KeptVersions = 20;
+
+    public async Task<byte[]?> FindAsync(string collection, string name, CancellationToken cancellationToken) =>
+        await database.QuerySingleOrNullAsync(
+            $"select version, box from states where collection = {collection} and name = {name} order by version desc limit 1",
+            static row => new Box(row.GetInt64(0), row.GetBytes(1)),
+            cancellationToken) is { } found
+            ? encryption.Decrypt(found.Bytes, collection, Kid(name, found.Version))
+            : null;
+
+    /// <returns>Null when it is the caller's now; else whose it is.</returns>
+    public async Task<StateLock?> LockAsync(string collection, string name, StateLock wanted, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await database.TransactionAsync(
+                async transaction =>
+                {
+                    var present = await FindLockAsync(transaction, collection, name);
+                    if (present is { } other && other.Id != wanted.Id && !await IsLeftByAPlanAsync(transaction, other))
+                        return present;
+                    await transaction.ExecuteAsync(
+                        $"""
+                        insert into state_locks (collection, name, lock_id, info, run, attempt, phase, locked_at)
+                        values ({collection}, {name}, {wanted.Id}, {wanted.Info}, {wanted.Run}, {wanted.Attempt}, {wanted.Phase}, {wanted.At})
+                        on conflict (collection, name) do update set lock_id = excluded.lock_id, info = excluded.info, run = excluded.run, attempt = excluded.attempt,
+                            phase = excluded.phase, locked_at = excluded.locked_at where state_locks.lock_id = {present?.Id ?? wanted.Id}
+                        """);
+                    return await FindLockAsync(transaction, collection, name) is { } now && now.Id != wanted.Id ? now : null;
+                },
+                cancellationToken);
+        }
+        catch (ConstraintViolationException)
+        {
+            return await FindLockAsync(database, collection, name);
+        }
+    }
+
+    /// <returns>Whether there was such a lock.</returns>
+    public async Task<bool> UnlockAsync(string collection, string name, string id, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", cancellationToken) == 1;
+
+    /// <summary>Writes the next version.</summary>
+    /// <returns>False when the caller does not have the lock.</returns>
+    public Task<bool> PutAsync(
+        string collection, string name, (string Run, int Attempt) writer, string? lockId, ReadOnlyMemory<byte> state, long now, CancellationToken cancellationToken) =>
+        database.TransactionAsync(
+            async transaction =>
+            {
+                var present = await FindLockAsync(transaction, collection, name);
+                if (present is null || present.Id != lockId || present.Run != writer.Run || present.Attempt != writer.Attempt)
+                    return false;
+                var version = 1 + (await transaction.ScalarAsync($"select max(version) from states where collection = {collection} and name = {name}") ?? 0);
+                var box = encryption.Encrypt(state.Span, collection, Kid(name, version));
+                await transaction.ExecuteAsync(
+                    $"""
+                    insert into states (collection, name, version, box, bytes, run, attempt, created_at)
+                    values ({collection}, {name}, {version}, {box}, {state.Length}, {writer.Run}, {writer.Attempt}, {now})
+                    """);
+                await transaction.ExecuteAsync($"delete from states where collection = {collection} and name = {name} and version <= {version - KeptVersions}");
+                return true;
+            },
+            cancellationToken);
+
+    /// <summary>The newest version of each state of a collection, and states that are only locked so far.</summary>
+    public async Task<List<StateRow>> ListAsync(string collection, CancellationToken cancellationToken)
+    {
+        var locks = await database.QueryAsync(
+            $"select name, lock_id, info, run, attempt, phase, locked_at from state_locks where collection = {collection}",
+            static row => (Name: row.GetString(0), Lock: ReadLock(row, 1)),
+            cancellationToken);
+        var rows = await database.QueryAsync(
+            $"""
+            select name, version, bytes, run, created_at from states where collection = {collection}
+                and version = (select max(newest.version) from states newest where newest.collection = states.collection and newest.name = states.name) order by name limit 1000
+            """,
+            static row => new StateRow(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4), null),
+            cancellationToken);
+        var known = rows.ConvertAll(row => row with { Lock = locks.Find(l => l.Name == row.Name).Lock });
+        known.AddRange(locks.Where(l => !rows.Exists(row => row.Name == l.Name)).Select(static l => new StateRow(l.Name, 0, 0, l.Lock.Run, l.Lock.At, l.Lock)));
+        return known;
+    }
+
+    private static async Task<StateLock?> FindLockAsync(SqlExecutor executor, string collection, string name) => await executor.QuerySingleOrNullAsync(
+        $"select lock_id, info, run, attempt, phase, locked_at from state_locks where collection = {collection} and name = {name}", static row => ReadLock(row, 0));
+
+    private static async Task<bool> IsLeftByAPlanAsync(SqlExecutor executor, StateLock present) =>
+        present.Phase == RunRules.PlanPhase
+        && await executor.ScalarAsync($"select count(*) from runs where id = {present.Run} and attempt = {present.Attempt} and live") == 0;
+
+    private static StateLock ReadLock(System.Data.Common.DbDataReader row, int first) => new(
+        row.GetString(first), row.GetString(first + 1), row.GetString(first + 2), row.GetInt(first + 3), row.GetString(first + 4), row.GetInt64(first + 5));
+
+    private static string Kid(string name, long version) => string.Create(CultureInfo.InvariantCulture, $"state/{name}/{version}");
+
+    private sealed record Box(long Version, byte[] Bytes);
+}
