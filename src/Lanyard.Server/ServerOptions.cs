@@ -42,9 +42,12 @@ public sealed record ServerOptions
     /// <summary>Audit events of decisions about tokens hold the verified claims.</summary>
     public bool AuditClaims { get; init; }
 
+    /// <summary>A file with the GitHub Apps whose installation tokens trust policies may allow.</summary>
+    public string? GitHubAppsFile { get; init; }
+
     private static readonly string[] Flags =
     [
-        "--audit-claims",
+        "--audit-claims", "--github-apps",
         "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
         "--cache-store", "--cache-store-key-file", "--cache-direct-reads",
     ];
@@ -66,6 +69,7 @@ public sealed record ServerOptions
                                        azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)
           --cache-store-key-file FILE  account key of an Azure store that knows no workload identity, in base64
           --cache-direct-reads         hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so
+          --github-apps FILE           GitHub Apps, and where their private keys are: {"apps": [{"name", "clientId", "privateKeyFile", "apiUrl"}]} (default none)
           --allow-plain-http           serve plain HTTP on an address that is not loopback
         """;
 
@@ -123,6 +127,7 @@ public sealed record ServerOptions
             case "--public-url": return this with { PublicUrl = value };
             case "--data-dir": return this with { DataDirectory = value };
             case "--database": return this with { Database = value };
+            case "--github-apps": return this with { GitHubAppsFile = value };
             case "--instance": return this with { InstanceSlug = value };
             case "--tls-cert-file": return this with { TlsCertificateFile = value };
             case "--tls-private-key-file": return this with { TlsPrivateKeyFile = value };

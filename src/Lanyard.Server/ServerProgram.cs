@@ -84,7 +84,8 @@ public static class ServerProgram
         try
         {
             await database.MigrateAsync(time, cancellation);
-            AddRooms(builder.Services, instance, database, time, CacheOf(options, data), new AuditOptions { KeepClaims = options.AuditClaims });
+            AddRooms(builder.Services, instance, database, time, CacheOf(options, data), new AuditOptions { KeepClaims = options.AuditClaims },
+                options.GitHubAppsFile is { } apps ? GitHubApps.Load(apps) : null);
             var app = builder.Build();
             Map(app, options);
             await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
@@ -107,7 +108,7 @@ public static class ServerProgram
 
     /// <summary>Every service of the control plane; tests put the same together.</summary>
     internal static void AddRooms(
-        IServiceCollection services, Instance instance, Database database, TimeProvider time, CacheOptions? cache = null, AuditOptions? audit = null)
+        IServiceCollection services, Instance instance, Database database, TimeProvider time, CacheOptions? cache = null, AuditOptions? audit = null, GitHubApps? apps = null)
     {
         services.AddSingleton(time).AddSingleton(instance).AddSingleton(database);
         services.AddRoutingCore();
@@ -118,7 +119,7 @@ public static class ServerProgram
         var encryption = KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key"));
         services.AddIssuers(encryption, KeySchedule.Default);
         services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup);
-        services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange();
+        services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange(apps);
         services.AddClusters(ServerParts.ClusterTrust);
         services.AddAccessEntries();
         services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);

@@ -49,6 +49,10 @@ internal static class TrustSchema
                 ("roles", List("in the place where the policy stands", "viewer", "operator", "admin")),
                 ("audiences", List("for whom it may have identity tokens")),
                 ("introspect", List("on whose behalf it may introspect tokens")),
+                ("github", Closed(
+                    ("app", Text("one of the server's Apps")), ("repositories", List("owner/name")),
+                    ("permissions", new JsonObject { ["type"] = "object", ["minProperties"] = 1, ["additionalProperties"] = new JsonObject { ["enum"] = Words("read", "write", "admin") } }))
+                    .With("required", Words("repositories", "permissions"))),
                 ("together", Flag().With("description", "one token may be for several of the audiences")),
                 ("actors", List("principals that may act for this one"))).With("minProperties", 1)))
         .With("required", Words("issuer", "allow"))

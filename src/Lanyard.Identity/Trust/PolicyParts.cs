@@ -13,6 +13,7 @@ internal sealed class PolicyParts
     private bool _auditOnly, _once, _proof, _together;
     private int? _perMinute;
     private List<string> _actors = [];
+    private GitHubGrant? _github;
     private JsonElement? _facts;
     private IssuerPreset? _preset;
 
@@ -34,8 +35,8 @@ internal sealed class PolicyParts
 
     public IReadOnlyList<string> Introspects { get; private set; } = [];
 
-    public PolicyTerms? Terms => _auditOnly || _once || _proof || _together || _perMinute is not null || _actors.Count > 0
-        ? new PolicyTerms(_auditOnly, _once, _proof, _perMinute, _together, _actors)
+    public PolicyTerms? Terms => _auditOnly || _once || _proof || _together || _perMinute is not null || _actors.Count > 0 || _github is not null
+        ? new PolicyTerms(_auditOnly, _once, _proof, _perMinute, _together, _actors, _github)
         : null;
 
     public List<PolicyMistake> Mistakes { get; } = [];
@@ -164,6 +165,9 @@ internal sealed class PolicyParts
                 case "together":
                     _together = Flag(member.Value, "allow.together");
                     break;
+                case "github":
+                    _github = GitHubGrant.Read(member.Value, Mistakes);
+                    break;
                 case "actors":
                     _actors = List(member.Value, "allow.actors");
                     break;
@@ -174,7 +178,7 @@ internal sealed class PolicyParts
         }
 
         if (_together && AllowedAudiences.Count < 2) Wrong("allow.together", "needs two allowed audiences at least");
-        if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0) Wrong("allow", "allows nothing");
+        if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0 && !value.TryGetProperty("github", out _)) Wrong("allow", "allows nothing");
     }
 
     private List<string> List(JsonElement value, string path)

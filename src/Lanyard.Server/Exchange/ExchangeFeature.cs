@@ -13,10 +13,12 @@ namespace Lanyard.Server.Exchange;
 /// </summary>
 internal static class ExchangeFeature
 {
-    public static IServiceCollection AddExchange(this IServiceCollection services)
+    public static IServiceCollection AddExchange(this IServiceCollection services, GitHubApps? apps = null)
     {
+        services.AddSingleton(apps ?? GitHubApps.None);
         services.AddSingleton<TokenExchange>();
         services.AddSingleton<Introspection>();
+        services.AddSingleton<GitHubTokens>();
         services.AddSingleton<PrincipalRates>().AddSingleton<Downscoping>();
         return services;
     }
@@ -31,6 +33,8 @@ internal static class ExchangeFeature
             group.MapPost("/revoke", TokenEndpoints.RevokeAsync);
         }
 
+        routes.MapPost("/v1/workspaces/{workspace}/github-tokens", GitHubEndpoints.MintAsync).WithTags("Tokens").WithName("makeGitHubToken")
+            .Accepts<Protocol.Resources.GitHubTokenRequest>("application/json").Produces<Protocol.Resources.GitHubToken>();
         routes.MapPost("/v1/workspaces/{workspace}/explain", ExplainEndpoints.ExplainAsync).WithTags("Explain").WithName("explainInWorkspace")
             .Accepts<Protocol.OAuth.ExplainRequest>("application/json").Produces<Protocol.OAuth.Explanation>();
         routes.MapPost("/v1/explain", ExplainEndpoints.ExplainAsync).WithTags("Explain").WithName("explain")

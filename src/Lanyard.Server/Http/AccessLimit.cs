@@ -26,7 +26,7 @@ internal sealed record AccessLimit(Role? Most, Scope Place)
     {
         if (limits.Count == 0) return principal;
         if (principal.Facets.Count == 0) return principal with { Roles = Narrow(principal.Roles, limits), Limits = limits };
-        PrincipalFacet[] facets = [.. principal.Facets.Select(facet => facet with { Roles = Narrow(facet.Roles, limits), Audiences = [], Introspects = [] })];
+        PrincipalFacet[] facets = [.. principal.Facets.Select(facet => facet with { Roles = Narrow(facet.Roles, limits), Audiences = [], Introspects = [], Terms = facet.Terms is null ? null : facet.Terms with { GitHub = null } })];
         return PrincipalFacet.Together(principal, facets) with { Limits = limits };
     }
 

@@ -48,6 +48,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"POST {one}/pushed-keys/{{record}}/approve", "{}", works: [409]),
             Row($"GET {one}/audit"),
             Row($"POST {one}/explain", """{"token":"x"}"""),
+            Row($"POST {one}/github-tokens", "{}", works: [403]),
             Row($"GET {one}/issuer"),
             Row($"POST {one}/issuer/rotate", "{}"),
             Row($"GET {one}/collections", knownTo: "sibling-collection"),

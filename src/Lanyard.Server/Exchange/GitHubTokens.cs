@@ -1,0 +1,69 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Lanyard.Identity;
+using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Resources;
+
+namespace Lanyard.Server.Exchange;
+
+/// <summary>Makes installation tokens by GitHub's REST API: the App proves itself by a JWT of ten minutes at most, finds the repository's installation, asks for less than it has.</summary>
+internal sealed class GitHubTokens(TimeProvider time) : IDisposable
+{
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
+    {
+        Timeout = Timeout,
+        MaxResponseContentBufferSize = 1024 * 1024,
+    };
+
+    /// <param name="repositories">Of one owner, as <c>owner/name</c>.</param>
+    public async Task<Outcome<GitHubToken>> MintAsync(GitHubApp app, IReadOnlyList<string> repositories, IReadOnlyDictionary<string, string> permissions, CancellationToken cancellation)
+    {
+        try
+        {
+            var (status, found) = await SendAsync(app, HttpMethod.Get, $"/repos/{repositories[0]}/installation", null, cancellation);
+            if (status != HttpStatusCode.OK) return Refused(status, $"the App {app.Name} is not installed for {repositories[0]}");
+            var body = new JsonObject
+            {
+                ["repositories"] = new JsonArray([.. repositories.Select(static name => JsonValue.Create(name[(name.IndexOf('/', StringComparison.Ordinal) + 1)..]))]),
+                ["permissions"] = new JsonObject(permissions.Select(static one => new KeyValuePair<string, JsonNode?>(one.Key, one.Value))),
+            };
+            (status, var made) = await SendAsync(app, HttpMethod.Post, $"/app/installations/{found!["id"]!.GetValue<long>()}/access_tokens", body, cancellation);
+            if (status != HttpStatusCode.Created) return Refused(status, $"GitHub gives no such token ({(int)status}): a permission or a repository is not the App's");
+            return new GitHubToken(made!["token"]!.GetValue<string>(), made["expires_at"]!.GetValue<DateTimeOffset>(), repositories, permissions);
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException or InvalidOperationException or FormatException or NullReferenceException || (e is TaskCanceledException && !cancellation.IsCancellationRequested))
+        {
+            return new Refusal(RefusalReason.Unavailable, $"{app.Api}: {e.GetType().Name}");
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(GitHubApp app, HttpMethod method, string path, JsonObject? body, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(method, app.Api + path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Assertion(app));
+        request.Headers.Accept.ParseAdd("application/vnd.github+json");
+        request.Headers.UserAgent.ParseAdd("lanyard");
+        request.Headers.Add("X-GitHub-Api-Version", "2022-11-28");
+        if (body is not null) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        using var response = await _http.SendAsync(request, cancellation);
+        var text = await response.Content.ReadAsStringAsync(cancellation);
+        return (response.StatusCode, response.IsSuccessStatusCode ? JsonNode.Parse(text) : null);
+    }
+
+    /// <summary>A minute back, for clocks that differ, and nine ahead: GitHub takes ten at most.</summary>
+    private string Assertion(GitHubApp app)
+    {
+        var now = time.GetUtcNow().ToUnixTimeSeconds();
+        var claims = new JsonObject { ["iss"] = app.ClientId, ["iat"] = now - 60, ["exp"] = now + 540 };
+        return TokenMint.Mint(app.Key, TokenMint.JwtType, Encoding.UTF8.GetBytes(claims.ToJsonString()));
+    }
+
+    private static Refusal Refused(HttpStatusCode status, string detail) => new(
+        status is HttpStatusCode.NotFound or HttpStatusCode.UnprocessableEntity or HttpStatusCode.Forbidden ? RefusalReason.Forbidden : RefusalReason.Unavailable, $"{detail} (status {(int)status})");
+}
