@@ -8,6 +8,7 @@ namespace Lanyard.Protocol.Runtime;
 /// <param name="Repositories">Bytes for single repositories (<c>owner/name</c>) instead.</param>
 /// <param name="EntryBytes">Of one entry.</param>
 /// <param name="EntriesPerMinute">New entries a minute and repository; 0: no limit.</param>
+/// <param name="Encrypt">The bytes of entries that are reserved from now on are encrypted at rest, with a key of the workspace.</param>
 /// <param name="UnusedDays">After so many days without a read an entry goes.</param>
 public sealed record CacheSettings(
     long? WorkspaceBytes = null,
@@ -16,7 +17,8 @@ public sealed record CacheSettings(
     long? EntryBytes = null,
     long? EntriesPerMinute = null,
     long? UnusedDays = null,
-    IReadOnlyList<CacheReadRule>? ReadRules = null);
+    IReadOnlyList<CacheReadRule>? ReadRules = null,
+    bool? Encrypt = null);
 
 /// <summary>Who reads as one of these refs (and workflows, where named) finds only entries that were written from those refs. Each pattern is exact, or a prefix with <c>*</c> at its end.</summary>
 /// <param name="Refs">Of the reader; <c>*</c> is everybody, also without a ref.</param>

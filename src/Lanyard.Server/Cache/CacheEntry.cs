@@ -23,6 +23,7 @@ internal static class CacheStates
 /// <param name="Size">Bytes; 0 until it is ready.</param>
 /// <param name="Committed">A whole blob or a block list has come.</param>
 /// <param name="ReadUntil">Until then nobody takes its bytes away.</param>
+/// <param name="Encrypted">Its bytes at rest are, with a key of its workspace.</param>
 /// <param name="Subject">Whose it is while pending: <see cref="RuntimeSubject.Key"/>.</param>
 internal sealed record CacheEntry(
     long Id,
@@ -40,7 +41,8 @@ internal sealed record CacheEntry(
     DateTimeOffset CreatedAt,
     DateTimeOffset PendingUntil,
     DateTimeOffset UsedAt,
-    DateTimeOffset ReadUntil);
+    DateTimeOffset ReadUntil,
+    bool Encrypted);
 
 /// <summary>What makes an entry unique: immutable once it is ready.</summary>
 internal sealed record CacheName(string WorkspaceId, string Repository, string Scope, string Version, string Key)

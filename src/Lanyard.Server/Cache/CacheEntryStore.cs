@@ -15,7 +15,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     internal static readonly SqlPart Columns = ((Sql)
         $"""
         id, workspace, repository, scope, version, key, state, blob, staged_bytes, committed, size, subject, created, pending_until, used_at,
-            read_until
+            read_until, encrypted
         """).Part;
 
     /// <summary>The one that holds the name: pending or ready.</summary>
@@ -32,18 +32,18 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>Takes the name for a subject, if nobody holds it.</summary>
     /// <returns>Null when somebody does.</returns>
     public Task<CacheEntry?> InsertAsync(
-        CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, CancellationToken cancellationToken)
+        CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, bool encrypted, CancellationToken cancellationToken)
     {
         var json = JsonSerializer.Serialize(provenance, CacheJson.Default.CacheProvenance);
         var now = time.GetUtcNow();
         return database.QuerySingleOrNullAsync(
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
-                subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token)
+                subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
             values ({NewId()}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
                 {NewBlob()}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
                 {name.Scope.StartsWith("refs/pull/", StringComparison.Ordinal)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
-                {provenance.TokenSha256})
+                {provenance.TokenSha256}, {encrypted})
             on conflict do nothing
             returning {Columns}
             """,
@@ -131,7 +131,8 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     internal static CacheEntry Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),
-        row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14), row.GetTime(15));
+        row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14), row.GetTime(15),
+        row.GetBoolean(16));
 
     private static SqlPart Is(CacheName name) => ((Sql)
         $"""

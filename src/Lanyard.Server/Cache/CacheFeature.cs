@@ -32,6 +32,7 @@ internal static class CacheFeature
             ? store.Open(options.StoreKey, options.DirectReads, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>())
             : new FileBlobs(options.Folder, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<CacheLinks>();
+        services.AddSingleton(new SegmentKeys(secret));
         services.AddSingleton<SegmentStore>();
         services.AddSingleton<CacheEntryStore>();
         services.AddSingleton<BlobUpload>();

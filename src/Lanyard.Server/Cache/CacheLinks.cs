@@ -18,6 +18,7 @@ internal sealed class CacheLinks(BlobUrls urls, BlobStore store, SegmentStore se
     /// <summary>Only where one object is the whole entry; marked before the URL is out.</summary>
     private async ValueTask<string?> DirectAsync(CacheEntry entry, CancellationToken cancellationToken)
     {
+        if (entry.Encrypted) return null;
         if (await segments.SegmentsAsync(entry.Blob, cancellationToken) is not [var only] || only.Length != entry.Size) return null;
         try
         {

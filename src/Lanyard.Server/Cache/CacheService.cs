@@ -58,7 +58,7 @@ internal sealed class CacheService(
         {
             if (await entries.FindAsync(name, context.RequestAborted) is null && await IsTooFastAsync(name, limits, context.RequestAborted))
                 return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
-            if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, context.RequestAborted) is { } made) return made;
+            if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, context.RequestAborted) is { } made) return made;
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
             if (present.Subject == subject.Key && await entries.RenewAsync(present.Id, subject.Key, until, context.RequestAborted)) return present;

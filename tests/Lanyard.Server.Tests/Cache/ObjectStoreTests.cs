@@ -36,7 +36,7 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         foreach (var size in (int[])[0, 1, Leaf.Bytes - 1, ObjectBlobs.PartBytes, ObjectBlobs.PartBytes + 1, (20 << 20) + 7])
         {
             var bytes = CacheServer.Random(size, size);
-            var stored = (await blobs.WriteAsync($"blob{size}", new MemoryStream(bytes), size, CancellationToken.None))!;
+            var stored = (await blobs.WriteAsync($"blob{size}", new MemoryStream(bytes), size, null, CancellationToken.None))!;
             var extent = new Extent(0, stored.Segment, size, stored.Digests);
 
             Assert.True(await blobs.HasAsync($"blob{size}", [(stored.Segment, size)], CancellationToken.None));
@@ -53,9 +53,9 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         var blobs = Open();
         const int size = (10 << 20) + 1;
 
-        Assert.Null(await blobs.WriteAsync("short", new MemoryStream(new byte[size - 1]), size, CancellationToken.None));
-        Assert.Null(await blobs.WriteAsync("long", new MemoryStream(new byte[size + 1]), size, CancellationToken.None));
-        await Assert.ThrowsAsync<IOException>(() => blobs.WriteAsync("broken", new BrokenStream(9 << 20), size, CancellationToken.None));
+        Assert.Null(await blobs.WriteAsync("short", new MemoryStream(new byte[size - 1]), size, null, CancellationToken.None));
+        Assert.Null(await blobs.WriteAsync("long", new MemoryStream(new byte[size + 1]), size, null, CancellationToken.None));
+        await Assert.ThrowsAsync<IOException>(() => blobs.WriteAsync("broken", new BrokenStream(9 << 20), size, null, CancellationToken.None));
 
         foreach (var blob in (string[])["short", "long", "broken"]) Assert.False(await blobs.HasAsync(blob, [("x", 1)], CancellationToken.None));
         var store = StoreOf();
@@ -89,6 +89,26 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         Assert.True(entry.GetProperty("verified").GetBoolean());
         await server.Server.DeleteAsync($"/v1/workspaces/acme/cache/entries/{entry.GetProperty("id").GetString()}");
         Assert.Null(await server.FindAsync(machine, "k"));
+    }
+
+    [Fact]
+    [Line("4.9")]
+    public async Task Encrypted_bytes_say_nothing_to_who_has_the_store_come_back_whole_and_are_never_handed_out_by_its_own_URL()
+    {
+        await using var server = await ServerAsync(direct: true);
+        Assert.Equal(HttpStatusCode.OK, (await server.Server.PutAsync("/v1/workspaces/acme/cache/settings", """{"encrypt":true}""")).Status);
+        var machine = await server.MachineAsync();
+        var content = CacheServer.Random((9 << 20) + 5);
+        await server.SaveAsync(machine, "k", content);
+
+        var url = await server.DownloadUrlAsync(machine, "k");
+        Assert.StartsWith(server.Url, url, StringComparison.Ordinal);
+        Assert.Equal(content, await server.Client.GetByteArrayAsync(new Uri(url)));
+        var store = StoreOf();
+        await using var stream = (await store.OpenAsync((await store.ListAsync("a/b/", CancellationToken.None)).Keys.Single(), 0, 99, CancellationToken.None))!;
+        var stored = new byte[100];
+        await stream.ReadExactlyAsync(stored);
+        Assert.NotEqual(content[..100], stored);
     }
 
     [Fact]
@@ -188,7 +208,7 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
     private static async Task<byte[]> ReadAsync(BlobStore blobs, string blob, Extent extent, ByteRange range)
     {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
-        await blobs.CopyAsync(blob, [extent], range, pipe.Writer, CancellationToken.None);
+        await blobs.CopyAsync(blob, [extent], range, null, pipe.Writer, CancellationToken.None);
         await pipe.Writer.CompleteAsync();
         using var content = new MemoryStream();
         await pipe.Reader.CopyToAsync(content);

@@ -114,7 +114,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         var store = Server.Services.GetRequiredService<CacheEntryStore>();
         var name = new CacheName(workspace, "demo/app", "refs/heads/main", "1", "key");
         var writer = new CacheProvenance("machine_1", "demo/app", "refs/heads/main", null, "somebody", "");
-        var entry = await store.InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), CancellationToken.None);
+        var entry = await store.InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), false, CancellationToken.None);
         return entry!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
 

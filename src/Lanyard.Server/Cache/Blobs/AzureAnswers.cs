@@ -23,7 +23,7 @@ internal static class AzureAnswers
     {
         context.Response.Headers.ETag = ETagOf(entry);
         context.Response.Headers.LastModified = entry.CreatedAt.ToString("R", CultureInfo.InvariantCulture);
-        context.Response.Headers["x-ms-request-server-encrypted"] = "false";
+        context.Response.Headers["x-ms-request-server-encrypted"] = entry.Encrypted ? "true" : "false";
         return Results.StatusCode(StatusCodes.Status201Created);
     }
 

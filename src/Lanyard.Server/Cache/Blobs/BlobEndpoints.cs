@@ -53,7 +53,7 @@ internal static class BlobEndpoints
     }
 
     public static async Task<IResult> GetAsync(
-        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, BlobReads reads, TimeProvider time, ILogger<BlobStore> logger)
+        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, SegmentKeys keys, BlobReads reads, TimeProvider time, ILogger<BlobStore> logger)
     {
         AzureAnswers.Begin(context);
         if (urls.Check(context.Request, BlobPermission.Read) is { } bad) return NotSigned(bad);
@@ -79,7 +79,7 @@ internal static class BlobEndpoints
         try
         {
             await context.Response.StartAsync(context.RequestAborted);
-            await files.CopyAsync(entry.Blob, extents, wanted, context.Response.BodyWriter, context.RequestAborted);
+            await files.CopyAsync(entry.Blob, extents, wanted, keys.Of(entry), context.Response.BodyWriter, context.RequestAborted);
         }
         catch (BlobDamagedException exception)
         {

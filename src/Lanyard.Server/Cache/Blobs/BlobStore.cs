@@ -8,10 +8,11 @@ namespace Lanyard.Server.Cache.Blobs;
 /// </summary>
 internal abstract class BlobStore
 {
-    /// <summary>Stores a body of known length as a new segment.</summary>
+    /// <summary>Stores a body of known length as a new segment. Digests are of the plain bytes.</summary>
+    /// <param name="key">With it the bytes are encrypted at rest.</param>
     /// <returns>Null when the body was shorter or longer.</returns>
     /// <exception cref="BlobStoreException">The store failed or is full. Whatever goes wrong, nothing is left.</exception>
-    public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken);
+    public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken);
 
     /// <summary>Whether every segment is there in its length; the bytes are not looked at.</summary>
     /// <exception cref="BlobStoreException">The store can't be asked.</exception>
@@ -20,7 +21,7 @@ internal abstract class BlobStore
     /// <summary>Sends a range of a blob; every leaf is checked before its first byte leaves.</summary>
     /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>
     /// <exception cref="BlobStoreException">The store failed, which says nothing about the bytes.</exception>
-    public abstract Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken);
+    public abstract Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken);
 
     /// <summary>Best effort: what is left is cleared away with the whole blob.</summary>
     public abstract ValueTask DeleteAsync(string blob, IReadOnlyList<string> segments);

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings)
+internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, SegmentKeys keys)
 {
     /// <param name="block">Under which name it is staged; <see cref="SegmentStore.Whole"/> is the whole blob at once.</param>
     /// <param name="length">What the body must have, in bytes.</param>
@@ -20,7 +20,7 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
 
         // The server's general limit is for requests that are read into memory.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
-        if (await files.WriteAsync(entry.Blob, context.Request.Body, length, context.RequestAborted) is not { } stored)
+        if (await files.WriteAsync(entry.Blob, context.Request.Body, length, keys.Of(entry), context.RequestAborted) is not { } stored)
             return new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
 
         var done = false;

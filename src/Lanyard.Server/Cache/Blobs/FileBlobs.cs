@@ -14,7 +14,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 {
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
+    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
         CreateFolder(blob);
@@ -22,7 +22,8 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         var done = false;
         try
         {
-            await using var writer = SegmentWriter.Create(path, length);
+            using var cipher = key?.Of(segment);
+            await using var writer = SegmentWriter.Create(path, length, cipher);
             var complete = await writer.CopyAsync(body, length, cancellationToken);
             done = complete;
             return complete ? new StoredSegment(segment, length, writer.Digests) : null;
@@ -37,7 +38,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     public override ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken) =>
         ValueTask.FromResult(segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length));
 
-    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken)
+    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken)
     {
         var scratch = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
         try
@@ -45,11 +46,12 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
             foreach (var extent in extents)
             {
                 using var file = Open(blob, extent.Segment);
+                using var cipher = key?.Of(extent.Segment);
                 var first = Math.Max(0, range.First - extent.Position);
                 var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
                 for (var leaf = first / Leaf.Bytes; leaf * Leaf.Bytes < end; leaf++)
                 {
-                    SendLeaf(file, extent, (int)leaf, first, end, scratch, to);
+                    SendLeaf(file, cipher, extent, (int)leaf, first, end, scratch, to);
                     if ((await to.FlushAsync(cancellationToken)).IsCompleted) return;
                 }
             }
@@ -98,7 +100,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     }
 
     private static void SendLeaf(
-        Microsoft.Win32.SafeHandles.SafeFileHandle file, Extent extent, int leaf, long first, long end, byte[] scratch, PipeWriter to)
+        Microsoft.Win32.SafeHandles.SafeFileHandle file, SegmentCipher? cipher, Extent extent, int leaf, long first, long end, byte[] scratch, PipeWriter to)
     {
         var at = (long)leaf * Leaf.Bytes;
         var length = (int)Math.Min(Leaf.Bytes, extent.Length - at);
@@ -107,6 +109,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         // A whole leaf is read right into the response's own buffer.
         var bytes = whole ? to.GetSpan(length)[..length] : scratch.AsSpan(0, length);
         ReadExactly(file, bytes, at);
+        cipher?.Apply(bytes, at);
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(bytes, digest);
         if (!digest.SequenceEqual(Leaf.DigestOf(extent.Digests, leaf))) throw new BlobDamagedException($"leaf {leaf} of {extent.Segment} is not what was written");

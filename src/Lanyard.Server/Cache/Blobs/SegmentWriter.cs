@@ -10,13 +10,14 @@ internal sealed class SegmentWriter : IAsyncDisposable
     private const int Small = 128 * 1024;
 
     private readonly FileStream _file;
+    private readonly SegmentCipher? _cipher;
     private readonly byte[][] _buffers;
     private readonly int _bufferBytes;
     private Task _writing = Task.CompletedTask;
 
-    private SegmentWriter(FileStream file, long length)
+    private SegmentWriter(FileStream file, long length, SegmentCipher? cipher)
     {
-        _file = file;
+        (_file, _cipher) = (file, cipher);
         _bufferBytes = (int)Math.Clamp(length, 1, Leaf.Bytes);
         _buffers = length > Leaf.Bytes ? [Rent(), Rent()] : [Rent()];
         Digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
@@ -24,7 +25,8 @@ internal sealed class SegmentWriter : IAsyncDisposable
 
     public byte[] Digests { get; }
 
-    public static SegmentWriter Create(string path, long length)
+    /// <param name="cipher">Its owner disposes it, after the writer.</param>
+    public static SegmentWriter Create(string path, long length, SegmentCipher? cipher)
     {
         try
         {
@@ -36,7 +38,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
                 BufferSize = 0,
             };
 
-            return new SegmentWriter(new FileStream(path, options), length);
+            return new SegmentWriter(new FileStream(path, options), length, cipher);
         }
         catch (IOException exception)
         {
@@ -70,9 +72,10 @@ internal sealed class SegmentWriter : IAsyncDisposable
         foreach (var buffer in _buffers) ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    private void Store(ReadOnlySpan<byte> bytes, int leaf)
+    private void Store(Span<byte> bytes, int leaf)
     {
         SHA256.HashData(bytes, Leaf.DigestOf(Digests, leaf));
+        _cipher?.Apply(bytes, (long)leaf * Leaf.Bytes);
         try
         {
             RandomAccess.Write(_file.SafeFileHandle, bytes, (long)leaf * Leaf.Bytes);

@@ -12,6 +12,9 @@ internal sealed class CacheLimits(CacheSettings settings, CacheOptions defaults)
 
     public TimeSpan UnusedLife { get; } = settings.UnusedDays is { } days ? TimeSpan.FromDays(days) : defaults.UnusedLife;
 
+    /// <summary>Of entries that are reserved from now on.</summary>
+    public bool Encrypt { get; } = settings.Encrypt ?? false;
+
     public IReadOnlyList<CacheReadRule> ReadRules { get; } = settings.ReadRules ?? [];
 
     public long RepositoryBytes(string repository) =>

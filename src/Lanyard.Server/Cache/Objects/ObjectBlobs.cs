@@ -23,11 +23,12 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
     /// <summary>A store that sends nothing for so long has failed.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(30);
 
-    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, CancellationToken cancellationToken)
+    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
         var digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(length, 1, PartBytes));
+        using var cipher = key?.Of(segment);
         PartUpload? parts = null;
         var done = false;
         try
@@ -37,6 +38,7 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
                 var wanted = (int)Math.Min(PartBytes, length - at);
                 if (await body.ReadAtLeastAsync(buffer.AsMemory(0, wanted), wanted, throwOnEndOfStream: false, cancellationToken) < wanted) return null;
                 Hash(buffer.AsSpan(0, wanted), digests, at);
+                cipher?.Apply(buffer.AsSpan(0, wanted), at);
                 if (at + wanted >= length && !await IsOverAsync(body, cancellationToken)) return null;
                 if (length <= PartBytes)
                 {
@@ -66,14 +68,15 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         return segments.All(part => present.TryGetValue(KeyOf(blob, part.Segment), out var length) && length == part.Length);
     }
 
-    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, PipeWriter to, CancellationToken cancellationToken)
+    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
         try
         {
             foreach (var extent in extents)
             {
-                if (!await CopyAsync(blob, extent, range, to, buffer, cancellationToken)) return;
+                using var cipher = key?.Of(extent.Segment);
+                if (!await CopyAsync(blob, extent, range, cipher, to, buffer, cancellationToken)) return;
             }
         }
         finally
@@ -123,7 +126,7 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
     private static async ValueTask<bool> IsOverAsync(Stream body, CancellationToken cancellationToken) => await body.ReadAsync(new byte[1], cancellationToken) == 0;
 
     /// <returns>False where the reader has gone.</returns>
-    private async Task<bool> CopyAsync(string blob, Extent extent, ByteRange range, PipeWriter to, byte[] buffer, CancellationToken cancellationToken)
+    private async Task<bool> CopyAsync(string blob, Extent extent, ByteRange range, SegmentCipher? cipher, PipeWriter to, byte[] buffer, CancellationToken cancellationToken)
     {
         var first = Math.Max(0, range.First - extent.Position);
         var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
@@ -135,6 +138,7 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         {
             var length = (int)Math.Min(Leaf.Bytes, extent.Length - at);
             await ReadAsync(stream, buffer.AsMemory(0, length), cancellationToken);
+            cipher?.Apply(buffer.AsSpan(0, length), at);
             if (!IsWhole(buffer.AsSpan(0, length), extent, leaf)) throw new BlobDamagedException($"leaf {leaf} of {extent.Segment} is not what was written");
             var from = (int)(Math.Max(first, at) - at);
             if ((await to.WriteAsync(buffer.AsMemory(from..(int)(Math.Min(end, at + length) - at)), cancellationToken)).IsCompleted) return false;
