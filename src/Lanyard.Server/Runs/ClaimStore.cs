@@ -110,7 +110,8 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
 
     private static OfferedRun Offered(RunRecord run) => new(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline);
 
-    private Sql Claim(string queue, string runner, string session, int limit, long now, long deadline) =>
+    /// <summary>The claim itself; tests look at its plan.</summary>
+    internal Sql Claim(string queue, string runner, string session, int limit, long now, long deadline) =>
             $"""
             update runs set waiting = false, live = true, attempt = attempt + 1, attempt_state = 'offered', runner = {runner}, session = {session},
                 deadline = {deadline}, stop_by = 0, offered_at = {now}, accepted_at = 0, started_at = 0, ended_at = 0, outcome = null, reason = null,
@@ -132,11 +133,12 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
     }
 
     /// <summary>Why a claim came back short: whether runs wait all the same, and whether the session is still the runner's present one.</summary>
+    /// <remarks>The order makes it read the index: without it a planner may go through the table for a queue that has most of the runs.</remarks>
     public async Task<(bool RunsWait, bool IsPresent)> LookAgainAsync(string queue, string runner, string session, CancellationToken cancellationToken = default)
     {
         var rows = await database.QueryAsync(
             $"""
-            select (select count(*) from (select 1 from runs where queue = {queue} and waiting limit 1) as waiting_runs),
+            select (select count(*) from (select 1 from runs where queue = {queue} and waiting order by priority desc, id limit 1) as waiting_runs),
                 (select count(*) from runner_sessions where runner = {runner} and session = {session})
             """,
             static row => (row.GetInt64(0) > 0, row.GetInt64(1) > 0),

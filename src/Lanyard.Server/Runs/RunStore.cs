@@ -136,7 +136,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
 
     /// <summary>The first that wait in a queue.</summary>
     public Task<List<RunRecord>> WaitingInAsync(string queue, int limit, CancellationToken cancellationToken = default) =>
-        database.QueryAsync($"select {Columns} from runs where queue = {queue} and waiting limit {limit}", Read, cancellationToken);
+        database.QueryAsync($"select {Columns} from runs where queue = {queue} and waiting order by priority desc, id limit {limit}", Read, cancellationToken);
 
     /// <summary>Runs without a time of their own that have waited since before <paramref name="createdBefore"/>.</summary>
     public Task<List<RunRecord>> WaitingSinceAsync(long createdBefore, int limit, CancellationToken cancellationToken = default) =>

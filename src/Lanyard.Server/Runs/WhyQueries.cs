@@ -41,8 +41,8 @@ internal sealed class WhyQueries(Database database)
     {
         var before = await database.ScalarAsync(
             $"""
-            select (select count(*) from (select 1 from runs where queue = {run.Queue} and waiting and priority > {priority} limit {MostAhead}) as higher)
-                + (select count(*) from (select 1 from runs where queue = {run.Queue} and waiting and priority = {priority} and id < {run.Id} limit {MostAhead}) as older)
+            select (select count(*) from (select 1 from runs where queue = {run.Queue} and waiting and priority > {priority} order by priority desc, id limit {MostAhead}) as higher)
+                + (select count(*) from (select 1 from runs where queue = {run.Queue} and waiting and priority = {priority} and id < {run.Id} order by id limit {MostAhead}) as older)
             """,
             cancellationToken);
         return (int)Math.Min(before!.Value, MostAhead);

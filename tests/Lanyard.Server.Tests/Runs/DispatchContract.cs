@@ -86,6 +86,26 @@ public abstract class DispatchContract(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    [Line("5.8")]
+    public async Task The_end_of_an_attempt_on_one_replica_gives_its_place_to_a_poll_that_waits_on_another()
+    {
+        Assert.SkipWhen(kind == DatabaseKind.Sqlite, "a SQLite file belongs to one server");
+        await using var database = _test.OpenAnother();
+        await using var other = RunsHarness.On(database, _time);
+        await _runs.SetCollectionAsync("col_1", concurrency: 1);
+        await other.Workspaces.LoadAsync();
+        await other.Collections.LoadAsync();
+        var (first, offer) = await AcceptedAsync("rnr_1");
+        var waiting = await _runs.CreateRunAsync();
+        await other.Dispatch.LookAsync(Cancel);
+        var poll = other.PollAsync(await _runs.RunnerAsync("rnr_2", "col_1"), 1, Long, Cancel);
+        await Eventually.HoldsAsync(() => Task.FromResult(other.Dispatch.Waiting == 1), "the poll waits");
+        Assert.False(poll.IsCompleted);
+        await _runs.EndAsync(first, offer);
+        Assert.Equal(waiting.Id, Assert.Single(await poll.WaitAsync(Deadline, Cancel)).Run);
+    }
+
+    [Fact]
     public async Task A_lapsed_offer_gives_its_place_back_and_no_more_than_that()
     {
         await _runs.SetCollectionAsync("col_1", concurrency: 1);
