@@ -95,7 +95,7 @@ public static class ServerProgram
             await File.WriteAllTextAsync(Path.Combine(data, "server-url"), instance.Url + "\n", cancellation);
             await app.StartAsync(cancellation);
             var metrics = app.Services.GetRequiredService<RunMetrics>();
-            metrics.Observe("lanyard.runs", app.Services.GetRequiredService<QueueDepths>().Last);
+            metrics.Observe("lanyard.runs", app.Services.GetRequiredService<QueueDepths>().Measure);
             return new RunningServer(app, database, instance, certificate, OpenTelemetryExport.Start(Environment.GetEnvironmentVariable));
         }
         catch

@@ -18,6 +18,7 @@ internal sealed class QueueDepths(Database database, CollectionDirectory collect
 {
     public const string Runnable = "runnable";
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private readonly SemaphoreSlim _counting = new(1, 1);
     private IReadOnlyList<Depth> _depths = [];
     private long _counted;
@@ -62,9 +63,21 @@ internal sealed class QueueDepths(Database database, CollectionDirectory collect
         text.Add("lanyard_log_followers", tails.Followers);
     }
 
-    /// <summary>What was counted last: an OpenTelemetry SDK asks without waiting.</summary>
-    public IEnumerable<Measurement<long>> Last() => _depths.Select(d => (Depth: d, Labels: LabelsOf(d))).Where(static d => d.Labels is not null).Select(static d =>
-        new Measurement<long>(d.Depth.Count, d.Labels!.Select(static l => new KeyValuePair<string, object?>(l.Name, l.Value))));
+    /// <summary>For an OpenTelemetry SDK, which asks on a thread of its own and can't wait otherwise. Where the database is away: what was counted last.</summary>
+    public IEnumerable<Measurement<long>> Measure()
+    {
+        try
+        {
+            using var limit = new CancellationTokenSource(Patience, time);
+            GetAsync(limit.Token).AsTask().GetAwaiter().GetResult();
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException or TimeoutException)
+        {
+            // Told again the next time.
+        }
+        return _depths.Select(d => (Depth: d, Labels: LabelsOf(d))).Where(static d => d.Labels is not null).Select(static d =>
+            new Measurement<long>(d.Depth.Count, d.Labels!.Select(static l => new KeyValuePair<string, object?>(l.Name, l.Value))));
+    }
 
     public void Dispose() => _counting.Dispose();
 

@@ -105,6 +105,14 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_OpenTelemetry_SDK_hears_of_depths_though_nobody_scrapes()
+    {
+        await _runs.CreateAsync();
+        var measured = Assert.Single(_runs.Get<QueueDepths>().Measure());
+        Assert.Equal((1, "demo,one,,,runnable"), (measured.Value, string.Join(',', measured.Tags.ToArray().Select(t => t.Value))));
+    }
+
+    [Fact]
     public async Task The_names_of_collections_are_not_everybodys_to_read()
     {
         Assert.Equal(HttpStatusCode.Unauthorized, (await _runs.Server.GetAsync("/metrics", null)).Status);

@@ -251,7 +251,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var (runner, offer) = await AcceptedAsync();
         var hold = new Hold(offer.Run, offer.Attempt, AttemptStates.Accepted);
         _time.Advance(TimeSpan.FromSeconds(40));
-        Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Keep, 60, 3600), Assert.Single(await _runs.Holds.AnswerAsync(runner, [hold], Cancel)));
+        Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Keep, 60, 600), Assert.Single(await _runs.Holds.AnswerAsync(runner, [hold], Cancel)));
         _time.Advance(TimeSpan.FromSeconds(40));
         await _runs.Sweeper.SweepAsync(Cancel);
         Assert.Equal(RunStates.Running, (await _runs.GetAsync(offer.Run)).State);
