@@ -133,6 +133,7 @@ public sealed class ForwardingTests
     [Theory]
     [InlineData("POST", "SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io\r\nX-Stream-Protocol-Version: channel.k8s.io\r\nContent-Length: 0\r\n")]
     [InlineData("GET", "websocket", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n")]
+    [InlineData("GET", "websocket", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n")]
     [Line("3.5")]
     [Line("3.6")]
     public async Task An_upgrade_keeps_its_method_and_carries_bytes_both_ways_until_each_side_ends(string method, string protocol, string lines)
