@@ -108,8 +108,14 @@ internal sealed class Doorkeeper(
             nearest ??= refusal;
             foreach (var facet in matches.Select(match => FacetOf(match, record)))
             {
-                if (revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is { } gone) trace?.Refuse(nearest = gone);
-                else facets.Add(facet);
+                if (revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is not { } gone)
+                {
+                    facets.Add(facet);
+                    continue;
+                }
+
+                nearest = gone;
+                trace?.Refuse(gone);
             }
         }
 

@@ -71,6 +71,27 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_principal_that_is_revoked_everywhere_is_refused_with_a_cause_and_never_an_error()
+    {
+        var token = Mint("three");
+        await EverywhereAsync(token, HttpStatusCode.OK);
+        await RevokeAsync("/v1", "principal", "policy:ci:three");
+
+        await EverywhereAsync(token, HttpStatusCode.Unauthorized);
+        var (status, json) = await _first.ExchangeAsync("/token", token);
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_request"), (status, json["error"]!.GetValue<string>()));
+        Assert.DoesNotContain("policy:ci", json.ToJsonString(), StringComparison.Ordinal);
+
+        // Whoever asks the log learns the cause, from the door and from the token endpoint.
+        foreach (var action in (string[])["bearer", "token.exchange"])
+        {
+            var refused = (await _first.AuditAsync(action)).Where(line => line.Contains(TokenHash.Of(token.AsSpan()).ToString(), StringComparison.Ordinal)).ToList();
+            Assert.NotEmpty(refused);
+            Assert.All(refused, static line => Assert.Contains("principal policy:ci:three was revoked", line, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public async Task A_one_time_token_and_a_proof_that_one_replica_took_the_other_refuses()
     {
         await _first.PutAsync("/v1/workspaces/acme/trust-policies/single", """{"issuer":"ci","claims":{"sub":"single"},"once":true,"allow":{"roles":["viewer"]}}""");
