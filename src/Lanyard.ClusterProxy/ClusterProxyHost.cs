@@ -42,7 +42,7 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         var handler = new ProxyHandler(callers, review, forwarder, admission, _observation.Observer, loggers.CreateLogger<ProxyHandler>());
         var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options), MaxBody = options.Limits.MaxBody > 0 ? options.Limits.MaxBody : null };
         _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
-        _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, () => PrometheusText.Write(_observation.Metrics), loggers) : null;
+        _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, () => MetricsText.Write(_observation.Metrics), loggers) : null;
     }
 
     public Uri Address => ProxyServer.AddressOf(_app);

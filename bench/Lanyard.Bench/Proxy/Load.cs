@@ -26,7 +26,7 @@ internal static partial class Load
 
     /// <summary>Requests a CPU-second of the proxy.</summary>
     /// <param name="atMost">Requests that there are tokens for, where none may be used twice; 0 for any number.</param>
-    /// <exception cref="InvalidOperationException">An answer was no 200, or there were too few tokens.</exception>
+    /// <exception cref="InvalidOperationException">An answer was no 200, there was none, or there were too few tokens.</exception>
     public static async Task<double> RateAsync(ProxyBed bed, ProxyTarget target, string path, int connections, string tokens, int atMost = 0)
     {
         var before = Cpu.OfFamily(target.Process);
@@ -37,6 +37,8 @@ internal static partial class Load
         if (said.Contains("Non-2xx", StringComparison.Ordinal) || !done.Success || used <= 0)
             throw new InvalidOperationException($"{target.Name}: {said}");
         var requests = double.Parse(done.Groups[1].Value, CultureInfo.InvariantCulture);
+        if (requests == 0)
+            throw new InvalidOperationException($"{target.Name} answered nothing: {said}");
         return atMost > 0 && requests > atMost ? throw new InvalidOperationException($"{requests} requests, {atMost} tokens") : requests / used;
     }
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
-using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.Identity;
+using Lanyard.Protocol.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;

@@ -146,12 +146,14 @@ internal sealed class UpstreamExchange : IAsyncDisposable
             destination.Write(piece.Span);
             Connection.Consume(piece.Length);
             remaining -= piece.Length;
+
+            // The last piece too: Kestrel does not send by itself what was written after an earlier flush.
+            await FlushAsync(destination);
             if (remaining == 0)
             {
                 return;
             }
 
-            await FlushAsync(destination);
             await MoreAsync();
         }
     }

@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using Lanyard.Server.Http;
+using Lanyard.Protocol.Telemetry;
 
 namespace Lanyard.Server.Runs;
 

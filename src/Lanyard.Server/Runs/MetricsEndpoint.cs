@@ -1,3 +1,4 @@
+using Lanyard.Protocol.Telemetry;
 using Lanyard.Server.Http;
 using Microsoft.AspNetCore.Http;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Lanyard.Server.Collections;
+using Lanyard.Protocol.Telemetry;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 

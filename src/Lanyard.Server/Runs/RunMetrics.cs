@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using Lanyard.Protocol.Runs;
-using Lanyard.Server.Http;
+using Lanyard.Protocol.Telemetry;
 
 namespace Lanyard.Server.Runs;
 

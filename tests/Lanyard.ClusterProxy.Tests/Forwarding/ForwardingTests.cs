@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
@@ -40,6 +41,32 @@ public sealed class ForwardingTests
         Assert.True(upstream.Heads.TryDequeue(out var seen));
         Assert.Equal($"{method} /x HTTP/1.1", seen.StartLine);
         Assert.Single(seen.HeaderLines, l => l == framing);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1")]
+    [InlineData("HTTP/1.0")]
+    [Line("3.3")]
+    public async Task An_answer_of_any_length_arrives_whole_and_a_connection_that_stays_open_goes_on(string version)
+    {
+        string Body(RawHead asked) => string.Concat(Enumerable.Range(0, int.Parse(asked.StartLine.Split(' ')[1][1..], CultureInfo.InvariantCulture)).Select(static i => (char)('a' + (i % 23))));
+        await using var upstream = RawUpstream.Answering(head => $"HTTP/1.1 200 OK\r\nContent-Length: {Body(head).Length}\r\n\r\n{Body(head)}");
+        await using var proxy = await ProxyDriver.StartAsync(upstream.Address);
+        var connection = await proxy.ConnectAsync();
+        foreach (var length in (int[])[0, 1, 16_300, 16_384, 16_385, 40_000, 100_000, 1_000_000])
+        {
+            await connection.WriteAsync($"GET /{length} {version}\r\nHost: x\r\n{ProxyDriver.Bearer}\r\n");
+            var head = await connection.ReadHeadAsync();
+            Assert.Equal($"{length}", head!.Value("Content-Length"));
+            Assert.Equal(Body(new RawHead($"GET /{length} {version}", [])), await connection.ReadBodyAsync(head));
+            if (version == "HTTP/1.0")
+            {
+                connection.Dispose();
+                connection = await proxy.ConnectAsync();
+            }
+        }
+
+        connection.Dispose();
     }
 
     [Fact]

@@ -133,7 +133,7 @@ public sealed class LimitTests : IAsyncLifetime
             await proxy.SendAsync("GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\n\r\n");
         }
 
-        var text = PrometheusText.Write(_metrics);
+        var text = MetricsText.Write(_metrics);
 
         Assert.Contains("lanyard_cluster_proxy_requests_total{method=\"GET\",code=\"200\"} 1\n", text, StringComparison.Ordinal);
         Assert.Contains("lanyard_cluster_proxy_requests_total{method=\"other\",code=\"200\"} 1\n", text, StringComparison.Ordinal);

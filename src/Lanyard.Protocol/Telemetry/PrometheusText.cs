@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Text;
 
-namespace Lanyard.Server.Http;
+namespace Lanyard.Protocol.Telemetry;
 
 /// <summary>Writes the Prometheus text exposition format, version 0.0.4.</summary>
-internal sealed class PrometheusText
+public sealed class PrometheusText
 {
+    /// <summary>The media type of an answer that holds it.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
     private readonly StringBuilder _text = new();
 
@@ -14,6 +15,7 @@ internal sealed class PrometheusText
     public void Begin(string name, string type, string help) =>
         _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
+    /// <summary>Adds a sample; label values may be any text.</summary>
     public void Add(string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         _text.Append(name);
@@ -22,6 +24,7 @@ internal sealed class PrometheusText
         _text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
     }
 
+    /// <summary>What was written so far.</summary>
     public override string ToString() => _text.ToString();
 
     private static string Escaped(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
