@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using Lanyard.Protocol.Runs;
 using Lanyard.Protocol.Telemetry;
+using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Runs;
 
