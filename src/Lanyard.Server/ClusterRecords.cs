@@ -29,7 +29,7 @@ internal static class ClusterRecords
         using var document = JsonDocument.Parse(cluster.Jwks);
         var jwks = document.RootElement.Clone();
         return cluster.Keys.Pusher is { } pusher
-            ? new IssuerKeys(Pushed: new PushedKeysSpec(jwks, pusher.Subject, cluster.Keys.RequireApproval))
+            ? new IssuerKeys(Pushed: new PushedKeysSpec(jwks, pusher.Subject, cluster.Keys.RequireApproval, cluster.Keys.Review))
             : new IssuerKeys(Jwks: jwks);
     }
 }

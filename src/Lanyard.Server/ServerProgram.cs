@@ -118,7 +118,7 @@ public static class ServerProgram
         services.AddCollections();
         var encryption = KeyEncryption.FromFile(Path.Combine(instance.DataDirectory, "key-encryption.key"));
         services.AddIssuers(encryption, KeySchedule.Default);
-        services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup);
+        services.AddFederation(ServerParts.DoorQuestions, ServerParts.CollectionLookup, encryption.DeriveSecret("token reviews"));
         services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange(apps);
         services.AddClusters(ServerParts.ClusterTrust);
         services.AddAccessEntries();

@@ -49,6 +49,20 @@ internal sealed class KubeApi(string server, HttpClient http, IDisposable? owner
         return answer.IsSuccess && HttpCall.Text((answer.Json?["status"] as JsonObject)?["token"]) is { } token ? token : throw Refused(answer, path);
     }
 
+    /// <summary>What the API server says of a token (TokenReview, authentication.k8s.io/v1): its <c>status</c>.</summary>
+    public async Task<JsonObject> ReviewTokenAsync(string token, IEnumerable<string> audiences, CancellationToken cancellationToken)
+    {
+        const string path = "/apis/authentication.k8s.io/v1/tokenreviews";
+        var body = new JsonObject
+        {
+            ["apiVersion"] = "authentication.k8s.io/v1",
+            ["kind"] = "TokenReview",
+            ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray([.. audiences.Select(static audience => JsonValue.Create(audience))]) },
+        };
+        var answer = await SendAsync(HttpMethod.Post, path, body, cancellationToken);
+        return answer.IsSuccess && answer.Json?["status"] is JsonObject status ? status : throw Refused(answer, path);
+    }
+
     private async Task<JsonObject> GetAsync(string path, CancellationToken cancellationToken)
     {
         var answer = await SendAsync(HttpMethod.Get, path, null, cancellationToken);

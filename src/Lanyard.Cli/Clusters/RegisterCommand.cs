@@ -15,7 +15,7 @@ internal enum KeyChoice
 /// <summary>The flags of <c>lanyard cluster register</c>, each of them the answer to a question of <see cref="RegisterWizard"/>.</summary>
 internal sealed record RegisterAnswers(
     string? Kubeconfig, string? Context, bool Kubectl, string? Namespace, string? ServiceAccount, bool Create, KeyChoice Keys, string Workspace, string? Slug, bool Yes, WantedRunner? Runner,
-    string? Pusher = null, bool ApproveKeys = false, WantedInstall? Install = null);
+    string? Pusher = null, bool ApproveKeys = false, WantedInstall? Install = null, bool ReviewTokens = false);
 
 /// <summary><c>lanyard cluster register</c>: the wizard's command line.</summary>
 internal static class RegisterCommand
@@ -33,12 +33,13 @@ internal static class RegisterCommand
         var yes = new Option<bool>("--yes", "-y") { Description = "ask nothing: flags and defaults answer" };
         var pusher = new Option<string?>("--pusher") { Description = "service account in the same namespace that may push rotated keys of a private cluster later" };
         var approveKeys = new Option<bool>("--approve-keys") { Description = "with --pusher: pushed keys also wait for an admin" };
+        var reviewTokens = new Option<bool>("--review-tokens") { Description = "with --pusher: its API server is asked about each token, through the runner (lanyard runner --review-tokens)" };
         var runner = new RunnerOptions();
         var install = new RunnerInstall();
         var scope = new ScopeOptions();
         var command = new Command("register", "Register the cluster of a kube context: a wizard whose every question is a flag.")
         {
-            kubeconfig, kubeContext, kubectl, @namespace, serviceAccount, create, keys, slug, yes, pusher, approveKeys,
+            kubeconfig, kubeContext, kubectl, @namespace, serviceAccount, create, keys, slug, yes, pusher, approveKeys, reviewTokens,
         };
         scope.AddTo(command, withCollection: false);
         runner.AddTo(command);
@@ -61,7 +62,8 @@ internal static class RegisterCommand
                 wanted,
                 arguments.GetValue(pusher),
                 arguments.GetValue(approveKeys),
-                install.Read(arguments, wanted is not null, arguments.GetValue(serviceAccount)));
+                install.Read(arguments, wanted is not null, arguments.GetValue(serviceAccount)),
+                arguments.GetValue(reviewTokens));
             using var api = context.Connect(arguments);
             return await new RegisterWizard(context, arguments, api, answers).RunAsync(cancellationToken);
         });

@@ -133,6 +133,11 @@ internal sealed class RegisterWizard(CliContext context, ParseResult arguments, 
             {
                 uploaded["requireApproval"] = true;
             }
+
+            if (answers.ReviewTokens)
+            {
+                uploaded["review"] = true;
+            }
         }
 
         return uploaded;

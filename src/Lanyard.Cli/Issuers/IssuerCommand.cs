@@ -53,6 +53,11 @@ internal static class IssuerCommand
         writer.WriteLine($"issuer            {HttpCall.Text(issuer["issuer"])}");
         writer.WriteLine($"default audience  {HttpCall.Text(issuer["defaultAudience"])}");
         writer.WriteLine($"keys              {HttpCall.Text(issuer["jwksUri"])}");
+        foreach (var warning in (issuer["warnings"] as JsonArray ?? []).Select(HttpCall.Text).OfType<string>())
+        {
+            writer.WriteLine(Printing.Plain($"! {warning}"));
+        }
+
         if (issuer["keys"] is not JsonArray keys)
         {
             return;

@@ -93,7 +93,9 @@ internal static class TrustSchema
             ("issuer", Text("exactly as in iss")),
             ("keys", Closed(
                 ("discovery", Closed(("url", Text("")), ("jwksHosts", List("")))), ("jwks", new JsonObject { ["type"] = "object" }),
-                ("pushed", Closed(("jwks", new JsonObject { ["type"] = "object" }), ("subject", Text("")), ("requireApproval", Flag())))).With("minProperties", 1).With("maxProperties", 1)),
+                ("pushed", Closed(("jwks", new JsonObject { ["type"] = "object" }), ("subject", Text("")), ("requireApproval", Flag()), ("review", Flag()))),
+                ("spiffe", Closed(("trustDomain", Text("such as example.org")), ("url", Text("its bundle endpoint")), ("bundle", new JsonObject { ["type"] = "object" }))
+                    .With("required", Words("trustDomain")))).With("minProperties", 1).With("maxProperties", 1)),
             ("audiences", List("any of them must be in aud; absent: the instance URL")),
             ("algorithms", List("absent: all", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")),
             ("maxLifetimeSeconds", new JsonObject { ["type"] = "integer", ["minimum"] = 60, ["maximum"] = 2592000 }),

@@ -34,10 +34,10 @@ public static class RunnerCommand
         return await RunAsync(settings with { Adopts = true }, factory.CreateLogger("runner"), TimeProvider.System, cancellationToken);
     }
 
-    private static async Task<int> WithClusterKeysAsync(RunnerHost host, ClusterKeys keys, CancellationToken cancellationToken)
+    private static async Task<int> WithClusterKeysAsync(RunnerHost host, ClusterKeys keys, ClusterReviews? reviews, CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var pushing = keys.RunAsync(over.Token);
+        var pushing = Task.WhenAll(keys.RunAsync(over.Token), reviews?.RunAsync(over.Token) ?? Task.CompletedTask);
         try
         {
             return await host.RunAsync(cancellationToken);
@@ -62,9 +62,13 @@ public static class RunnerCommand
             if (settings.TokenFile is { } tokenFile)
             {
                 var host = new RunnerHost(settings, new TokenFileCredential(tokenFile, time), http, time, log);
-                return settings.PushKeys is { } account
-                    ? await WithClusterKeysAsync(host, new ClusterKeys(settings, account, http, time, log), cancellationToken)
-                    : await host.RunAsync(cancellationToken);
+                if (settings.PushKeys is not { } account)
+                {
+                    return await host.RunAsync(cancellationToken);
+                }
+
+                var keys = new ClusterKeys(settings, account, http, time, log);
+                return await WithClusterKeysAsync(host, keys, settings.ReviewTokens ? new ClusterReviews(settings, keys, http, time, log) : null, cancellationToken);
             }
 
             if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))

@@ -82,6 +82,12 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Information, "This host's key waits for approval. On an admin's machine: lanyard runner approve {Fingerprint} --name {Name} --collection WORKSPACE/COLLECTION")]
     public static partial void WaitsForApproval(this ILogger logger, string fingerprint, string name);
 
+    [LoggerMessage(LogLevel.Information, "The API server is asked about tokens for the server: {Count} so far")]
+    public static partial void TokensReviewed(this ILogger logger, long count);
+
+    [LoggerMessage(LogLevel.Warning, "Tokens could not be reviewed; tried again soon: {Detail}")]
+    public static partial void TokensNotReviewed(this ILogger logger, string detail);
+
     [LoggerMessage(LogLevel.Information, "The cluster's keys were pushed: {State}")]
     public static partial void KeysPushed(this ILogger logger, string state);
 

@@ -19,6 +19,7 @@ internal sealed class RunnerOptionSet
     private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
     private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
     private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens" };
+    private readonly Option<bool> _reviewTokens = new("--review-tokens") { Description = "with --push-keys: also ask the API server, for the server, whether tokens of the cluster are still good (TokenReview)" };
     private readonly Option<string> _kubeconfig = new("--kubeconfig") { Description = "the way to the API server, with --executor kubernetes or --push-keys; default: the pod's own service account" };
     private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
     private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for; default: the host's name" };
@@ -50,7 +51,7 @@ internal sealed class RunnerOptionSet
             + "SIGTERM finishes what is held and exits; a second one cancels it. Pods go on without their runner: SIGTERM ends that at once, and the next one finds them.\n"
             + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");
         Option[] options =
-            [_server, _caFile, _tokenFile, _pushKeys, _kubeconfig, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
+            [_server, _caFile, _tokenFile, _pushKeys, _reviewTokens, _kubeconfig, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
             _maxOpenFiles, _maxDisk, _diskReserve, _credentials, _once];
         Array.ForEach([.. options, .. _kubernetes.All], command.Options.Add);
         return command;
@@ -86,6 +87,7 @@ internal sealed class RunnerOptionSet
             parsed.GetValue(_credentials),
             parsed.GetValue(_firstUid),
             PushKeys: parsed.GetValue(_pushKeys) is { } account ? PushAccount.Parse(account) : null,
+            ReviewTokens: parsed.GetValue(_reviewTokens),
             Kubeconfig: parsed.GetValue(_kubeconfig),
             Limits: ReadLimits(parsed),
             Kubernetes: kubernetes);
@@ -192,6 +194,11 @@ internal sealed class RunnerOptionSet
         if (parsed.GetValue(_pushKeys) is { } account && (PushAccount.Parse(account) is null || parsed.GetValue(_tokenFile) is null))
         {
             mistakes.Add("--push-keys: must be NAMESPACE/NAME of a service account, and is for a runner in a cluster (--token-file)");
+        }
+
+        if (parsed.GetValue(_reviewTokens) && parsed.GetValue(_pushKeys) is null)
+        {
+            mistakes.Add("--review-tokens: only with --push-keys, as whose account the server is asked what to review");
         }
     }
 

@@ -20,6 +20,7 @@ internal enum SandboxChoice
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
 /// <param name="FirstUid">Where the runner is root, slot n's steps run under this uid + n.</param>
 /// <param name="PushKeys">The service account as which this runner tells the server of the cluster's rotated keys; null: it does not.</param>
+/// <param name="ReviewTokens">With <paramref name="PushKeys"/>: it also asks the API server about tokens, for the server.</param>
 /// <param name="Kubeconfig">The way to the cluster's API server; null: the pod's own.</param>
 /// <param name="Limits">What one attempt may use of the host; null: <see cref="StepLimits.DefaultsFor"/>.</param>
 /// <param name="Kubernetes">Attempts are pods; null: processes of this host.</param>
@@ -41,6 +42,7 @@ internal sealed record RunnerSettings(
     long LogLimit = RunnerSettings.DefaultLogLimit,
     bool Adopts = false,
     PushAccount? PushKeys = null,
+    bool ReviewTokens = false,
     string? Kubeconfig = null,
     StepLimits? Limits = null,
     KubernetesSettings? Kubernetes = null)

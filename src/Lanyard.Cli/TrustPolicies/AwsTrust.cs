@@ -74,6 +74,31 @@ internal static class AwsTrust
             """;
     }
 
+    /// <summary>As <see cref="Eks"/>, for OpenTofu.</summary>
+    public static string EksHcl(TrustSide side, string account, string role, string cluster, string policy, IReadOnlyList<string> namespaces) => $$"""
+        {{Hcl(side, role)}}
+
+        resource "aws_iam_role_policy" "describe_cluster" {
+          name   = "describe-cluster"
+          role   = aws_iam_role.role.id
+          policy = {{Quoted.Hcl(Describe(account, cluster))}}
+        }
+
+        resource "aws_eks_access_entry" "role" {
+          cluster_name  = {{Quoted.Hcl(cluster)}}
+          principal_arn = aws_iam_role.role.arn
+        }
+
+        resource "aws_eks_access_policy_association" "role" {
+          cluster_name  = {{Quoted.Hcl(cluster)}}
+          principal_arn = aws_iam_role.role.arn
+          policy_arn    = {{Quoted.Hcl("arn:aws:eks::aws:cluster-access-policy/" + policy)}}
+          access_scope {
+            {{(namespaces.Count == 0 ? "type = \"cluster\"" : $"type       = \"namespace\"\n    namespaces = [{string.Join(", ", namespaces.Select(Quoted.Hcl))}]")}}
+          }
+        }
+        """;
+
     private static JsonObject Policy(TrustSide side, string account) => new()
     {
         ["Version"] = "2012-10-17",

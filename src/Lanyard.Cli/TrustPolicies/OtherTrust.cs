@@ -79,6 +79,49 @@ internal static class KubernetesTrust
         {{string.Concat(Bindings(side, role, namespaces))}}
         """;
 
+    /// <summary>The file for the API server, and the bindings as resources.</summary>
+    public static string Hcl(TrustSide side, string role, IReadOnlyList<string> namespaces)
+    {
+        string?[] places = namespaces.Count == 0 ? [null] : [.. namespaces];
+        return $$"""
+            # For kube-apiserver --authentication-config (1.30 and later) or lanyard cluster-proxy --authentication-config.
+            locals {
+              lanyard_authentication_config = yamlencode({
+                apiVersion = "apiserver.config.k8s.io/v1beta1"
+                kind       = "AuthenticationConfiguration"
+                jwt = [{
+                  issuer        = { url = {{Quoted.Hcl(side.Issuer)}}, audiences = [{{Quoted.Hcl(side.Audience)}}] }
+                  claimMappings = { username = { claim = "sub", prefix = "{{Prefix}}" } }
+                }]
+              })
+            }
+            """ + string.Concat(places.Select((place, index) => Binding(side, role, place, index)));
+    }
+
+    private static string Binding(TrustSide side, string role, string? place, int index)
+    {
+        var name = Quoted.Hcl("lanyard-" + side.Name);
+        return $$"""
+
+
+            resource "{{(place is null ? "kubernetes_cluster_role_binding_v1" : "kubernetes_role_binding_v1")}}" "lanyard{{(index == 0 ? "" : $"_{index}")}}" {
+              metadata {
+                {{(place is null ? $"name = {name}" : $"name      = {name}\n    namespace = {Quoted.Hcl(place)}")}}
+              }
+              role_ref {
+                api_group = "rbac.authorization.k8s.io"
+                kind      = "ClusterRole"
+                name      = {{Quoted.Hcl(role)}}
+              }
+              subject {
+                api_group = "rbac.authorization.k8s.io"
+                kind      = "User"
+                name      = {{Quoted.Hcl(Prefix + side.Subject)}}
+              }
+            }
+            """;
+    }
+
     private static IEnumerable<string> Bindings(TrustSide side, string role, IReadOnlyList<string> namespaces)
     {
         string?[] places = namespaces.Count == 0 ? [null] : [.. namespaces];
@@ -93,4 +136,33 @@ internal static class KubernetesTrust
 
             """);
     }
+}
+
+/// <summary>Whoever else verifies tokens by OpenID Connect: what it must be told, and what it must ask.</summary>
+internal static class OidcTrust
+{
+    /// <summary>As JSON: there is no one form, and every such party has fields for these.</summary>
+    public static string Document(TrustSide side) => Printing.Json(new JsonObject
+    {
+        ["issuer"] = side.Issuer,
+        ["discovery"] = side.Issuer + "/.well-known/openid-configuration",
+        ["jwks_uri"] = side.Issuer + "/jwks",
+        ["algorithms"] = new JsonArray("RS256", "ES256"),
+        ["audience"] = side.Audience,
+        ["subject"] = side.Subject,
+        ["required_claims"] = new JsonObject { ["workspace_id"] = side.WorkspaceId, ["sub"] = side.Subject },
+        ["ask"] = new JsonArray("exp and iat are there", "iss, aud and sub are exactly these", "the algorithm is the key's"),
+    });
+
+    public static string Hcl(TrustSide side) => $$"""
+        locals {
+          lanyard_issuer   = {{Quoted.Hcl(side.Issuer)}}
+          lanyard_jwks_uri = {{Quoted.Hcl(side.Issuer + "/jwks")}}
+          lanyard_audience = {{Quoted.Hcl(side.Audience)}}
+          lanyard_subject  = {{Quoted.Hcl(side.Subject)}}
+          lanyard_required_claims = {
+            workspace_id = {{Quoted.Hcl(side.WorkspaceId)}}
+          }
+        }
+        """;
 }

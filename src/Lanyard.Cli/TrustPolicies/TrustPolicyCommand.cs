@@ -8,7 +8,7 @@ using Lanyard.Cli.Resources;
 namespace Lanyard.Cli.TrustPolicies;
 
 /// <summary>
-/// <c>lanyard trust-policy aws|eks|gcp|azure|vault|kubernetes DEFINITION</c>: what to paste on the other side so that it believes the runs of one definition, and of no
+/// <c>lanyard trust-policy aws|eks|gcp|azure|vault|kubernetes|oidc DEFINITION</c>: what to paste on the other side so that it believes the runs of one definition, and of no
 /// other. Nothing is changed anywhere. What the other side would refuse is said on standard error, and the exit code is 1.
 /// </summary>
 internal static partial class TrustPolicyCommand
@@ -28,8 +28,9 @@ internal static partial class TrustPolicyCommand
 
         command.Subcommands.Add(Target(context, "aws", "AWS IAM: provider and role.", AwsTrust.Audience, [account, role], (side, a, hcl) =>
             hcl ? AwsTrust.Hcl(side, Role(a, role, side)) : AwsTrust.Commands(side, Account(a, account), Role(a, role, side))));
-        command.Subcommands.Add(Target(context, "eks", "EKS: provider, role, access entry.", AwsTrust.Audience, [account, role, cluster, policy, namespaces], (side, a, _) =>
-            AwsTrust.Eks(side, Account(a, account), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))));
+        command.Subcommands.Add(Target(context, "eks", "EKS: provider, role, access entry.", AwsTrust.Audience, [account, role, cluster, policy, namespaces], (side, a, hcl) => hcl
+            ? AwsTrust.EksHcl(side, Account(a, account), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))
+            : AwsTrust.Eks(side, Account(a, account), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))));
         command.Subcommands.Add(Target(context, "gcp", "Google Cloud: workload identity pool and provider.", null, [provider, serviceAccount], (side, a, hcl) =>
             hcl ? GoogleTrust.Hcl(side, Provider(a, provider, side), Word(a, serviceAccount)) : GoogleTrust.Commands(side, Provider(a, provider, side), Word(a, serviceAccount))));
         command.Subcommands.Add(Target(context, "azure", "Entra ID: federated credential.", AzureTrust.Audience, [client], (side, a, hcl) =>
@@ -37,8 +38,10 @@ internal static partial class TrustPolicyCommand
         command.Subcommands.Add(Target(context, "vault", "Vault or OpenBao: JWT auth role.", null, [role, policy, mount], (side, a, hcl) => hcl
             ? VaultTrust.Hcl(side, Role(a, role, side), Word(a, policy) ?? Role(a, role, side), Word(a, mount)!)
             : VaultTrust.Commands(side, Role(a, role, side), Word(a, policy) ?? Role(a, role, side), Word(a, mount)!)));
-        command.Subcommands.Add(Target(context, "kubernetes", "Kubernetes: AuthenticationConfiguration and RBAC.", null, [role, namespaces], (side, a, _) =>
-            KubernetesTrust.Documents(side, Word(a, role) ?? "view", Names(a, namespaces))));
+        command.Subcommands.Add(Target(context, "kubernetes", "Kubernetes: AuthenticationConfiguration and RBAC.", null, [role, namespaces], (side, a, hcl) => hcl
+            ? KubernetesTrust.Hcl(side, Word(a, role) ?? "view", Names(a, namespaces))
+            : KubernetesTrust.Documents(side, Word(a, role) ?? "view", Names(a, namespaces))));
+        command.Subcommands.Add(Target(context, "oidc", "Any other party that verifies tokens: what it must be told.", null, [], static (side, _, hcl) => hcl ? OidcTrust.Hcl(side) : OidcTrust.Document(side)));
         return command;
     }
 
@@ -51,8 +54,7 @@ internal static partial class TrustPolicyCommand
         var hcl = new Option<bool>("--hcl") { Description = "for OpenTofu or Terraform" };
         var said = new SubjectValues();
         var scope = new ScopeOptions();
-        var command = new Command(name, description) { definition, audience, subject };
-        if (name is not ("eks" or "kubernetes")) command.Options.Add(hcl);
+        var command = new Command(name, description) { definition, audience, subject, hcl };
         Array.ForEach(options, command.Options.Add);
         said.AddTo(command);
         scope.AddTo(command);
@@ -67,7 +69,7 @@ internal static partial class TrustPolicyCommand
                 HttpCall.Text(list["issuer"])!, HttpCall.Text(item["audience"])!,
                 HttpCall.Text(item["example"]) ?? throw new CommandStopped(ExitCode.No, string.Join('\n', SubjectPreviewCommand.ProblemsOf(item))),
                 HttpCall.Text(workspace["id"])!, slug);
-            context.Console.Out.WriteLine(print(side, arguments, name is not ("eks" or "kubernetes") && arguments.GetValue(hcl)));
+            context.Console.Out.WriteLine(print(side, arguments, arguments.GetValue(hcl)));
             var problems = SubjectPreviewCommand.ProblemsOf(item).Concat(Unsettled(side)).ToList();
             problems.ForEach(problem => context.Console.Error.WriteLine($"! {Printing.Plain(problem)}"));
             return problems.Count == 0 ? ExitCode.Done : ExitCode.No;

@@ -10,7 +10,7 @@ using Lanyard.Identity.Jose;
 namespace Lanyard.Identity.Federation;
 
 /// <summary>
-/// Fetches an issuer's keys: OIDC discovery (OpenID Connect Discovery 1.0 §4), then the JWKS that it names. No redirects, no proxy, no cookies, five
+/// Fetches an issuer's keys: OIDC discovery (OpenID Connect Discovery 1.0 §4), then the JWKS that it names; or a SPIFFE bundle from its endpoint. No redirects, no proxy, no cookies, five
 /// seconds and one mebibyte for each; the address that is connected to is checked after resolution, so that a name can't be turned at us.
 /// </summary>
 public sealed class DiscoveryClient(TimeProvider time)
@@ -25,6 +25,7 @@ public sealed class DiscoveryClient(TimeProvider time)
         {
             using var handler = Handler(issuer);
             using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+            if (issuer.Keys == KeySource.Bundle) return await BundleAsync(http, issuer, cancellationToken);
             var discovery = Checked(issuer.DiscoveryUrl ?? issuer.Issuer.TrimEnd('/') + "/.well-known/openid-configuration", issuer);
             if (discovery.IsRefused) return discovery.Refusal;
             var document = await GetAsync(http, discovery.Value, cancellationToken);
@@ -32,7 +33,7 @@ public sealed class DiscoveryClient(TimeProvider time)
             var jwksUri = JwksUri(document.Value, discovery.Value, issuer);
             if (jwksUri.IsRefused) return jwksUri.Refusal;
             var jwks = await GetAsync(http, jwksUri.Value, cancellationToken);
-            return jwks.IsRefused ? jwks.Refusal : KeySet.Parse(jwks.Value.Span);
+            return jwks.IsRefused ? jwks.Refusal : KeySet.Parse(jwks.Value.Span, issuer.KeySetOptions);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException or CryptographicException or JsonException)
         {
@@ -42,6 +43,15 @@ public sealed class DiscoveryClient(TimeProvider time)
         {
             return Unreachable($"{issuer.Issuer}: no answer within {Limit.TotalSeconds:0} s");
         }
+    }
+
+    /// <summary>A SPIFFE bundle endpoint has one document, and its address is all that names it (SPIFFE Federation §5.1).</summary>
+    private async Task<Outcome<KeySet>> BundleAsync(HttpClient http, TrustedIssuer issuer, CancellationToken cancellationToken)
+    {
+        var endpoint = Checked(issuer.DiscoveryUrl ?? "", issuer);
+        if (endpoint.IsRefused) return endpoint.Refusal;
+        var bundle = await GetAsync(http, endpoint.Value, cancellationToken);
+        return bundle.IsRefused ? bundle.Refusal : KeySet.Parse(bundle.Value.Span, issuer.KeySetOptions);
     }
 
     private async Task<Outcome<ReadOnlyMemory<byte>>> GetAsync(HttpClient http, Uri url, CancellationToken cancellationToken)

@@ -9,7 +9,11 @@ public sealed record KeptKeys(string Jwks, DateTimeOffset FetchedAt);
 /// <summary>Where fetched keys are kept, so that a restart during an issuer's outage changes nothing.</summary>
 /// <param name="Load">By the record's id.</param>
 /// <param name="Save">Must keep nothing when the record has gone or is by now for another issuer.</param>
-public sealed record KeyKeeping(Func<string, CancellationToken, Task<KeptKeys?>> Load, Func<TrustedIssuer, KeptKeys, CancellationToken, Task> Save)
+/// <param name="Lost">Told after the saving where a key that was known is gone: what it signed is not believed any more.</param>
+/// <param name="Stale">Told of a fetch that failed while what is known is older than <see cref="KeySetCache.StaleAfter"/>, with why.</param>
+public sealed record KeyKeeping(
+    Func<string, CancellationToken, Task<KeptKeys?>> Load, Func<TrustedIssuer, KeptKeys, CancellationToken, Task> Save,
+    Action<TrustedIssuer>? Lost = null, Func<TrustedIssuer, Refusal, Task>? Stale = null)
 {
     public static KeyKeeping None { get; } = new((_, _) => Task.FromResult<KeptKeys?>(null), (_, _, _) => Task.CompletedTask);
 }
@@ -24,6 +28,12 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
     public static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan RefreshAfter = TimeSpan.FromHours(1);
 
+    /// <summary>Keys that could not be fetched anew for so long may be out of date, and somebody should know.</summary>
+    public static readonly TimeSpan StaleAfter = TimeSpan.FromHours(24);
+
+    /// <summary>Of a SPIFFE bundle without a hint (SPIFFE Federation §4.1); a hint is taken between <see cref="Cooldown"/> and <see cref="RefreshAfter"/>.</summary>
+    private static readonly TimeSpan RefreshBundleAfter = TimeSpan.FromMinutes(5);
+
     private readonly ConcurrentDictionary<Place, Entry> _entries = new();
 
     /// <summary>A <see cref="Tokens.KeyLookup"/>: with a key id that the known keys lack, they are fetched anew where the record allows it.</summary>
@@ -33,7 +43,7 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
         var entry = _entries.GetOrAdd(Place.Of(issuer), static _ => new Entry());
         if (entry.Known is null) await LoadOnceAsync(entry, issuer).WaitAsync(cancellationToken);
         var known = entry.Known;
-        if (issuer.Keys == KeySource.Discovery && (keyId is not null || known is not null) && IsDue(known, keyId) && FetchOnceAsync(entry, issuer) is { } fetching)
+        if (issuer.Keys is KeySource.Discovery or KeySource.Bundle && (keyId is not null || known is not null) && IsDue(issuer, known, keyId) && FetchOnceAsync(entry, issuer) is { } fetching)
         {
             // Known keys that are merely old go on serving; only who needs a key that is not there waits.
             if (Lacks(known, keyId)) await fetching.WaitAsync(cancellationToken);
@@ -53,7 +63,11 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
 
     public void ForgetAll() => _entries.Clear();
 
-    private bool IsDue(Known? known, string? keyId) => Lacks(known, keyId) || time.GetUtcNow() - known!.FetchedAt >= RefreshAfter;
+    private bool IsDue(TrustedIssuer issuer, Known? known, string? keyId) =>
+        Lacks(known, keyId) || time.GetUtcNow() - known!.FetchedAt >= (issuer.Keys == KeySource.Bundle ? BundleInterval(known.Keys) : RefreshAfter);
+
+    private static TimeSpan BundleInterval(KeySet bundle) =>
+        bundle.RefreshHint is { } hint ? TimeSpan.FromTicks(Math.Clamp(hint.Ticks, Cooldown.Ticks, RefreshAfter.Ticks)) : RefreshBundleAfter;
 
     /// <summary>An empty id means that the token has none: then any key may do, and what is known is enough.</summary>
     private static bool Lacks(Known? known, string? keyId) => known is null || (!string.IsNullOrEmpty(keyId) && !known.Keys.Contains(keyId));
@@ -93,23 +107,30 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
     private async Task FetchAsync(Entry entry, TrustedIssuer issuer)
     {
         var outcome = await fetch(issuer, CancellationToken.None);
-        if (!outcome.TryGet(out var keys, out var refusal))
+        if (!outcome.TryGet(out var keys, out var refusal) || (refusal = Superseded(entry.Known?.Keys, keys)) is not null)
         {
             entry.LastFailure = refusal;
+            if (entry.Known is { } old && time.GetUtcNow() - old.FetchedAt >= StaleAfter && keeping.Stale is { } stale) await stale(issuer, refusal);
             return;
         }
 
-        var now = time.GetUtcNow();
+        var (now, before) = (time.GetUtcNow(), entry.Known?.Keys);
         lock (entry.Gate) (entry.Known, entry.LastFailure) = (new Known(keys, now), null);
         // Forgotten meanwhile: the record may be for another issuer by now, and these keys must not become that one's.
-        if (_entries.TryGetValue(Place.Of(issuer), out var current) && ReferenceEquals(current, entry))
-            await keeping.Save(issuer, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
+        if (!_entries.TryGetValue(Place.Of(issuer), out var current) || !ReferenceEquals(current, entry)) return;
+        await keeping.Save(issuer, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
+        if (before is not null && before.Keys.Any(key => !keys.Keys.Any(other => other.KeyId == key.KeyId && other.Thumbprint == key.Thumbprint))) keeping.Lost?.Invoke(issuer);
     }
 
+    /// <summary>A bundle with a lower sequence number is one from before (SPIFFE Trust Domain and Bundle §4.1.1): keys that were taken back must not return.</summary>
+    private static Refusal? Superseded(KeySet? known, KeySet fetched) => known?.Sequence is { } now && fetched.Sequence is { } then && then < now
+        ? new Refusal(RefusalReason.KeySetMalformed, $"bundle: spiffe_sequence {then} is lower than {now}, which is known")
+        : null;
+
     /// <summary>A record, and what decides where its keys come from: a call that began before a change of the record can't fill the changed one's place.</summary>
-    private readonly record struct Place(string RecordId, string Issuer, KeySource Source, string? DiscoveryUrl)
+    private readonly record struct Place(string RecordId, string Issuer, KeySource Source, string? DiscoveryUrl, string? TrustDomain)
     {
-        public static Place Of(TrustedIssuer issuer) => new(issuer.Id, issuer.Issuer, issuer.Keys, issuer.DiscoveryUrl);
+        public static Place Of(TrustedIssuer issuer) => new(issuer.Id, issuer.Issuer, issuer.Keys, issuer.DiscoveryUrl, issuer.TrustDomain);
     }
 
     private sealed record Known(KeySet Keys, DateTimeOffset FetchedAt);

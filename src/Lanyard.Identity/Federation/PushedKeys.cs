@@ -73,6 +73,13 @@ public sealed class PushedKeys(TokenVerifier verifier, TimeProvider time)
         return requireApproval ? state with { Pending = push.Keys, IsPendingProven = true } : Accept(state, push.Keys, issuer, now);
     }
 
+    /// <summary>Whether the caller is the pusher: a token for the audience of pushes, of a key that is trusted. Null is a yes.</summary>
+    public Refusal? Check(UnverifiedToken authorization, TrustedIssuer issuer, PushedKeySet state, string audience, string subject)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        return Check(authorization, issuer with { Audiences = [audience] }, state.TrustedAt(time.GetUtcNow()), subject);
+    }
+
     /// <summary>An admin's yes to proven keys.</summary>
     public Outcome<PushedKeySet> Approve(PushedKeySet state, TrustedIssuer issuer)
     {

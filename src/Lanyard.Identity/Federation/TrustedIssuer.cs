@@ -15,6 +15,9 @@ public enum KeySource
 
     /// <summary>Given at registration, and later pushed under a key that is still trusted (PushedKeys).</summary>
     Pushed,
+
+    /// <summary>Fetched from a SPIFFE bundle endpoint, which stands at <see cref="TrustedIssuer.DiscoveryUrl"/> (SPIFFE Federation §5.1, <c>https_web</c>).</summary>
+    Bundle,
 }
 
 /// <summary>What a record asks beyond claims; null is a yes. The place of CEL conditions.</summary>
@@ -38,6 +41,12 @@ public sealed record TrustedIssuer
 
     /// <summary>Null means the issuer's own <c>/.well-known/openid-configuration</c> (OIDC Discovery 1.0 §4).</summary>
     public string? DiscoveryUrl { get; init; }
+
+    /// <summary>The SPIFFE trust domain whose bundle the keys are: they vouch for its workloads only, and are those for JWT-SVIDs. Null: not SPIFFE.</summary>
+    public string? TrustDomain { get; init; }
+
+    /// <summary>How a document with this record's keys is read.</summary>
+    public KeySetOptions KeySetOptions => TrustDomain is null ? KeySetOptions.Default : KeySetOptions.SpiffeBundle;
 
     public AlgorithmRules Algorithms { get; init; } = AlgorithmRules.Default;
 

@@ -16,10 +16,14 @@ internal static class JwkReader
 
     private static readonly string[] PrivateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-    public static Outcome<VerificationKey> Read(JsonElement jwk) => Read(jwk, out _);
+    /// <summary>RFC 7517 §4.2.</summary>
+    public const string SignatureUse = "sig";
 
+    public static Outcome<VerificationKey> Read(JsonElement jwk) => Read(jwk, SignatureUse, out _);
+
+    /// <param name="wantedUse">Keys of another <c>use</c> are not for us.</param>
     /// <param name="notForUs">True when the refused key may stand in a key set without harm.</param>
-    public static Outcome<VerificationKey> Read(JsonElement jwk, out bool notForUs)
+    public static Outcome<VerificationKey> Read(JsonElement jwk, string wantedUse, out bool notForUs)
     {
         notForUs = false;
         if (jwk.ValueKind != JsonValueKind.Object)
@@ -54,7 +58,7 @@ internal static class JwkReader
             return Refused($"type {type ?? "(none)"} with algorithm {algorithmName ?? "(none)"} is not supported");
         }
 
-        if (WrongUse(jwk) is { } use)
+        if (WrongUse(jwk, wantedUse, keyId) is { } use)
         {
             notForUs = true;
             return Refused(use);
@@ -130,11 +134,17 @@ internal static class JwkReader
         }
     }
 
-    private static string? WrongUse(JsonElement jwk)
+    private static string? WrongUse(JsonElement jwk, string wanted, string? keyId)
     {
-        if (jwk.TryGetProperty("use", out var use) && !(use.ValueKind == JsonValueKind.String && use.ValueEquals("sig"u8)))
+        var isSaid = jwk.TryGetProperty("use", out var use);
+        if (isSaid ? use.ValueKind != JsonValueKind.String || !use.ValueEquals(wanted) : wanted != SignatureUse)
         {
-            return "use is not \"sig\"";
+            return $"use is not \"{wanted}\"";
+        }
+
+        if (wanted != SignatureUse && keyId is null)
+        {
+            return "a bundle's key without kid";
         }
 
         if (!jwk.TryGetProperty("key_ops", out var operations))

@@ -11,8 +11,14 @@ public sealed record KeySetOptions
 
     public int MaxKeys { get; init; } = 100;
 
+    /// <summary>A SPIFFE bundle: of its keys those for JWT-SVIDs, which must have a <c>kid</c> (SPIFFE Trust Domain and Bundle §4.2.2, JWT-SVID §6).</summary>
+    public static KeySetOptions SpiffeBundle { get; } = new() { Use = "jwt-svid" };
+
     /// <summary>Bytes of the whole document.</summary>
     public int MaxSize { get; init; } = 1024 * 1024;
+
+    /// <summary>The <c>use</c> of keys that are for us. A JWK may leave out <c>sig</c>, and no other.</summary>
+    public string Use { get; init; } = JwkReader.SignatureUse;
 }
 
 /// <summary>
@@ -28,6 +34,12 @@ public sealed class KeySet
         Keys = keys;
         Notes = notes;
     }
+
+    /// <summary><c>spiffe_sequence</c> of a bundle: a lower one is an older bundle. Null: it has none.</summary>
+    public long? Sequence { get; private init; }
+
+    /// <summary><c>spiffe_refresh_hint</c> of a bundle: how soon to look again. Null: it has none.</summary>
+    public TimeSpan? RefreshHint { get; private init; }
 
     public IReadOnlyList<VerificationKey> Keys { get; }
 
@@ -77,6 +89,16 @@ public sealed class KeySet
             }
 
             writer.WriteEndArray();
+            if (Sequence is { } sequence)
+            {
+                writer.WriteNumber("spiffe_sequence"u8, sequence);
+            }
+
+            if (RefreshHint is { } hint)
+            {
+                writer.WriteNumber("spiffe_refresh_hint"u8, (long)hint.TotalSeconds);
+            }
+
             writer.WriteEndObject();
         }
 
@@ -96,7 +118,7 @@ public sealed class KeySet
             }
         }
 
-        return new KeySet(keys, [.. Notes, .. other.Notes]);
+        return new KeySet(keys, [.. Notes, .. other.Notes]) { Sequence = Sequence, RefreshHint = RefreshHint };
     }
 
     private bool TryFind(ReadOnlySpan<byte> keyIdUtf8, [NotNullWhen(true)] out VerificationKey? found)
@@ -133,7 +155,7 @@ public sealed class KeySet
         var index = 0;
         foreach (var jwk in array.EnumerateArray())
         {
-            var outcome = JwkReader.Read(jwk, out var notForUs);
+            var outcome = JwkReader.Read(jwk, options.Use, out var notForUs);
             if (outcome.TryGet(out var key, out var refusal))
             {
                 keys.Add(key);
@@ -155,7 +177,32 @@ public sealed class KeySet
             index++;
         }
 
-        return keys.Count == 0 ? Malformed($"no usable key of {index}: {string.Join("; ", notes)}") : new KeySet(keys, notes);
+        if (keys.Count == 0)
+        {
+            return Malformed($"no usable key of {index}: {string.Join("; ", notes)}");
+        }
+
+        var isRead = TryReadNumber(root, "spiffe_sequence", out var sequence) & TryReadNumber(root, "spiffe_refresh_hint", out var hint);
+        if (!isRead && options.Use != JwkReader.SignatureUse)
+        {
+            return Malformed("spiffe_sequence and spiffe_refresh_hint must be integers that are not negative");
+        }
+
+        // A hint is no order: what it says is bounded where it is used, and here so that it is a time at all.
+        return new KeySet(keys, notes) { Sequence = sequence, RefreshHint = hint is { } seconds ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null };
+    }
+
+    private static bool TryReadNumber(JsonElement root, string name, out long? number)
+    {
+        number = null;
+        if (!root.TryGetProperty(name, out var member))
+        {
+            return true;
+        }
+
+        var isNumber = member.ValueKind == JsonValueKind.Number && member.TryGetInt64(out var value) && value >= 0;
+        number = isNumber ? member.GetInt64() : null;
+        return isNumber;
     }
 
     private static Refusal Malformed(string detail) => new(RefusalReason.KeySetMalformed, $"key set: {detail}");

@@ -54,9 +54,14 @@ public sealed partial class TokenVerifier(TimeProvider time)
         verified = null;
 
         // 3: the record was found by the issuer's exact name, and it is looked at once more here, where it counts.
-        if (!token.Claims.TryGet(ClaimNames.Issuer, out var iss) || !iss.EqualsString(issuer.Issuer))
+        if (!token.IsFrom(issuer.Issuer))
         {
-            return new Refusal(RefusalReason.IssuerUnknown, $"iss is {iss}, the trust record {issuer.Id} is for \"{issuer.Issuer}\"");
+            return new Refusal(RefusalReason.IssuerUnknown, $"iss is \"{Printable.Of(token.Issuer)}\", the trust record {issuer.Id} is for \"{issuer.Issuer}\"");
+        }
+
+        if (issuer.TrustDomain is { } domain && CheckTrustDomain(token, domain) is { } foreign)
+        {
+            return foreign;
         }
 
         trace?.Pass(Stage.Issuer, $"trust record {issuer.Id} for {issuer.Issuer}");
@@ -102,6 +107,19 @@ public sealed partial class TokenVerifier(TimeProvider time)
 
         verified = candidate;
         return null;
+    }
+
+    /// <summary>A trust domain's keys vouch for its own workloads only (JWT-SVID §3.1, §4), whatever <c>iss</c> says.</summary>
+    private static Refusal? CheckTrustDomain(UnverifiedToken token, string domain)
+    {
+        token.Claims.TryGetString(ClaimNames.Subject, out var subject);
+        if (!SpiffeId.TrustDomainOf(subject).SequenceEqual(domain))
+        {
+            return new Refusal(RefusalReason.IssuerUnknown, $"sub is \"{Printable.Of(subject ?? "")}\", the bundle vouches for workloads of {SpiffeId.Scheme}{domain}");
+        }
+
+        // JWT-SVID §2.3.
+        return token.Type is null or "JWT" or "JOSE" ? null : new Refusal(RefusalReason.TokenTypeNotAllowed, $"typ is \"{Printable.Of(token.Type)}\", a JWT-SVID's is JWT or JOSE");
     }
 
     private static Refusal? CheckSignature(

@@ -1,4 +1,5 @@
 using System.Text;
+using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
 
 namespace Lanyard.Identity.Tokens;
@@ -36,8 +37,8 @@ public sealed class UnverifiedToken
 
     public ClaimSet Claims { get; }
 
-    /// <summary>The claim <c>iss</c>; never null, because a token without one is no token here.</summary>
-    public string Issuer => Claims.TryGetString(ClaimNames.Issuer, out var issuer) ? issuer : "";
+    /// <summary>The claim <c>iss</c>. A JWT-SVID may be without one: then its trust domain, such as <c>spiffe://example.org</c>. Any other token has one.</summary>
+    public string Issuer => Claims.TryGetString(ClaimNames.Issuer, out var issuer) ? issuer : TrustDomainIssuer(Claims) ?? "";
 
     public string? KeyId => HasKeyId ? Encoding.UTF8.GetString(ReadKeyId(stackalloc byte[JwsHeader.MaxKeyIdLength])) : null;
 
@@ -51,7 +52,8 @@ public sealed class UnverifiedToken
     internal ReadOnlySpan<byte> SignatureText => _encoded.Span[(_payloadEnd + 1)..];
 
     /// <summary>Whether it is from this issuer, to the letter.</summary>
-    internal bool IsFrom(string issuer) => Claims.TryGet(ClaimNames.Issuer, out var claimed) && claimed.EqualsString(issuer);
+    internal bool IsFrom(string issuer) =>
+        Claims.TryGet(ClaimNames.Issuer, out var claimed) ? claimed.EqualsString(issuer) : TrustDomainIssuer(Claims) is { } domain && domain == issuer;
 
     /// <summary>
     /// The header's <c>kid</c>, decoded anew where it is asked for: the token keeps no copy of its header. Empty when there is none.
@@ -109,7 +111,13 @@ public sealed class UnverifiedToken
         trace?.Pass(Stage.Shape, $"{span.Length} bytes, three segments, strict base64url");
         if (!claims!.TryGet(ClaimNames.Issuer, out var issuer))
         {
-            return new Refusal(RefusalReason.ClaimMissing, "no iss");
+            if (TrustDomainIssuer(claims) is not { } domain)
+            {
+                return new Refusal(RefusalReason.ClaimMissing, "no iss");
+            }
+
+            trace?.Pass(Stage.Content, $"alg {Printable.Of(header.AlgorithmText)}, {claims.Count} claims, no iss: a JWT-SVID of {domain}");
+            return new UnverifiedToken(token, payloadEnd, header, claims);
         }
 
         if (!issuer.IsString || issuer.Json.Length <= 2)
@@ -120,6 +128,10 @@ public sealed class UnverifiedToken
         trace?.Pass(Stage.Content, $"alg {Printable.Of(header.AlgorithmText)}, {claims.Count} claims, iss {issuer}");
         return new UnverifiedToken(token, payloadEnd, header, claims);
     }
+
+    /// <summary>Of a token without <c>iss</c>: its subject's trust domain, or null where the subject is no workload's SPIFFE id.</summary>
+    private static string? TrustDomainIssuer(ClaimSet claims) =>
+        claims.TryGetString(ClaimNames.Subject, out var subject) && SpiffeId.TrustDomainOf(subject) is { Length: > 0 } domain ? $"{SpiffeId.Scheme}{domain}" : null;
 
     private static Refusal? ReadHeader(ReadOnlySpan<byte> encoded, Span<byte> buffer, out JwsHeader header)
     {

@@ -14,7 +14,8 @@ public sealed record ClusterSpec(string Issuer, ClusterKeys Keys, ClusterSubject
 /// <param name="Jwks">The key set as the API server gives it at <c>/openid/v1/jwks</c>: for private clusters.</param>
 /// <param name="Pusher">With <paramref name="Jwks"/>: the service account that may push rotated keys later (<c>lanyard cluster push-keys</c>).</param>
 /// <param name="RequireApproval">With <paramref name="Pusher"/>: pushed keys also wait for an admin.</param>
-public sealed record ClusterKeys(bool? Discovery = null, JsonElement? Jwks = null, ClusterSubject? Pusher = null, bool? RequireApproval = null);
+/// <param name="Review">With <paramref name="Pusher"/>: the API server is asked about each token, through the connection of whoever pushes (<c>lanyard runner --review-tokens</c>).</param>
+public sealed record ClusterKeys(bool? Discovery = null, JsonElement? Jwks = null, ClusterSubject? Pusher = null, bool? RequireApproval = null, bool? Review = null);
 
 public sealed record ClusterSubject(string Namespace, string ServiceAccount)
 {

@@ -11,6 +11,23 @@ public sealed record KeyPushRequest(JsonElement Jwks, string? Proof = null);
 /// <param name="State"><c>accepted</c>, <c>pending</c> (a proof is wanted) or <c>awaiting-approval</c>.</param>
 public sealed record KeyPushAnswer(string State);
 
+/// <summary>
+/// Body of <c>POST &lt;instance&gt;/keys/reviews</c>, a long poll of whoever pushes a cluster's keys (same bearer): the answers to what it was asked before.
+/// </summary>
+/// <param name="WaitSeconds">0 to 50.</param>
+public sealed record ReviewPoll(int WaitSeconds, IReadOnlyList<ReviewAnswer> Answers);
+
+/// <summary>What the API server said (<c>TokenReview.status</c>).</summary>
+/// <param name="Id">As it was asked.</param>
+/// <param name="Error">It could not be asked; then nothing else counts.</param>
+public sealed record ReviewAnswer(string Id, bool Authenticated, string? Username = null, IReadOnlyList<string>? Audiences = null, string? Error = null);
+
+public sealed record ReviewBatch(IReadOnlyList<ReviewQuestion> Reviews);
+
+/// <param name="Token">To be asked of the API server, and not to be kept.</param>
+/// <param name="Audiences">For <c>TokenReview.spec</c>.</param>
+public sealed record ReviewQuestion(string Id, string Token, IReadOnlyList<string> Audiences);
+
 /// <summary>The keys of a record whose cluster pushes them.</summary>
 /// <param name="Record">Its id.</param>
 /// <param name="Leaving">Key ids that a newer push no longer has, and until when they are trusted.</param>
@@ -44,6 +61,10 @@ public sealed record AdminKeyRequest(JsonElement Jwk, string Name);
     RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(KeyPushRequest))]
 [JsonSerializable(typeof(KeyPushAnswer))]
+[JsonSerializable(typeof(ReviewPoll))]
+[JsonSerializable(typeof(ReviewAnswer))]
+[JsonSerializable(typeof(ReviewBatch))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(PushedKeysView))]
 [JsonSerializable(typeof(PushedKeysList))]
 [JsonSerializable(typeof(AdminKeyView))]

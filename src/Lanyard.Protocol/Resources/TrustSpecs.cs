@@ -37,7 +37,7 @@ public sealed record WorkflowTrustSpec(IReadOnlyDictionary<string, WorkflowRepos
 /// <param name="Repository">What the repository is called there, <c>owner/name</c>: machines of that name share the cache.</param>
 public sealed record WorkflowRepository(string Workspace, string Repository);
 
-public sealed record IssuerKeys(DiscoveredKeys? Discovery = null, JsonElement? Jwks = null, PushedKeysSpec? Pushed = null);
+public sealed record IssuerKeys(DiscoveredKeys? Discovery = null, JsonElement? Jwks = null, PushedKeysSpec? Pushed = null, SpiffeKeysSpec? Spiffe = null);
 
 /// <param name="Url">Absent: the issuer's own <c>/.well-known/openid-configuration</c>.</param>
 /// <param name="JwksHosts">Hosts besides the discovery document's that its <c>jwks_uri</c> may be on.</param>
@@ -46,7 +46,14 @@ public sealed record DiscoveredKeys(string? Url = null, IReadOnlyList<string>? J
 /// <param name="Jwks">The keys at registration.</param>
 /// <param name="Subject">The service account that may push new ones, for the audience <c>URL/keys</c>.</param>
 /// <param name="RequireApproval">New keys also wait for an admin.</param>
-public sealed record PushedKeysSpec(JsonElement Jwks, string Subject, bool? RequireApproval = null);
+/// <param name="Review">The cluster's API server is also asked about each token (TokenReview), through its runner's connection: what it has deleted is refused.</param>
+public sealed record PushedKeysSpec(JsonElement Jwks, string Subject, bool? RequireApproval = null, bool? Review = null);
+
+/// <summary>A SPIFFE trust domain: its bundle's keys for JWT-SVIDs are believed, for its own workloads only. Exactly one of url and bundle.</summary>
+/// <param name="TrustDomain">Such as <c>example.org</c>.</param>
+/// <param name="Url">Its bundle endpoint (profile <c>https_web</c>).</param>
+/// <param name="Bundle">The bundle itself, where nobody fetches it.</param>
+public sealed record SpiffeKeysSpec(string TrustDomain, string? Url = null, JsonElement? Bundle = null);
 
 /// <summary>Reads and writes the specs of trust: camelCase, unknown members refused.</summary>
 [JsonSourceGenerationOptions(

@@ -53,6 +53,11 @@ internal static class ClusterSpecs
                 mistakes.Add(new Mistake("spec.keys.requireApproval", "needs a pusher"));
             }
 
+            if (spec.Keys.Review is not null)
+            {
+                mistakes.Add(new Mistake("spec.keys.review", "needs a pusher: it asks the API server"));
+            }
+
             return;
         }
 

@@ -18,6 +18,7 @@ internal sealed class Doorkeeper(
     TokenMemory memory,
     Revocations revocations,
     StaleKeys stale,
+    TokenReviews reviews,
     DoorQuestions questions,
     WorkflowTokens workflows,
     TimeProvider time)
@@ -31,12 +32,13 @@ internal sealed class Doorkeeper(
     public async ValueTask<Outcome<Principal>> AdmitAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
         var hash = RememberedBy(token, doors, workspaceId);
+        // What is reviewed is judged anew each time: the API server's answer is kept for some seconds, and not for as long as the token lives.
         if (trace is null && _remembered.TryGet(hash, out var before) && before.Doors == doors && before.WorkspaceId == workspaceId)
             return await StillAsync(before.Principal, cancellation);
 
         var epoch = _remembered.Epoch;
-        var (outcome, isComplete) = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
-        if (!outcome.IsRefused && isComplete) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
+        var (outcome, mayRemember) = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
+        if (!outcome.IsRefused && mayRemember) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
         return outcome;
     }
 
@@ -58,8 +60,8 @@ internal sealed class Doorkeeper(
     /// <summary>Keys, policies, runners or trust changed, here or on another replica: everything is judged anew.</summary>
     public void Forget() => _remembered.Forget();
 
-    /// <returns>And whether every record that may vouch has been asked.</returns>
-    private async ValueTask<(Outcome<Principal> Outcome, bool IsComplete)> JudgeAsync(
+    /// <returns>And whether it may be remembered: every record that may vouch has been asked, and none of them wants a review.</returns>
+    private async ValueTask<(Outcome<Principal> Outcome, bool MayRemember)> JudgeAsync(
         string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation, string? onlyPolicy = null, string? onlyRecord = null)
     {
         var parsed = UnverifiedToken.Parse(token, trace);
@@ -72,7 +74,8 @@ internal sealed class Doorkeeper(
         var options = new VerifyOptions { DefaultAudience = instance.Url };
         var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
         if (judged is { IsRefused: true, Refusal.Reason: RefusalReason.KeyUnknown } && trace is null) await stale.SawUnknownKeyAsync(parsed.Value, records, cancellation);
-        return judged.IsRefused ? (judged.Refusal, true) : (await ResolveAsync(judged.Value.Tokens, workspaceId, trace, onlyPolicy, cancellation), judged.Value.IsComplete);
+        if (judged.IsRefused) return (judged.Refusal, true);
+        return (await ResolveAsync(judged.Value.Tokens, token, workspaceId, trace, onlyPolicy, cancellation), judged.Value.IsComplete && !records.Any(static record => record.IsReviewed));
     }
 
     /// <summary>
@@ -80,7 +83,7 @@ internal sealed class Doorkeeper(
     /// asked about the token as that record verified it, and what a policy gives is bound to the policy's own place.
     /// </summary>
     private async ValueTask<Outcome<Principal>> ResolveAsync(
-        IReadOnlyList<VerifiedToken> tokens, string? workspaceId, Trace? trace, string? onlyPolicy, CancellationToken cancellation)
+        IReadOnlyList<VerifiedToken> tokens, string presented, string? workspaceId, Trace? trace, string? onlyPolicy, CancellationToken cancellation)
     {
         var facets = new List<PrincipalFacet>();
         var revoked = await revocations.GetAsync(cancellation);
@@ -93,7 +96,7 @@ internal sealed class Doorkeeper(
                 continue;
             }
 
-            if (revoked.Refuses(token, record.Record.WorkspaceId) is { } ended)
+            if ((revoked.Refuses(token, record.Record.WorkspaceId) ?? await reviews.CheckAsync(record, token, presented, trace, cancellation)) is { } ended)
             {
                 trace?.Refuse(ended);
                 nearest = ended;

@@ -19,9 +19,11 @@ internal static class FederationFeature
     public const string IssuerKind = "TrustedIssuer";
     public const string PolicyKind = "TrustPolicy";
 
+    /// <param name="reviewSecret">32 bytes, the same on every replica: tokens that wait for a review are encrypted with it.</param>
     public static IServiceCollection AddFederation(
-        this IServiceCollection services, Func<IServiceProvider, DoorQuestions> questions, Func<IServiceProvider, CollectionLookup> collections)
+        this IServiceCollection services, Func<IServiceProvider, DoorQuestions> questions, Func<IServiceProvider, CollectionLookup> collections, byte[] reviewSecret)
     {
+        services.AddSingleton(new ReviewSeal(reviewSecret)).AddSingleton<TokenReviews>().AddSingleton<ReviewPolls>();
         services.AddSingleton(questions).AddSingleton(collections);
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton<TrustRecordStore>().AddSingleton<TrustPolicyStore>().AddSingleton<AdminKeys>().AddSingleton<TokenMemory>();
@@ -30,7 +32,7 @@ internal static class FederationFeature
         services.AddSingleton<OwnTokens>().AddSingleton<ClientAssertions>().AddSingleton<WorkflowTokens>().AddSingleton<Doorkeeper>();
         services.AddSingleton<DiscoveryClient>();
         services.AddSingleton(provider => new KeySetCache(
-            Keeping(provider.GetRequiredService<TrustRecordStore>()), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));
+            Keeping(provider.GetRequiredService<TrustRecordStore>(), provider), provider.GetRequiredService<DiscoveryClient>().FetchAsync, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<KeyLookup>(provider => provider.GetRequiredService<KeySetCache>().GetAsync);
         services.AddSingleton<PushedKeyStore>().AddSingleton<KeyPushes>().AddSingleton<StaleKeys>();
         services.AddHostedService<TrustWatch>();
@@ -68,6 +70,7 @@ internal static class FederationFeature
     private static void MapKeys(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/keys", PushedKeyEndpoints.PushAsync).ExcludeFromDescription();
+        routes.MapPost("/keys/reviews", ReviewEndpoints.PollAsync).ExcludeFromDescription();
         var pushed = routes.MapGroup("/v1/workspaces/{workspace}/pushed-keys").WithTags("Trust");
         pushed.MapGet("", PushedKeyEndpoints.ListAsync).WithName("listPushedKeys").Produces<PushedKeysList>();
         pushed.MapPost("/{record}/approve", PushedKeyEndpoints.ApproveAsync).WithName("approvePushedKeys").Produces<PushedKeysView>();
@@ -78,7 +81,10 @@ internal static class FederationFeature
         admins.MapDelete("/{key}", AdminKeyEndpoints.RemoveAsync).WithName("removeAdminKey").Produces(StatusCodes.Status204NoContent);
     }
 
-    private static KeyKeeping Keeping(TrustRecordStore store) => new(
+    /// <summary>The alarm is asked for when it is needed: it knows the directory, which knows nobody.</summary>
+    private static KeyKeeping Keeping(TrustRecordStore store, IServiceProvider provider) => new(
         async (record, cancellation) => await store.FindKeysAsync(record, cancellation) is { } keys ? new KeptKeys(keys.Jwks, keys.FetchedAt) : null,
-        (issuer, keys, cancellation) => store.KeepFetchedAsync(issuer.Id, issuer.Issuer, keys.Jwks, keys.FetchedAt, cancellation));
+        (issuer, keys, cancellation) => store.KeepFetchedAsync(issuer.Id, issuer.Issuer, keys.Jwks, keys.FetchedAt, cancellation),
+        _ => store.Changed(),
+        (issuer, refusal) => provider.GetRequiredService<StaleKeys>().NotRefreshedAsync(issuer, refusal, CancellationToken.None));
 }

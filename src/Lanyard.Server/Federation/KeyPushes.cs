@@ -62,6 +62,23 @@ internal sealed class KeyPushes(
         return furthest;
     }
 
+    /// <summary>The records whose tokens a pusher may ask its API server about; the refusal of the record that came nearest where there is none.</summary>
+    public async Task<Outcome<IReadOnlyList<string>>> ReviewersAsync(UnverifiedToken authorization, string requestId, CancellationToken cancellation)
+    {
+        var furthest = new Refusal(RefusalReason.IssuerUnknown, "no record whose tokens are reviewed is for this issuer");
+        var admitted = new List<string>();
+        foreach (var record in (await RecordsOfAsync(authorization, cancellation)).Where(static record => record.IsReviewed))
+        {
+            if (await store.FindAsync(record.Record.Id, cancellation) is not { } keys) continue;
+            if (_rule.Check(authorization, record.Issuer, keys, AudienceOf(instance), SpecOf(record)!.Subject) is not { } refusal) admitted.Add(record.Record.Id);
+            else if (refusal.Stage > furthest.Stage) furthest = refusal;
+        }
+
+        if (admitted.Count > 0) return admitted;
+        await audit.RecordAsync(new AuditEvent("reviews.poll") { RequestId = requestId, Refusal = furthest, TokenSha256 = authorization.Hash().ToString() });
+        return furthest;
+    }
+
     /// <summary>An admin's yes to keys that were proven.</summary>
     public async Task<Outcome<PushedKeySet>> ApproveAsync(KnownIssuer record, AuditEvent about, CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Lanyard.Identity;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Tokens;
 using Lanyard.Server.Audit;
@@ -7,8 +8,9 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Server.Federation;
 
 /// <summary>
-/// The alarm for keys that nobody fetches: those of a private cluster. They may be out of date when a token comes that names a key they lack, and when a
-/// cluster that pushes its keys has said nothing for a day. One alarm each time, until the keys are confirmed again; a stranger can cause no more than that one.
+/// The alarm for keys that may be out of date. Those that nobody fetches, a private cluster's, when a token comes that names a key they lack, and when a cluster that
+/// pushes its keys has said nothing for a day; those that are fetched when nobody answered for a day. One alarm each time, until the keys are confirmed or fetched again; a
+/// stranger can cause no more than that one.
 /// </summary>
 internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, AuditLog audit, TimeProvider time, ILogger<StaleKeys> log)
 {
@@ -30,6 +32,13 @@ internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, Audi
         }
     }
 
+    /// <summary>Keys that are fetched, and that could not be for <see cref="KeySetCache.StaleAfter"/>. They go on serving.</summary>
+    public async Task NotRefreshedAsync(TrustedIssuer issuer, Refusal refusal, CancellationToken cancellation)
+    {
+        if (await trust.ByIdAsync(issuer.Id, cancellation) is { } record && IsDue(issuer.Id))
+            await MarkAsync(record, $"they could not be fetched for {KeySetCache.StaleAfter.TotalHours:0} h: {refusal.Detail}", cancellation);
+    }
+
     /// <summary>Finds clusters that fell silent.</summary>
     public async Task SweepAsync(CancellationToken cancellation)
     {
@@ -40,7 +49,7 @@ internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, Audi
         }
     }
 
-    private static string Printable(string keyId) => string.Concat(keyId.Take(64).Select(static c => c is > ' ' and <= '~' ? c : '?'));
+    internal static string Printable(string text) => string.Concat(text.Take(128).Select(static c => c is >= ' ' and <= '~' ? c : '?'));
 
     private bool IsDue(string recordId)
     {

@@ -8,7 +8,8 @@ namespace Lanyard.Server.Federation;
 
 /// <summary>A trust record, compiled.</summary>
 /// <param name="Workflows">Where it is for GitHub's runtime tokens.</param>
-internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer, WorkflowTrustSpec? Workflows = null)
+/// <param name="IsReviewed">Its cluster's API server is asked about each token (<see cref="TokenReviews"/>).</param>
+internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer, WorkflowTrustSpec? Workflows = null, bool IsReviewed = false)
 {
     public string Versioned { get; } = $"{Record.Id}@{Record.Version}";
 
@@ -75,7 +76,7 @@ internal sealed class TrustDirectory : IDisposable
         var spec = JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!;
         var mistakes = new List<Mistake>();
         var issuer = TrustedIssuerSpecs.Compile(record.Id, spec, mistakes);
-        if (issuer is not null) return new KnownIssuer(record, issuer, spec.Workflows);
+        if (issuer is not null) return new KnownIssuer(record, issuer, spec.Workflows, spec.Keys.Pushed?.Review ?? false);
         // Written by a newer version, or by hand: such a record believes nobody.
         _log.RecordUnusable(record.Id, string.Join("; ", mistakes));
         return null;

@@ -120,7 +120,7 @@ internal sealed class TrustRecordStore(Database database)
             $"""
             insert into key_sets (record, jwks, pending, fetched_at)
             select id, {jwks}, null, {fetchedAt} from trust_records where id = {recordId} and issuer = {issuer}
-            on conflict (record) do update set jwks = excluded.jwks, fetched_at = excluded.fetched_at
+            on conflict (record) do update set jwks = excluded.jwks, fetched_at = excluded.fetched_at, stale_since = null
             """,
             cancellation);
 

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Federation;
 
 /// <summary>Hears that trust changed or a token was revoked, on any replica, and makes every memory of it here be forgotten; sweeps what is expired.</summary>
 internal sealed class TrustWatch(
-    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, StaleKeys stale, Revocations withdrawn, TimeProvider time, ILogger<TrustWatch> log)
+    Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, StaleKeys stale, Revocations withdrawn, TokenReviews reviews, TimeProvider time, ILogger<TrustWatch> log)
     : BackgroundService
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(5);
@@ -28,6 +28,7 @@ internal sealed class TrustWatch(
             await TryAsync(pushed.SweepAsync, stoppingToken);
             await TryAsync(stale.SweepAsync, stoppingToken);
             await TryAsync(withdrawn.SweepAsync, stoppingToken);
+            await TryAsync(reviews.SweepAsync, stoppingToken);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

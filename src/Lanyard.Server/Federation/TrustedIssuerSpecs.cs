@@ -33,12 +33,14 @@ internal static class TrustedIssuerSpecs
             Id = id,
             Issuer = spec.Issuer,
             Keys = source,
-            DiscoveryUrl = spec.Keys.Discovery?.Url,
+            DiscoveryUrl = spec.Keys.Discovery?.Url ?? spec.Keys.Spiffe?.Url,
+            TrustDomain = spec.Keys.Spiffe?.TrustDomain,
             Algorithms = new AlgorithmRules { Allowed = algorithms },
             Audiences = spec.Audiences ?? [],
             MaxLifetime = spec.MaxLifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TrustedIssuer.DefaultMaxLifetime,
             AnyAudience = spec.Workflows is not null,
-            RequireIat = spec.RequireIat ?? spec.Workflows is null,
+            // JWT-SVIDs need not say when they were issued.
+            RequireIat = spec.RequireIat ?? (spec.Workflows is null && spec.Keys.Spiffe is null),
             RequiredClaims = conditions,
             Conditions = [.. new[] { condition, spec.Workflows is { } workflows ? WorkflowRules.Condition(workflows) : null }.OfType<TokenCondition>()],
             JwksHosts = spec.Keys.Discovery?.JwksHosts ?? [],
@@ -48,7 +50,9 @@ internal static class TrustedIssuerSpecs
     }
 
     /// <summary>The keys that a spec brings with it, as they are stored; null where they are to be discovered.</summary>
-    public static string? InitialKeys(TrustedIssuerSpec spec) => (spec.Keys.Jwks ?? spec.Keys.Pushed?.Jwks)?.GetRawText();
+    public static string? InitialKeys(TrustedIssuerSpec spec) => spec.Keys.Spiffe?.Bundle is { } bundle
+        ? KeySet.Parse(bundle.GetRawText(), KeySetOptions.SpiffeBundle).Value.ToJson()
+        : (spec.Keys.Jwks ?? spec.Keys.Pushed?.Jwks)?.GetRawText();
 
     private static void CheckIssuer(TrustedIssuerSpec spec, List<Mistake> mistakes)
     {
@@ -56,8 +60,22 @@ internal static class TrustedIssuerSpecs
             mistakes.Add(new Mistake("spec.issuer", "1 to 512 characters without white space"));
         else if (spec.Keys.Discovery is { Url: null } && !IsFetchable(spec.Issuer, spec))
             mistakes.Add(new Mistake("spec.issuer", "keys can be discovered from an https URL only (http on loopback, with allowPrivateAddresses)"));
+        if (spec.Keys.Spiffe is { } spiffe) CheckSpiffe(spec, spiffe, mistakes);
         if (spec.Keys.Discovery?.Url is { } url && !IsFetchable(url, spec))
             mistakes.Add(new Mistake("spec.keys.discovery.url", "an https URL is wanted (http on loopback, with allowPrivateAddresses)"));
+    }
+
+    private static void CheckSpiffe(TrustedIssuerSpec spec, SpiffeKeysSpec spiffe, List<Mistake> mistakes)
+    {
+        if (!SpiffeId.IsTrustDomain(spiffe.TrustDomain))
+            mistakes.Add(new Mistake("spec.keys.spiffe.trustDomain", "1 to 255 lower-case letters, digits, dots, dashes and underscores"));
+        else if (spec.Issuer.StartsWith(SpiffeId.Scheme, StringComparison.Ordinal) && spec.Issuer != SpiffeId.Scheme + spiffe.TrustDomain)
+            mistakes.Add(new Mistake("spec.issuer", $"{SpiffeId.Scheme}{spiffe.TrustDomain} for tokens without iss, or the iss that they have"));
+        if (spiffe.Url is null == spiffe.Bundle is null)
+            mistakes.Add(new Mistake("spec.keys.spiffe", "exactly one of url and bundle"));
+        if (spiffe.Url is { } url && !IsFetchable(url, spec))
+            mistakes.Add(new Mistake("spec.keys.spiffe.url", "an https URL is wanted (http on loopback, with allowPrivateAddresses)"));
+        if (spiffe.Bundle is { } bundle) CheckJwks(bundle, "spec.keys.spiffe.bundle", mistakes, KeySetOptions.SpiffeBundle);
     }
 
     private static bool IsFetchable(string text, TrustedIssuerSpec spec) =>
@@ -66,10 +84,10 @@ internal static class TrustedIssuerSpecs
 
     private static KeySource SourceOf(IssuerKeys keys, List<Mistake> mistakes)
     {
-        var given = (keys.Discovery is null ? 0 : 1) + (keys.Jwks is null ? 0 : 1) + (keys.Pushed is null ? 0 : 1);
+        var given = (keys.Discovery is null ? 0 : 1) + (keys.Jwks is null ? 0 : 1) + (keys.Pushed is null ? 0 : 1) + (keys.Spiffe is null ? 0 : 1);
         if (given != 1)
         {
-            mistakes.Add(new Mistake("spec.keys", "exactly one of discovery, jwks, pushed"));
+            mistakes.Add(new Mistake("spec.keys", "exactly one of discovery, jwks, pushed, spiffe"));
             return KeySource.Uploaded;
         }
 
@@ -80,12 +98,13 @@ internal static class TrustedIssuerSpecs
             if (pushed.Subject.Length is 0 or > 255) mistakes.Add(new Mistake("spec.keys.pushed.subject", "1 to 255 characters"));
         }
 
+        if (keys.Spiffe is { } spiffe) return spiffe.Url is null ? KeySource.Uploaded : KeySource.Bundle;
         return keys.Discovery is not null ? KeySource.Discovery : keys.Jwks is not null ? KeySource.Uploaded : KeySource.Pushed;
     }
 
-    private static void CheckJwks(JsonElement jwks, string path, List<Mistake> mistakes)
+    private static void CheckJwks(JsonElement jwks, string path, List<Mistake> mistakes, KeySetOptions? options = null)
     {
-        var parsed = KeySet.Parse(jwks.GetRawText());
+        var parsed = KeySet.Parse(jwks.GetRawText(), options);
         if (parsed.IsRefused) mistakes.Add(new Mistake(path, parsed.Refusal.Detail));
     }
 

@@ -13,13 +13,13 @@ internal static class IssuerEndpoints
     public static async Task<IResult> ShowInstanceAsync(HttpContext context, KeyRing ring, Instance instance)
     {
         if (!Access.Require(Access.PrincipalOf(context), null, null, Right.Read).TryGet(out _, out var refusal)) return new Refused(refusal);
-        return Answer(View(instance.Url, instance.Url, await ring.GetAsync(KeyRing.InstanceOwner, context.RequestAborted)));
+        return Answer(View(instance.Url, instance.Url, ring, await ring.GetAsync(KeyRing.InstanceOwner, context.RequestAborted)));
     }
 
     public static async Task<IResult> ShowAsync(string workspace, HttpContext context, WorkspaceDirectory workspaces, KeyRing ring, Instance instance)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Read)).TryGet(out var entry, out var refusal)) return new Refused(refusal);
-        return Answer(View(entry, instance, await ring.GetAsync(entry.Id, context.RequestAborted)));
+        return Answer(View(entry, instance, ring, await ring.GetAsync(entry.Id, context.RequestAborted)));
     }
 
     public static async Task<IResult> RotateInstanceAsync(HttpContext context, KeyRing ring, AuditLog audit, Instance instance)
@@ -28,7 +28,7 @@ internal static class IssuerEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, IssuerJson.Default.RotateRequest)).TryGet(out var request, out var refused)) return refused;
         var (keys, done) = await ring.RotateAsync(KeyRing.InstanceOwner, request.Now, context.RequestAborted);
         await audit.RecordAsync(AuditEvent.Of(context, "issuer.rotate") with { Target = "instance", Details = Details(request, done) });
-        return Answer(View(instance.Url, instance.Url, keys) with { Done = done });
+        return Answer(View(instance.Url, instance.Url, ring, keys) with { Done = done });
     }
 
     public static async Task<IResult> RotateAsync(
@@ -38,23 +38,24 @@ internal static class IssuerEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, IssuerJson.Default.RotateRequest)).TryGet(out var request, out var refused)) return refused;
         var (keys, done) = await ring.RotateAsync(entry.Id, request.Now, context.RequestAborted);
         await audit.RecordAsync(AuditEvent.Of(context, "issuer.rotate") with { WorkspaceId = entry.Id, Target = entry.Id, Details = Details(request, done) });
-        return Answer(View(entry, instance, keys) with { Done = done });
+        return Answer(View(entry, instance, ring, keys) with { Done = done });
     }
 
     private static Dictionary<string, string> Details(RotateRequest request, IReadOnlyList<string> done) =>
         new() { ["now"] = request.Now ? "true" : "false", ["done"] = string.Join("; ", done) };
 
-    private static IssuerView View(WorkspaceEntry entry, Instance instance, OwnerKeys keys)
+    private static IssuerView View(WorkspaceEntry entry, Instance instance, KeyRing ring, OwnerKeys keys)
     {
         var issuer = instance.WorkspaceIssuer(entry.Slug);
-        return View(issuer, entry.DefaultAudience ?? issuer, keys);
+        return View(issuer, entry.DefaultAudience ?? issuer, ring, keys);
     }
 
-    private static IssuerView View(string issuer, string audience, OwnerKeys keys) => new(
+    private static IssuerView View(string issuer, string audience, KeyRing ring, OwnerKeys keys) => new(
         issuer,
         audience,
         issuer + "/jwks",
-        [.. keys.Stored.Select(k => new IssuerKeyView(k.Age.KeyId, k.Key.Algorithm.Name(), k.Age.State, k.Age.PublishedAt, k.Age.ActiveAt, k.Age.RetiredAt))]);
+        [.. keys.Stored.Select(k => new IssuerKeyView(k.Age.KeyId, k.Key.Algorithm.Name(), k.Age.State, k.Age.PublishedAt, k.Age.ActiveAt, k.Age.RetiredAt))],
+        Warnings: ring.Warnings(keys) is { Count: > 0 } warnings ? warnings : null);
 
     private static IResult Answer(IssuerView view) => Results.Json(view, IssuerJson.Default.IssuerView);
 }

@@ -57,6 +57,10 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
         return (after, done);
     }
 
+    /// <summary>Which relying parties may refuse tokens now, by algorithm: each has keys of its own.</summary>
+    public IReadOnlyList<string> Warnings(OwnerKeys keys) =>
+        [.. keys.Stored.GroupBy(static key => key.Key.Algorithm).SelectMany(group => schedule.Warnings([.. group.Select(static key => key.Age)], time.GetUtcNow()))];
+
     public void Dispose() => _changes.Dispose();
 
     private async Task<OwnerKeys> ChangeAsync(string owner, Func<SignatureAlgorithm, IReadOnlyList<KeyAge>, Task> change, CancellationToken cancellation)

@@ -55,5 +55,17 @@ internal sealed record KeySchedule(TimeSpan Period, TimeSpan PublishLead, TimeSp
         return atOnce || IsKnown(next, now) ? new KeyStep.Activate(next.KeyId) : null;
     }
 
+    /// <summary>
+    /// Keys that sign although a relying party's copy of the key set can still be without them: they were activated at once, after a leak. One line a key, for the admin.
+    /// </summary>
+    public IReadOnlyList<string> Warnings(IReadOnlyList<KeyAge> keys, DateTimeOffset now) =>
+    [
+        // The first key of an issuer is in the first set that anybody fetched.
+        .. keys.Where(key => key is { State: KeyStates.Active, ActiveAt: { } active } && active < key.PublishedAt + PublishLead && now < key.PublishedAt + PublishLead
+                && keys.Any(other => other.State == KeyStates.Retired && other.PublishedAt < key.PublishedAt))
+            .Select(key => $"{key.KeyId} signs since {key.ActiveAt:u} and was published only at {key.PublishedAt:u}: a relying party whose copy of the key set is older refuses its tokens, "
+                + $"until {key.PublishedAt + PublishLead:u} if it keeps one for {PublishLead.TotalHours:0} h"),
+    ];
+
     private bool IsKnown(KeyAge next, DateTimeOffset now) => now - next.PublishedAt >= PublishLead;
 }

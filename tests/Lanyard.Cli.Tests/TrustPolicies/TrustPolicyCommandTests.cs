@@ -116,6 +116,42 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
         Assert.Contains("""bound_subject   = "w:it's;$${x}:\"$(id)\"" """.TrimEnd(), _cli.Out.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [Line("6.8")]
+    [Needs("terraform")]
+    [InlineData("aws")]
+    [InlineData("eks", "--namespace", "a", "--namespace", "b")]
+    [InlineData("eks")]
+    [InlineData("gcp", "--service-account", "deploy@p.iam.gserviceaccount.com")]
+    [InlineData("azure")]
+    [InlineData("vault")]
+    [InlineData("kubernetes", "--namespace", "a", "--namespace", "b")]
+    [InlineData("kubernetes")]
+    [InlineData("oidc")]
+    public async Task For_every_side_the_HCL_is_as_Terraform_itself_would_write_it_whatever_the_subject_holds(string target, params string[] more)
+    {
+        const string google = "https://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme";
+        Have(google, Nasty);
+
+        Assert.Equal(0, await _cli.RunAsync(["trust-policy", target, "deploy", "--hcl", "--audience", google, .. more]));
+
+        var formatted = await Command.RunAsync("terraform", ["fmt", "-check", "-diff", _cli.Write("main.tf", _cli.Out.ToString())]);
+        Assert.True(formatted.ExitCode == 0, formatted.Output + formatted.Errors + _cli.Out);
+        Assert.Contains("$${x}", _cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Line("6.8")]
+    public async Task Any_other_party_is_told_issuer_keys_audience_and_subject()
+    {
+        Have("https://other.example", Nasty);
+
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "oidc", "deploy"));
+
+        var said = JsonNode.Parse(_cli.Out.ToString())!;
+        Assert.Equal(("https://other.example", Nasty, "ws_1"), (said["audience"]!.GetValue<string>(), said["subject"]!.GetValue<string>(), said["required_claims"]!["workspace_id"]!.GetValue<string>()));
+    }
+
     [Fact]
     public async Task Kubernetes_gets_the_configuration_and_a_binding_in_each_namespace()
     {

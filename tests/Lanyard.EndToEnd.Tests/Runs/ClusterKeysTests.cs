@@ -99,6 +99,42 @@ public sealed class ClusterKeysTests
         Assert.Equal("k8s", await RunnerOfAsync(installation, old));
     }
 
+    [Fact]
+    [Line("6.4")]
+    public async Task A_service_account_that_was_deleted_in_a_cluster_that_nobody_can_call_is_nobody_here_a_moment_later()
+    {
+        await using var installation = await Installation.StartAsync();
+        await using var cluster = NewCluster();
+        await cluster.InitializeAsync();
+        await installation.ApplyAsync(Documents.Workspace("acme"), Documents.Collection("acme", "prod"));
+        await RegisterAsync(installation, cluster, "first", "--pusher", "lanyard-keys", "--review-tokens");
+        await installation.ApplyAsync(Documents.ClusterRunner("acme", "k8s", "first", Subject, "prod"), """
+            kind: TrustPolicy
+            metadata: {workspace: acme, collection: prod, slug: ci}
+            spec:
+              issuer: cluster/first
+              claims: {sub: 'system:serviceaccount:lanyard:ci'}
+              allow: {roles: [viewer]}
+            """);
+        await AllowPushingAsync(cluster);
+        await AllowReviewsAsync(cluster);
+        await PostAsync(cluster, "/api/v1/namespaces/lanyard/serviceaccounts", """{"metadata":{"name":"ci"}}""");
+        var token = await cluster.RequestTokenAsync("lanyard", "ci", [installation.Url]);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await LookAsync(installation, token));
+
+        var runner = installation.StartRunner(
+            "k8s", "--token-file", installation.WriteFile(await TokenAsync(installation, cluster)), "--push-keys", "lanyard/lanyard-keys", "--review-tokens",
+            "--kubeconfig", installation.WriteFile(await KubeconfigAsync(cluster)));
+        await Eventually.HoldsAsync(async () => await LookAsync(installation, token) == HttpStatusCode.OK, "the API server is asked", TimeSpan.FromSeconds(60));
+
+        using (var response = await cluster.Client.DeleteAsync(new Uri("/api/v1/namespaces/lanyard/serviceaccounts/ci", UriKind.Relative)))
+            Assert.True(response.IsSuccessStatusCode);
+        await Eventually.HoldsAsync(async () => await LookAsync(installation, token) == HttpStatusCode.Unauthorized, "the deleted account is nobody", TimeSpan.FromSeconds(60));
+        Assert.Contains("no longer takes the token", (await installation.LanyardAsync("audit")).Succeeded(), StringComparison.Ordinal);
+        runner.Kill();
+        await runner.WaitForExitAsync();
+    }
+
     private static KubeCluster NewCluster() => new() { ApiServerFlags = [$"--service-account-issuer={SharedIssuer}"] };
 
     private static Task<string> TokenAsync(Installation installation, KubeCluster cluster) =>
@@ -125,20 +161,40 @@ public sealed class ClusterKeysTests
     private static async Task AllowPushingAsync(KubeCluster cluster)
     {
         const string Rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/lanyard/";
-        await PostAsync(Rbac + "roles", """
+        await PostAsync(cluster, Rbac + "roles", """
             {"metadata":{"name":"push-keys"},"rules":[{"apiGroups":[""],"resources":["serviceaccounts/token"],"resourceNames":["lanyard-keys"],"verbs":["create"]}]}
             """);
-        await PostAsync(Rbac + "rolebindings", """
+        await PostAsync(cluster, Rbac + "rolebindings", """
             {"metadata":{"name":"push-keys"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"push-keys"},
             "subjects":[{"kind":"ServiceAccount","name":"lanyard-runner","namespace":"lanyard"}]}
             """);
+    }
 
-        async Task PostAsync(string path, string body)
-        {
-            using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
-            using var response = await cluster.Client.PostAsync(new Uri(path, UriKind.Relative), content);
-            Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
-        }
+    /// <summary>And for reviews: the runner may ask about tokens, of the whole cluster.</summary>
+    private static async Task AllowReviewsAsync(KubeCluster cluster)
+    {
+        const string Rbac = "/apis/rbac.authorization.k8s.io/v1/";
+        await PostAsync(cluster, Rbac + "clusterroles", """
+            {"metadata":{"name":"lanyard-reviews"},"rules":[{"apiGroups":["authentication.k8s.io"],"resources":["tokenreviews"],"verbs":["create"]}]}
+            """);
+        await PostAsync(cluster, Rbac + "clusterrolebindings", """
+            {"metadata":{"name":"lanyard-reviews"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"lanyard-reviews"},
+            "subjects":[{"kind":"ServiceAccount","name":"lanyard-runner","namespace":"lanyard"}]}
+            """);
+    }
+
+    private static async Task PostAsync(KubeCluster cluster, string path, string body)
+    {
+        using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
+        using var response = await cluster.Client.PostAsync(new Uri(path, UriKind.Relative), content);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    private static async Task<HttpStatusCode> LookAsync(Installation installation, string token)
+    {
+        using var client = installation.CreateClient(token);
+        using var response = await client.GetAsync(new Uri(installation.Url + "/v1/workspaces/acme/collections/prod"));
+        return response.StatusCode;
     }
 
     /// <summary>The runner's own service account, as in its pod.</summary>

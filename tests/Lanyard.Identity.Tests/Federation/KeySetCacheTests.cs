@@ -14,8 +14,10 @@ public sealed class KeySetCacheTests : IDisposable
     private readonly Dictionary<string, KeptKeys> _database = [];
     private readonly TrustedIssuer _record = new() { Id = "ti_1", Issuer = "https://issuer.example" };
     private Func<TrustedIssuer, Task<Outcome<KeySet>>> _issuer = _ => throw new InvalidOperationException("not asked for yet");
+    private readonly List<string> _alarms = [];
     private int _fetches;
     private int _loads;
+    private int _lost;
 
     [Fact]
     public async Task However_many_ask_at_once_there_is_one_fetch()
@@ -193,6 +195,41 @@ public sealed class KeySetCacheTests : IDisposable
     }
 
     [Fact]
+    [Line("6.4")]
+    public async Task Keys_that_can_not_be_fetched_for_a_day_go_on_serving_and_raise_the_alarm()
+    {
+        Publishes(_first);
+        var cache = Cache();
+        await Ask(cache, _first.KeyId);
+        Fails();
+        _time.Advance(KeySetCache.StaleAfter - TimeSpan.FromMinutes(1));
+        Assert.True((await Ask(cache, "unknown")).Value.Contains(_first.KeyId));
+        Assert.Empty(_alarms);
+
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.True((await Ask(cache, "unknown")).Value.Contains(_first.KeyId));
+        Assert.Equal(["down"], _alarms);
+    }
+
+    [Fact]
+    [Line("6.5")]
+    public async Task A_key_that_its_issuer_took_back_is_told_of_and_a_further_one_is_not()
+    {
+        Publishes(_first);
+        var cache = Cache();
+        await Ask(cache, _first.KeyId);
+        Publishes(_first, _second);
+        _time.Advance(KeySetCache.Cooldown);
+        await Ask(cache, _second.KeyId);
+        Assert.Equal(0, _lost);
+
+        Publishes(_second);
+        _time.Advance(KeySetCache.Cooldown);
+        await Ask(cache, "unknown");
+        Assert.Equal(1, _lost);
+    }
+
+    [Fact]
     public async Task Who_gives_up_waiting_does_not_end_the_fetch_for_the_others()
     {
         var answer = new TaskCompletionSource<Outcome<KeySet>>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -231,6 +268,12 @@ public sealed class KeySetCacheTests : IDisposable
             (issuer, keys, _) =>
             {
                 _database[issuer.Id] = keys;
+                return Task.CompletedTask;
+            },
+            _ => _lost++,
+            (_, refusal) =>
+            {
+                _alarms.Add(refusal.Detail);
                 return Task.CompletedTask;
             }),
         (issuer, _) =>

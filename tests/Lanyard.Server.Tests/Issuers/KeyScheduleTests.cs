@@ -54,5 +54,19 @@ public sealed class KeyScheduleTests
         Assert.Equal(new KeyStep.Activate("b"), _schedule.OnCommand(keys, Start, atOnce: true));
     }
 
+    [Fact]
+    [Line("6.8")]
+    public void A_key_that_was_activated_before_everybody_can_know_it_is_warned_of_until_they_do_and_the_first_key_never()
+    {
+        KeyAge leaked = new("a", KeyStates.Retired, Start, Start, Start + TimeSpan.FromDays(10));
+        KeyAge hasty = new("b", KeyStates.Active, Start + TimeSpan.FromDays(10), Start + TimeSpan.FromDays(10), null);
+        Assert.Empty(_schedule.Warnings([Active("a", Start)], Start));
+
+        Assert.Contains("b signs since", Assert.Single(_schedule.Warnings([leaked, hasty], Start + TimeSpan.FromDays(10))), StringComparison.Ordinal);
+        Assert.Single(_schedule.Warnings([leaked, hasty], Start + TimeSpan.FromDays(11) - TimeSpan.FromSeconds(1)));
+        Assert.Empty(_schedule.Warnings([leaked, hasty], Start + TimeSpan.FromDays(11)));
+        Assert.Empty(_schedule.Warnings([leaked, hasty with { PublishedAt = Start + TimeSpan.FromDays(9) }], Start + TimeSpan.FromDays(10)));
+    }
+
     private static KeyAge Active(string id, DateTimeOffset since) => new(id, KeyStates.Active, since, since, null);
 }

@@ -21,7 +21,7 @@ public sealed partial class ForeignPrincipalTests : IAsyncLifetime
     /// </summary>
     private static readonly string[] Elsewhere =
     [
-        "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/introspect", "/revoke", "/keys",
+        "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/introspect", "/revoke", "/keys", "/keys/reviews",
         "/oidc/{workspace}/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/oidc/{workspace}",
         "/oidc/{workspace}/jwks", "/oidc/{workspace}/token", "/oidc/{workspace}/introspect", "/oidc/{workspace}/revoke", "/openapi.json",
         "/runtime/whoami", "/runtime/machines", "/runtime/machines/renew", "/runtime/runs", "/runtime/runs/{run}", "/runtime/runs/{run}/extend", "/runtime/runs/{run}/cancel", BlobUrls.Route,

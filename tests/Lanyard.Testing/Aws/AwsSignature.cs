@@ -8,7 +8,7 @@ namespace Lanyard.Testing.Aws;
 /// Checks Signature Version 4 as the services do, written apart from our signer and from what arrived on the wire alone. It signs what the
 /// request says was signed; that the right things were signed is what the callers ask about <see cref="Names"/>.
 /// </summary>
-internal sealed record AwsSignature(string AccessKeyId, string Date, string Region, string Service, string[] Names, string Signature, string Stamp)
+public sealed record AwsSignature(string AccessKeyId, string Date, string Region, string Service, string[] Names, string Signature, string Stamp)
 {
     /// <summary>Of the Authorization header; null when it is none of ours.</summary>
     public static AwsSignature? OfHeader(HttpRequest request)

@@ -59,7 +59,7 @@ internal sealed class ClusterKeys(RunnerSettings settings, PushAccount account, 
     }
 
     /// <summary>Kept until half of its life is over: it is what a push after the next rotation is authorized with.</summary>
-    private async Task<string> ReadTokenAsync(bool mustBeNew, CancellationToken cancellationToken)
+    public async Task<string> ReadTokenAsync(bool mustBeNew, CancellationToken cancellationToken)
     {
         if (mustBeNew || _token is null || !IsFresh(_token))
         {
@@ -75,7 +75,7 @@ internal sealed class ClusterKeys(RunnerSettings settings, PushAccount account, 
         && expires - time.GetUtcNow().ToUnixTimeSeconds() > TokenSeconds / 2;
 
     /// <summary>Anew each time: the pod's token and certificate authority change under a running pod.</summary>
-    private Task<KubeApi> OpenAsync(CancellationToken cancellationToken) =>
+    public Task<KubeApi> OpenAsync(CancellationToken cancellationToken) =>
         KubeAccess.OpenAsync(settings.Kubeconfig, null, CliConsole.System(), cancellationToken);
 
     private async Task<PushAnswer> PushAsync(string bearer, JsonObject body, CancellationToken cancellationToken)
