@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lanyard.Bench.Cache;
 using Lanyard.Bench.Dispatch;
 using Lanyard.Bench.Exchange;
 using Lanyard.Bench.Masking;
@@ -18,6 +19,7 @@ internal static class Program
         ["dispatch"] = DispatchBench.RunAsync,
         ["mask"] = MaskBench.RunAsync,
         ["proxy"] = ProxyBench.RunAsync,
+        ["cache"] = CacheBench.RunAsync,
         ["proxy-soak"] = SoakBench.RunAsync,
     };
 

@@ -14,9 +14,15 @@ internal sealed class NodePeer : IDisposable
 
     public int Id => _process.Id;
 
-    public static async Task<NodePeer> StartAsync(string script, params string[] arguments)
+    /// <summary>With the packages of <c>bench/npm</c>.</summary>
+    public static Task<NodePeer> StartAsync(string script, params string[] arguments) => StartAsync(Repo.At("bench", "npm"), script, arguments);
+
+    /// <summary>With the foreign clients of the tests, those of <c>eng/npm</c>.</summary>
+    public static Task<NodePeer> StartClientAsync(string script, params string[] arguments) => StartAsync(Repo.At("eng", "npm"), script, arguments);
+
+    private static async Task<NodePeer> StartAsync(string packages, string script, string[] arguments)
     {
-        var (node, modules) = await LocateAsync();
+        var (node, modules) = await LocateAsync(packages);
         var folder = Directory.CreateTempSubdirectory("lanyard-bench-");
         Directory.CreateSymbolicLink(Path.Combine(folder.FullName, "node_modules"), modules);
         var copy = Path.Combine(folder.FullName, script);
@@ -49,9 +55,10 @@ internal sealed class NodePeer : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private static async Task<(string Node, string Modules)> LocateAsync()
+    /// <summary>The program, and the folder of the modules.</summary>
+    public static async Task<(string Node, string Modules)> LocateAsync(string packages)
     {
-        var start = new ProcessStartInfo(Repo.At("eng", "npm", "install"), [Repo.At("bench", "npm")]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Repo.At("eng", "npm", "install"), [packages]) { RedirectStandardOutput = true };
         using var install = Process.Start(start)!;
         var said = await install.StandardOutput.ReadToEndAsync();
         await install.WaitForExitAsync();

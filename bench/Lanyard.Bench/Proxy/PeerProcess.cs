@@ -4,7 +4,7 @@ using Lanyard.Testing.Processes;
 
 namespace Lanyard.Bench.Proxy;
 
-/// <summary>A server of a benchmark, on one core from its first instruction.</summary>
+/// <summary>A server of a benchmark, where it is wanted on one core from its first instruction.</summary>
 internal sealed class PeerProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
@@ -15,9 +15,12 @@ internal sealed class PeerProcess : IAsyncDisposable
     public int Id => _process.Id;
 
     /// <returns>Once it takes connections.</returns>
-    public static async Task<PeerProcess> StartAsync(string program, IEnumerable<string> arguments, int port, int core, IReadOnlyDictionary<string, string?>? environment = null)
+    /// <param name="core">Null: on all of them.</param>
+    public static async Task<PeerProcess> StartAsync(string program, IEnumerable<string> arguments, int port, int? core, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var made = new PeerProcess(ChildProcess.Start("taskset", ["-c", $"{core}", program, .. arguments], environment));
+        var made = new PeerProcess(core is null
+            ? ChildProcess.Start(program, arguments, environment)
+            : ChildProcess.Start("taskset", ["-c", $"{core}", program, .. arguments], environment));
         var began = TimeProvider.System.GetTimestamp();
         while (!await ListensAsync(port))
         {

@@ -1,0 +1,39 @@
+using System.Security.Cryptography;
+using Lanyard.Bench.Parts;
+using Lanyard.Bench.Proxy;
+using Lanyard.Testing;
+using Lanyard.Testing.Sockets;
+
+namespace Lanyard.Bench.Cache;
+
+/// <summary>Azurite, the emulator of Azure Blob by its maker, with its bytes in memory: no disk slows it down.</summary>
+internal sealed class AzuritePeer : IAsyncDisposable
+{
+    public const string Name = "azurite 3.35.0";
+    public const string Account = "bench";
+    private readonly PeerProcess _process;
+
+    private AzuritePeer(PeerProcess process, string url, string key) => (_process, Url, Key) = (process, url, key);
+
+    public string Url { get; }
+
+    /// <summary>The account's, made for this run.</summary>
+    public string Key { get; }
+
+    public int Id => _process.Id;
+
+    public static async Task<AzuritePeer> StartAsync()
+    {
+        var (node, modules) = await NodePeer.LocateAsync(Repo.At("eng", "npm"));
+        var (port, key) = (FreePort.Take(), Convert.ToBase64String(RandomNumberGenerator.GetBytes(64)));
+        string[] arguments =
+        [
+            Path.Combine(modules, "azurite/dist/src/blob/main.js"), "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck",
+            "--blobHost", "127.0.0.1", "--blobPort", $"{port}",
+        ];
+        var process = await PeerProcess.StartAsync(node, arguments, port, core: null, new Dictionary<string, string?> { ["AZURITE_ACCOUNTS"] = $"{Account}:{key}" });
+        return new AzuritePeer(process, $"http://127.0.0.1:{port}", key);
+    }
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+}
