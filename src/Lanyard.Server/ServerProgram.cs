@@ -17,6 +17,7 @@ using Lanyard.Server.Runtime;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -190,6 +191,7 @@ public static class ServerProgram
             : null;
         // A request runs on the thread that heard of it: each change of threads costs more than most requests do.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, SocketBuffers>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -198,6 +200,8 @@ public static class ServerProgram
             // A look-up of the cache's first protocol has ten keys of 512 characters in its URL, each sign as three.
             kestrel.Limits.MaxRequestLineSize = 20 * 1024;
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
+            // Where many transfer at once, one may wait for the server itself longer than Kestrel's five seconds, and is not to be taken for too slow.
+            kestrel.Limits.MinResponseDataRate = kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
             kestrel.Listen(listen, endpoint =>
             {
                 if (certificate is null) return;

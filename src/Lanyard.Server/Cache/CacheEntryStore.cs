@@ -1,7 +1,6 @@
 using System.Data.Common;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Cache;
@@ -31,24 +30,28 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     /// <summary>Takes the name for a subject, if nobody holds it.</summary>
     /// <returns>Null when somebody does.</returns>
-    public Task<CacheEntry?> InsertAsync(
+    public async Task<CacheEntry?> InsertAsync(
         CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, bool encrypted, CancellationToken cancellationToken)
     {
         var json = JsonSerializer.Serialize(provenance, CacheJson.Default.CacheProvenance);
         var now = time.GetUtcNow();
-        return database.QuerySingleOrNullAsync(
+        var (id, blob) = (NewId(), NewBlob());
+        var inserted = await database.ExecuteAsync(
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
                 subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
-            values ({NewId()}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
-                {NewBlob()}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
+            values ({id}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
+                {blob}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
                 {name.Scope.StartsWith("refs/pull/", StringComparison.Ordinal)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
                 {provenance.TokenSha256}, {encrypted})
             on conflict do nothing
-            returning {Columns}
             """,
-            Read,
             cancellationToken);
+        return inserted == 0
+            ? null
+            : new CacheEntry(
+                id, name.WorkspaceId, name.Repository, name.Scope, name.Version, name.Key, CacheStates.Pending, blob, 0, false, 0, subject, now, pendingUntil, now,
+                DateTimeOffset.UnixEpoch, encrypted);
     }
 
     /// <summary>The same subject asks for its pending entry again.</summary>
@@ -100,34 +103,6 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             select count(*) from (select 1 from cache_entries where workspace = {workspaceId} and repository = {repository} and created > {since} limit {limit}) as c
             """,
             cancellationToken) ?? 0;
-
-    /// <summary>Asks all probes in one statement.</summary>
-    /// <param name="rules">Each: refs of the writers that are trusted.</param>
-    /// <returns>What the first probe with an answer has found: of a prefix, the newest.</returns>
-    public async Task<CacheEntry?> MatchAsync(
-        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, IReadOnlyList<IReadOnlyList<string>> rules, CancellationToken cancellationToken)
-    {
-        if (probes.Count == 0) return null;
-        var trusted = CacheReadRules.Condition(rules);
-        Sql all = $"select {Columns} from (";
-        for (var i = 0; i < probes.Count; i++)
-        {
-            var probe = probes[i];
-            var key = probe.IsPrefix
-                ? ((Sql)$"folded >= {probe.Folded} and folded < {probe.Folded + CacheKeys.Highest}").Part
-                : ((Sql)$"folded = {probe.Folded}").Part;
-            if (i > 0) all.AppendLiteral(" union all ");
-            all.AppendFormatted(((Sql)
-                $"""
-                select * from (select {i} as probe, {Columns} from cache_entries
-                where live and workspace = {workspaceId} and repository = {repository} and scope = {probe.Scope} and version = {version} and {key}
-                    and state = {CacheStates.Ready} {trusted} order by created desc, id desc limit 1) as p
-                """).Part);
-        }
-
-        all.AppendLiteral(") as found order by probe limit 1");
-        return await database.QuerySingleOrNullAsync(all, Read, cancellationToken);
-    }
 
     internal static CacheEntry Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),

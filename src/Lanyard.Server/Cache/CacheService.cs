@@ -12,7 +12,7 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, SegmentStore segments, BlobStore files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
+    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -28,7 +28,7 @@ internal sealed class CacheService(
         var rules = CacheReadRules.For(limits.ReadRules, subject);
         for (var i = 0; i < Tries; i++)
         {
-            if (await entries.MatchAsync(subject.WorkspaceId, repository, version, probes, rules, context.RequestAborted) is not { } entry) break;
+            if (await matches.MatchAsync(subject.WorkspaceId, repository, version, probes, rules, context.RequestAborted) is not { } entry) break;
             if (await IsThereAsync(entry, context.RequestAborted) is not { } isThere) break;
             if (isThere)
             {
@@ -56,7 +56,7 @@ internal sealed class CacheService(
         var until = time.GetUtcNow() + options.PendingLife;
         for (var i = 0; i < Tries; i++)
         {
-            if (await entries.FindAsync(name, context.RequestAborted) is null && await IsTooFastAsync(name, limits, context.RequestAborted))
+            if (limits.EntriesPerMinute > 0 && await entries.FindAsync(name, context.RequestAborted) is null && await IsTooFastAsync(name, limits, context.RequestAborted))
                 return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
             if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, context.RequestAborted) is { } made) return made;
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
@@ -92,11 +92,23 @@ internal sealed class CacheService(
             return entry.Size == size ? entry : new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is ready with {entry.Size} bytes");
         }
 
-        if (!(await segments.FinalizeAsync(entry, size, context.RequestAborted)).TryGet(out var needed, out var refusal)) return refusal;
-        await files.DeleteAllButAsync(entry.Blob, needed);
-        await audit.RecordAsync(Event(context, subject, entry, "cache.write"));
-        tally.Added(entry.WorkspaceId, entry.Repository, size);
+        StoredCount? stored = null;
+        var isMade = await audit.RecordWithAsync(
+            async transaction => (stored = await segments.FinalizeAsync(transaction, entry, size)) is not null,
+            Event(context, subject, entry, "cache.write"),
+            () => tally.Added(entry.WorkspaceId, entry.Repository, size),
+            context.RequestAborted);
+        if (!isMade) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or has not {size} bytes");
+        await TidyAsync(entry.Blob, stored!);
         return entry with { State = CacheStates.Ready, Size = size };
+    }
+
+    /// <summary>Clears away the bytes of blocks that no list has named, and what a killed server had begun.</summary>
+    private async Task TidyAsync(string blob, StoredCount stored)
+    {
+        if (!stored.HasSpare && await files.CountAsync(blob) <= stored.Segments) return;
+        var needed = await segments.SegmentsAsync(blob, CancellationToken.None);
+        await files.DeleteAllButAsync(blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
     }
 
     /// <returns>Null where the store can't be asked: then nothing is found, and nothing is held against the entry.</returns>
@@ -120,8 +132,8 @@ internal sealed class CacheService(
         return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry.Id, now + CacheEvictor.Hold, context.RequestAborted);
     }
 
-    private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) => limits.EntriesPerMinute > 0
-        && await entries.CountSinceAsync(name.WorkspaceId, name.Repository, time.GetUtcNow() - Minute, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;
+    private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) =>
+        await entries.CountSinceAsync(name.WorkspaceId, name.Repository, time.GetUtcNow() - Minute, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;
 
     private static Refusal TooLarge(CacheLimits limits, string repository) =>
         new(RefusalReason.RequestTooLarge, $"the cache is too large: an entry of this repository has at most {limits.EntryBytes(repository)} bytes");

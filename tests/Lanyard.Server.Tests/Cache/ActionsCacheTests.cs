@@ -31,8 +31,9 @@ public sealed class ActionsCacheTests : IAsyncLifetime
         const after = crypto.createHash('sha256').update(fs.readFileSync('d/content')).digest('hex');
         fs.rmSync('d', { recursive: true });
         const prefix = await cache.restoreCache(['d'], 'linux-xyz', ['mac-', 'linux-']);
+        const crossOs = await cache.restoreCache(['d'], 'linux-abc', [], { lookupOnly: true }, true);
         const other = await cache.restoreCache(['elsewhere'], 'linux-abc');
-        console.log('RESULT ' + JSON.stringify({ miss: miss ?? null, saved, again, lookedUp, untouched, exact, same: before === after, prefix, other: other ?? null }));
+        console.log('RESULT ' + JSON.stringify({ miss: miss ?? null, saved, again, lookedUp, untouched, exact, same: before === after, prefix, crossOs, other: other ?? null }));
         """;
 
     private CacheServer _server = null!;
@@ -65,6 +66,7 @@ public sealed class ActionsCacheTests : IAsyncLifetime
         Assert.Equal("linux-abc", json.GetProperty("exact").GetString());
         Assert.True(json.GetProperty("same").GetBoolean());
         Assert.Equal("linux-abc", json.GetProperty("prefix").GetString());
+        Assert.Equal("linux-abc", json.GetProperty("crossOs").GetString());
         Assert.Equal(JsonValueKind.Null, json.GetProperty("other").ValueKind);
     }
 

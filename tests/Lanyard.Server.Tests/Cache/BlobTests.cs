@@ -272,6 +272,26 @@ public sealed class BlobTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("4.8")]
+    public async Task What_was_written_before_there_were_tags_is_checked_by_its_digests()
+    {
+        var content = CacheServer.Random((2 << 20) + 5);
+        await _server.SaveAsync(_machine, "k", content);
+        await _server.Server.Database.ExecuteAsync($"update cache_segments set tags = null");
+        var url = await _server.DownloadUrlAsync(_machine, "k");
+        Assert.Equal(content, await _server.Client.GetByteArrayAsync(new Uri(url)));
+
+        await using (var stream = File.OpenWrite(_server.Files.Single()))
+        {
+            stream.Seek(2_000_000, SeekOrigin.Begin);
+            stream.WriteByte((byte)(content[2_000_000] ^ 1));
+        }
+
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => _server.Client.GetByteArrayAsync(new Uri(url)));
+        Assert.Null(await _server.FindAsync(_machine, "k"));
+    }
+
+    [Fact]
     [Line("4.5")]
     public async Task Abandoned_reservations_are_cleared_away_with_their_bytes_and_finished_ones_stay()
     {

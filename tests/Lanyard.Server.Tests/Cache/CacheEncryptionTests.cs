@@ -80,21 +80,21 @@ public sealed class CacheEncryptionTests : IAsyncLifetime
     [Fact]
     public void The_key_stream_is_counter_mode_at_any_offset_and_length_and_each_segment_has_its_own()
     {
-        var key = new WorkspaceKey(RandomNumberGenerator.GetBytes(32));
+        var key = new WorkspaceKey(RandomNumberGenerator.GetBytes(32), isEncrypting: true);
         var plain = RandomNumberGenerator.GetBytes(Leaf.Bytes + 37);
         var whole = plain.ToArray();
-        using (var cipher = key.Of("seg_1")) cipher.Apply(whole, 0);
+        using (var cipher = key.CipherOf("seg_1")!) cipher.Apply(whole, 0);
 
         // A leaf by itself is as it is in the whole, and comes back.
         var last = plain[Leaf.Bytes..].ToArray();
-        using (var cipher = key.Of("seg_1")) cipher.Apply(last, Leaf.Bytes);
+        using (var cipher = key.CipherOf("seg_1")!) cipher.Apply(last, Leaf.Bytes);
         Assert.Equal(whole[Leaf.Bytes..], last);
-        using (var cipher = key.Of("seg_1")) cipher.Apply(whole, 0);
+        using (var cipher = key.CipherOf("seg_1")!) cipher.Apply(whole, 0);
         Assert.Equal(plain, whole);
 
         var (one, two) = (new byte[64], new byte[64]);
-        using (var cipher = key.Of("seg_1")) cipher.Apply(one, 0);
-        using (var cipher = key.Of("seg_2")) cipher.Apply(two, 0);
+        using (var cipher = key.CipherOf("seg_1")!) cipher.Apply(one, 0);
+        using (var cipher = key.CipherOf("seg_2")!) cipher.Apply(two, 0);
         Assert.NotEqual(one, two);
         Assert.NotEqual(one[..16], one[16..32]);
 

@@ -68,6 +68,28 @@ public abstract class CacheScopeTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal("p-a", await _server.FindAsync(machine, "p-"));
     }
 
+    [Fact]
+    public async Task Of_a_prefix_that_hundreds_begin_with_the_newest_is_found_too()
+    {
+        var machine = await _server.MachineAsync();
+        await _server.SaveAsync(machine, "p-0");
+        await _server.Server.Database.ExecuteAsync(
+            $"""
+            insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size, subject, provenance, created,
+                pending_until, ready_at, used_at)
+            with recursive n(n) as (select 1 union all select n + 1 from n where n < 700)
+            select n.n, workspace, repository, scope, version, 'p-' || n.n, 'p-' || n.n, state, live, 'b' || n.n, 0, 0, committed, 0, subject, provenance,
+                created + (n.n * 7919) % 701, pending_until, ready_at, used_at
+            from cache_entries, n where key = 'p-0'
+            """);
+        var newest = Enumerable.Range(1, 700).MaxBy(static n => n * 7919 % 701);
+
+        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "p-"));
+        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "none", "nothing-", "P-"));
+        Assert.Equal("p-6", await _server.FindAsync(machine, "p-6"));
+        Assert.Null(await _server.FindAsync(machine, "p-9999"));
+    }
+
     [Theory]
     [InlineData("a%b", "aXb")]
     [InlineData("a_b", "aXb")]

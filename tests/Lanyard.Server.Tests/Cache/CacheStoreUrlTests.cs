@@ -96,7 +96,7 @@ public sealed class CacheStoreUrlTests
     {
         var time = new ManualTime();
         var blobs = new ObjectBlobs(new SilentStore(), "", isDirect: false, time, NullLogger<ObjectBlobs>.Instance);
-        var reading = blobs.CopyAsync("b", [new Extent(0, "s", 10, new byte[32])], new ByteRange(0, 9), null, PipeWriter.Create(Stream.Null), CancellationToken.None);
+        var reading = blobs.CopyAsync("b", [new Extent(0, "s", 10, new byte[32], [])], new ByteRange(0, 9), new WorkspaceKey(new byte[32], isEncrypting: false), PipeWriter.Create(Stream.Null), CancellationToken.None);
         Assert.False(reading.IsCompleted);
 
         time.Advance(TimeSpan.FromSeconds(31));

@@ -19,6 +19,7 @@ public sealed class AzureStoreTests() : ObjectStoreTests("azure");
 /// <summary>The same promises as with files, on real object stores.</summary>
 public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
 {
+    private static readonly WorkspaceKey Key = new(new byte[32], isEncrypting: false);
     private ForeignStore _store = null!;
 
     public async ValueTask InitializeAsync() => _store = await ForeignStore.StartAsync(kind);
@@ -36,8 +37,8 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         foreach (var size in (int[])[0, 1, Leaf.Bytes - 1, ObjectBlobs.PartBytes, ObjectBlobs.PartBytes + 1, (20 << 20) + 7])
         {
             var bytes = CacheServer.Random(size, size);
-            var stored = (await blobs.WriteAsync($"blob{size}", new MemoryStream(bytes), size, null, CancellationToken.None))!;
-            var extent = new Extent(0, stored.Segment, size, stored.Digests);
+            var stored = (await blobs.WriteAsync($"blob{size}", new MemoryStream(bytes), size, Key, CancellationToken.None))!;
+            var extent = new Extent(0, stored.Segment, size, stored.Digests, stored.Tags);
 
             Assert.True(await blobs.HasAsync($"blob{size}", [(stored.Segment, size)], CancellationToken.None));
             Assert.False(await blobs.HasAsync($"blob{size}", [(stored.Segment, size + 1)], CancellationToken.None));
@@ -53,9 +54,9 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         var blobs = Open();
         const int size = (10 << 20) + 1;
 
-        Assert.Null(await blobs.WriteAsync("short", new MemoryStream(new byte[size - 1]), size, null, CancellationToken.None));
-        Assert.Null(await blobs.WriteAsync("long", new MemoryStream(new byte[size + 1]), size, null, CancellationToken.None));
-        await Assert.ThrowsAsync<IOException>(() => blobs.WriteAsync("broken", new BrokenStream(9 << 20), size, null, CancellationToken.None));
+        Assert.Null(await blobs.WriteAsync("short", new MemoryStream(new byte[size - 1]), size, Key, CancellationToken.None));
+        Assert.Null(await blobs.WriteAsync("long", new MemoryStream(new byte[size + 1]), size, Key, CancellationToken.None));
+        await Assert.ThrowsAsync<IOException>(() => blobs.WriteAsync("broken", new BrokenStream(9 << 20), size, Key, CancellationToken.None));
 
         foreach (var blob in (string[])["short", "long", "broken"]) Assert.False(await blobs.HasAsync(blob, [("x", 1)], CancellationToken.None));
         var store = StoreOf();
@@ -208,7 +209,7 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
     private static async Task<byte[]> ReadAsync(BlobStore blobs, string blob, Extent extent, ByteRange range)
     {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
-        await blobs.CopyAsync(blob, [extent], range, null, pipe.Writer, CancellationToken.None);
+        await blobs.CopyAsync(blob, [extent], range, Key, pipe.Writer, CancellationToken.None);
         await pipe.Writer.CompleteAsync();
         using var content = new MemoryStream();
         await pipe.Reader.CopyToAsync(content);

@@ -4,27 +4,29 @@ namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>
 /// Where bytes lie. Every uploaded body is a segment, written once under an unguessable name; a blob is a list of them. Drivers hash each leaf while it is
-/// written, and check it before its first byte is sent.
+/// written, and check what they send, by its digest or its tag, before its first byte leaves.
 /// </summary>
 internal abstract class BlobStore
 {
     /// <summary>Stores a body of known length as a new segment. Digests are of the plain bytes.</summary>
-    /// <param name="key">With it the bytes are encrypted at rest.</param>
     /// <returns>Null when the body was shorter or longer.</returns>
     /// <exception cref="BlobStoreException">The store failed or is full. Whatever goes wrong, nothing is left.</exception>
-    public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken);
+    public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken);
 
     /// <summary>Whether every segment is there in its length; the bytes are not looked at.</summary>
     /// <exception cref="BlobStoreException">The store can't be asked.</exception>
     public abstract ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken);
 
-    /// <summary>Sends a range of a blob; every leaf is checked before its first byte leaves.</summary>
+    /// <summary>Sends a range of a blob; nothing that is not checked leaves.</summary>
     /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>
     /// <exception cref="BlobStoreException">The store failed, which says nothing about the bytes.</exception>
-    public abstract Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken);
+    public abstract Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken);
 
     /// <summary>Best effort: what is left is cleared away with the whole blob.</summary>
     public abstract ValueTask DeleteAsync(string blob, IReadOnlyList<string> segments);
+
+    /// <summary>How many segments of a blob are stored, begun ones too; 0 where the store can't be asked.</summary>
+    public abstract ValueTask<int> CountAsync(string blob);
 
     /// <summary>Clears away what no list has named, and what a killed server had begun.</summary>
     public abstract ValueTask DeleteAllButAsync(string blob, IReadOnlySet<string> segments);

@@ -5,13 +5,14 @@ namespace Lanyard.Server.Cache.Blobs;
 /// <summary>A segment at its place in a blob.</summary>
 /// <param name="Position">Of its first byte in the blob.</param>
 /// <param name="Digests">SHA-256 of each <see cref="Leaf.Bytes"/>.</param>
-internal sealed record Extent(long Position, string Segment, long Length, byte[] Digests);
+/// <param name="Tags">Of each <see cref="SegmentTags.PieceBytes"/>; empty where the driver makes none.</param>
+internal sealed record Extent(long Position, string Segment, long Length, byte[] Digests, byte[] Tags);
 
 /// <summary>What a driver has stored.</summary>
-internal sealed record StoredSegment(string Segment, long Length, byte[] Digests);
+internal sealed record StoredSegment(string Segment, long Length, byte[] Digests, byte[] Tags);
 
 /// <summary>
-/// The unit that is checked on reads. The digest of an entry is SHA-256 over <c>lanyard-tree-1</c>, NUL, and the leaves' digests in order: computed
+/// The unit of digests. The digest of an entry is SHA-256 over <c>lanyard-tree-1</c>, NUL, and the leaves' digests in order: computed
 /// without reading anything again, whichever order the blocks came in.
 /// </summary>
 internal static class Leaf

@@ -1,20 +1,21 @@
-using System.Buffers;
 using System.IO.Pipelines;
-using System.Security.Cryptography;
 using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>
 /// The files driver: every uploaded body is one file, <c>root/ab/blob/segment</c>, written once and never copied; a blob is a list of them. Leaves are
-/// hashed while they are written, beside the next read, and checked while they are sent. Nothing is synced to disk: what a power cut takes shows as a
+/// hashed while they are written, beside the next read; what is sent is checked by its tags. Nothing is synced to disk: what a power cut takes shows as a
 /// digest that does not match, and a cache may forget.
 /// </summary>
 internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 {
+    /// <summary>After so many bytes others come first.</summary>
+    private const long Turn = 1024 * 1024;
+
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken)
+    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
         CreateFolder(blob);
@@ -22,11 +23,12 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         var done = false;
         try
         {
-            using var cipher = key?.Of(segment);
-            await using var writer = SegmentWriter.Create(path, length, cipher);
+            using var cipher = key.CipherOf(segment);
+            using var tags = key.TagsOf(segment);
+            await using var writer = SegmentWriter.Create(path, length, cipher, tags);
             var complete = await writer.CopyAsync(body, length, cancellationToken);
             done = complete;
-            return complete ? new StoredSegment(segment, length, writer.Digests) : null;
+            return complete ? new StoredSegment(segment, length, writer.Digests, writer.Tags) : null;
         }
         finally
         {
@@ -38,27 +40,22 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     public override ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken) =>
         ValueTask.FromResult(segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length));
 
-    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken)
+    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
     {
-        var scratch = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
-        try
+        var sent = 0L;
+        foreach (var extent in extents)
         {
-            foreach (var extent in extents)
+            using var source = new SegmentSource(Open(blob, extent.Segment), extent, key);
+            var first = Math.Max(0, range.First - extent.Position);
+            var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
+            for (var piece = first / source.PieceBytes; piece * source.PieceBytes < end; piece++)
             {
-                using var file = Open(blob, extent.Segment);
-                using var cipher = key?.Of(extent.Segment);
-                var first = Math.Max(0, range.First - extent.Position);
-                var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
-                for (var leaf = first / Leaf.Bytes; leaf * Leaf.Bytes < end; leaf++)
-                {
-                    SendLeaf(file, cipher, extent, (int)leaf, first, end, scratch, to);
-                    if ((await to.FlushAsync(cancellationToken)).IsCompleted) return;
-                }
+                sent += source.Send((int)piece, first, end, to);
+                if ((await to.FlushAsync(cancellationToken)).IsCompleted) return;
+                if (sent < Turn) continue;
+                sent = 0;
+                await default(FairTurn);
             }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(scratch);
         }
     }
 
@@ -67,6 +64,8 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         foreach (var segment in segments) DeleteFile(PathOf(blob, segment));
         return ValueTask.CompletedTask;
     }
+
+    public override ValueTask<int> CountAsync(string blob) => ValueTask.FromResult(Directory.Exists(FolderOf(blob)) ? Directory.EnumerateFiles(FolderOf(blob)).Count() : 0);
 
     public override ValueTask DeleteAllButAsync(string blob, IReadOnlySet<string> segments)
     {
@@ -96,41 +95,6 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         catch (IOException exception)
         {
             throw new BlobStoreException(exception);
-        }
-    }
-
-    private static void SendLeaf(
-        Microsoft.Win32.SafeHandles.SafeFileHandle file, SegmentCipher? cipher, Extent extent, int leaf, long first, long end, byte[] scratch, PipeWriter to)
-    {
-        var at = (long)leaf * Leaf.Bytes;
-        var length = (int)Math.Min(Leaf.Bytes, extent.Length - at);
-        var whole = first <= at && end >= at + length;
-
-        // A whole leaf is read right into the response's own buffer.
-        var bytes = whole ? to.GetSpan(length)[..length] : scratch.AsSpan(0, length);
-        ReadExactly(file, bytes, at);
-        cipher?.Apply(bytes, at);
-        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes, digest);
-        if (!digest.SequenceEqual(Leaf.DigestOf(extent.Digests, leaf))) throw new BlobDamagedException($"leaf {leaf} of {extent.Segment} is not what was written");
-        if (whole)
-        {
-            to.Advance(length);
-            return;
-        }
-
-        var from = (int)(Math.Max(first, at) - at);
-        to.Write(bytes[from..(int)(Math.Min(end, at + length) - at)]);
-    }
-
-    private static void ReadExactly(Microsoft.Win32.SafeHandles.SafeFileHandle file, Span<byte> bytes, long at)
-    {
-        while (bytes.Length > 0)
-        {
-            var read = RandomAccess.Read(file, bytes, at);
-            if (read == 0) throw new BlobDamagedException("a segment is shorter than what was written");
-            bytes = bytes[read..];
-            at += read;
         }
     }
 

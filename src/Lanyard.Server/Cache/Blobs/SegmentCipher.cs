@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -6,21 +7,33 @@ using System.Text;
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>
-/// The keys of bytes at rest: one a workspace, derived from a secret outside the database and the store, and from it one a segment. A secret of another
-/// installation, or another workspace's key, gives bytes that match no digest.
+/// The keys of bytes at rest: one a workspace, derived from a secret outside the database and the store, and from it those of a segment. A secret of another
+/// installation, or another workspace's key, gives bytes that match no digest and no tag.
 /// </summary>
 internal sealed class SegmentKeys(byte[] secret)
 {
-    /// <summary>Of an entry's blob; null: its bytes lie as they are.</summary>
-    public WorkspaceKey? Of(CacheEntry entry) => entry.Encrypted ? new WorkspaceKey(Derive(secret, $"workspace {entry.WorkspaceId}")) : null;
+    private const int Most = 10_000;
+
+    private readonly ConcurrentDictionary<string, byte[]> _known = new(StringComparer.Ordinal);
+
+    /// <summary>Of an entry's blob.</summary>
+    public WorkspaceKey Of(CacheEntry entry)
+    {
+        if (_known.Count > Most) _known.Clear();
+        return new(_known.GetOrAdd(entry.WorkspaceId, static (workspace, from) => Derive(from, $"workspace {workspace}"), secret), entry.Encrypted);
+    }
 
     internal static byte[] Derive(byte[] key, string purpose) => HKDF.DeriveKey(HashAlgorithmName.SHA256, key, 32, info: Encoding.UTF8.GetBytes($"lanyard cache bytes: {purpose}"));
 }
 
 /// <summary>A workspace's key.</summary>
-internal sealed class WorkspaceKey(byte[] key)
+/// <param name="isEncrypting">Whether the bytes lie encrypted.</param>
+internal sealed class WorkspaceKey(byte[] key, bool isEncrypting)
 {
-    public SegmentCipher Of(string segment) => new(SegmentKeys.Derive(key, $"segment {segment}"));
+    /// <summary>Null: the bytes lie as they are.</summary>
+    public SegmentCipher? CipherOf(string segment) => isEncrypting ? new(SegmentKeys.Derive(key, $"segment {segment}")) : null;
+
+    public SegmentTags TagsOf(string segment) => new(SegmentKeys.Derive(key, $"tags {segment}"));
 }
 
 /// <summary>
@@ -35,7 +48,7 @@ internal sealed class SegmentCipher(byte[] key) : IDisposable
     private readonly Aes _aes = Create(key);
 
     /// <summary>Encrypts or decrypts in place.</summary>
-    /// <param name="offset">Of the first byte in the segment; a whole number of leaves.</param>
+    /// <param name="offset">Of the first byte in the segment; a whole number of pieces.</param>
     public void Apply(Span<byte> bytes, long offset)
     {
         Span<byte> counters = stackalloc byte[ChunkBytes];

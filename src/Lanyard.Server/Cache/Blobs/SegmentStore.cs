@@ -18,18 +18,19 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
         database.TransactionAsync<Outcome<List<string>>>(
             async transaction =>
             {
-                var now = time.GetUtcNow();
                 var whole = block == Whole;
+                var made = whole
+                    ? ((Sql)$"committed = true, spare = false, listed = {stored.Length}, digest = {Leaf.DigestOf([stored.Digests])}").Part
+                    : ((Sql)$"spare = spare or committed").Part;
                 var entry = await transaction.QuerySingleOrNullAsync(
                     $"""
-                    update cache_entries set staged_bytes = staged_bytes + {stored.Length}, staged_count = staged_count + 1, committed = committed or {whole}
-                    where blob = {blob} and state = {CacheStates.Pending} and pending_until > {now}
+                    update cache_entries set staged_bytes = staged_bytes + {stored.Length}, staged_count = staged_count + 1, {made}
+                    where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()}
                     returning staged_bytes, staged_count
                     """,
                     static row => new Staged(row.GetInt64(0), row.GetInt64(1)));
                 if (entry is null) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
-
-                var replaced = await ReplacedAsync(transaction, blob, whole ? null : block);
+                var replaced = entry.Count == 1 ? [] : await ReplacedAsync(transaction, blob, whole ? null : block);
                 var freed = replaced.Sum(static row => row.Length);
                 if (entry.Bytes - freed > maxBytes || entry.Count - replaced.Count > BlockList.MaxBlocks) throw new TooMuchException();
                 if (replaced.Count > 0)
@@ -40,10 +41,10 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
 
                 await transaction.ExecuteAsync(
                     $"""
-                    insert into cache_segments (blob, segment, block, length, digests)
-                    values ({blob}, {stored.Segment}, {block}, {stored.Length}, {stored.Digests})
+                    insert into cache_segments (blob, segment, block, length, digests, tags)
+                    values ({blob}, {stored.Segment}, {block}, {stored.Length}, {stored.Digests}, {stored.Tags})
                     """);
-                if (whole) await WriteLayoutAsync(transaction, blob, [(stored.Segment, stored.Length)]);
+                if (whole) await InsertLayoutAsync(transaction, blob, [(stored.Segment, stored.Length)]);
                 return replaced.ConvertAll(static row => row.Segment);
             },
             cancellationToken);
@@ -55,67 +56,56 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
         database.TransactionAsync<Outcome<long>>(
             async transaction =>
             {
-                var taken = await transaction.ExecuteAsync(
-                    $"update cache_entries set committed = true where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()}");
-                if (taken == 0) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
+                var taken = await transaction.QueryAsync(
+                    $"select id from cache_entries where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()} {database.ForUpdate}",
+                    static row => row.GetInt64(0));
+                if (taken.Count == 0) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
                 var staged = await transaction.QueryAsync(
-                    $"select block, segment, length from cache_segments where blob = {blob} order by segment",
-                    static row => new StagedBlock(row.GetString(0), row.GetString(1), row.GetInt64(2)));
-                if (!order(staged).TryGet(out var ordered, out var refusal))
-                {
-                    var had = await transaction.ScalarAsync($"select count(*) from cache_layout where blob = {blob}");
-                    await transaction.ExecuteAsync($"update cache_entries set committed = {had > 0} where blob = {blob}");
-                    return refusal;
-                }
+                    $"select block, segment, length, digests from cache_segments where blob = {blob} order by segment",
+                    static row => new StagedBlock(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetBytes(3)));
+                if (!order(staged).TryGet(out var ordered, out var refusal)) return refusal;
 
-                await WriteLayoutAsync(transaction, blob, [.. ordered.Select(static part => (part.Segment, part.Length))]);
-                return ordered.Sum(static part => part.Length);
-            },
-            cancellationToken);
-
-    /// <summary>Makes a pending entry ready: from here on it is visible and immutable.</summary>
-    /// <returns>The segments that make it, beside which none is needed; or Conflict: not pending, nothing committed, or another size.</returns>
-    public Task<Outcome<HashSet<string>>> FinalizeAsync(CacheEntry entry, long size, CancellationToken cancellationToken) =>
-        database.TransactionAsync<Outcome<HashSet<string>>>(
-            async transaction =>
-            {
-                var now = time.GetUtcNow();
-                var current = await transaction.QuerySingleOrNullAsync(
-                    $"""
-                    select {CacheEntryStore.Columns} from cache_entries
-                    where id = {entry.Id} and state = {CacheStates.Pending} and subject = {entry.Subject} {database.ForUpdate}
-                    """,
-                    CacheEntryStore.Read);
-                if (current is null || !current.Committed) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or nothing was uploaded");
-                var parts = await transaction.QueryAsync(
-                    $"""
-                    select s.segment, s.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
-                    where l.blob = {entry.Blob} order by l.position
-                    """,
-                    static row => (Segment: row.GetString(0), Length: row.GetInt64(1), Digests: row.GetBytes(2)));
-                var uploaded = parts.Sum(static part => part.Length);
-                if (uploaded != size) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} has {uploaded} bytes, not {size}");
-
-                await transaction.ExecuteAsync(
-                    $"delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})");
+                await transaction.ExecuteAsync($"delete from cache_layout where blob = {blob}");
+                await InsertLayoutAsync(transaction, blob, [.. ordered.Select(static part => (part.Segment, part.Length))]);
+                var (length, named) = (ordered.Sum(static part => part.Length), ordered.Where(static part => part.Length > 0).DistinctBy(static part => part.Segment).Count());
                 await transaction.ExecuteAsync(
                     $"""
-                    update cache_entries set state = {CacheStates.Ready}, size = {size}, digest = {Leaf.DigestOf(parts.Select(static part => part.Digests))},
-                        ready_at = {now}, used_at = {now}
-                    where id = {entry.Id}
+                    update cache_entries set committed = true, spare = {named < staged.Count}, listed = {length}, digest = {Leaf.DigestOf(ordered.Select(static part => part.Digests))}
+                    where id = {taken[0]}
                     """);
-                return parts.Select(static part => part.Segment).ToHashSet(StringComparer.Ordinal);
+                return length;
             },
             cancellationToken);
+
+    /// <summary>Makes a pending entry ready: from here on it is visible and immutable. A part of the transaction that records it.</summary>
+    /// <returns>How many segments were stored for it; null: not pending, nothing committed, or another size.</returns>
+    public async Task<StoredCount?> FinalizeAsync(Transaction transaction, CacheEntry entry, long size)
+    {
+        var now = time.GetUtcNow();
+        var made = await transaction.QuerySingleOrNullAsync(
+            $"""
+            update cache_entries set state = {CacheStates.Ready}, size = {size}, ready_at = {now}, used_at = {now}
+            where id = {entry.Id} and state = {CacheStates.Pending} and subject = {entry.Subject} and committed and listed = {size}
+            returning staged_count, spare
+            """,
+            static row => new StoredCount(row.GetInt64(0), row.GetBoolean(1)));
+        if (made is { HasSpare: true })
+        {
+            await transaction.ExecuteAsync(
+                $"delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})");
+        }
+
+        return made;
+    }
 
     /// <summary>The parts of a blob that overlap a range, in order.</summary>
     public Task<List<Extent>> ExtentsAsync(string blob, ByteRange range, CancellationToken cancellationToken) =>
         database.QueryAsync(
             $"""
-            select l.position, l.segment, l.length, s.digests from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
+            select l.position, l.segment, l.length, s.digests, s.tags from cache_layout l join cache_segments s on s.blob = l.blob and s.segment = l.segment
             where l.blob = {blob} and l.position <= {range.Last} and l.position + l.length > {range.First} order by l.position
             """,
-            static row => new Extent(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetBytes(3)),
+            static row => new Extent(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetBytes(3), row.IsDBNull(4) ? [] : row.GetBytes(4)),
             cancellationToken);
 
     public Task<List<(string Segment, long Length)>> SegmentsAsync(string blob, CancellationToken cancellationToken) =>
@@ -133,9 +123,8 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
             $"delete from cache_segments where blob = {blob} {only} returning segment, length", static row => (row.GetString(0), row.GetInt64(1)));
     }
 
-    private static async Task WriteLayoutAsync(Transaction transaction, string blob, IReadOnlyList<(string Segment, long Length)> parts)
+    private static async Task InsertLayoutAsync(Transaction transaction, string blob, IReadOnlyList<(string Segment, long Length)> parts)
     {
-        await transaction.ExecuteAsync($"delete from cache_layout where blob = {blob}");
         var position = 0L;
         foreach (var rows in parts.Where(static part => part.Length > 0).Chunk(RowsAStatement))
         {
@@ -154,8 +143,11 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
     private sealed record Staged(long Bytes, long Count);
 }
 
+/// <param name="HasSpare">No list names all of them: the rows of the others are gone, their bytes are to follow.</param>
+internal sealed record StoredCount(long Segments, bool HasSpare);
+
 /// <summary>What was uploaded under a block's name.</summary>
-internal sealed record StagedBlock(string Block, string Segment, long Length);
+internal sealed record StagedBlock(string Block, string Segment, long Length, byte[] Digests);
 
 /// <summary>More was uploaded than an entry may have; undoes what was begun.</summary>
 internal sealed class TooMuchException : Exception;

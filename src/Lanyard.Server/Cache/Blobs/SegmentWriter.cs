@@ -11,22 +11,26 @@ internal sealed class SegmentWriter : IAsyncDisposable
 
     private readonly FileStream _file;
     private readonly SegmentCipher? _cipher;
+    private readonly SegmentTags _tags;
     private readonly byte[][] _buffers;
     private readonly int _bufferBytes;
     private Task _writing = Task.CompletedTask;
 
-    private SegmentWriter(FileStream file, long length, SegmentCipher? cipher)
+    private SegmentWriter(FileStream file, long length, SegmentCipher? cipher, SegmentTags tags)
     {
-        (_file, _cipher) = (file, cipher);
+        (_file, _cipher, _tags) = (file, cipher, tags);
         _bufferBytes = (int)Math.Clamp(length, 1, Leaf.Bytes);
         _buffers = length > Leaf.Bytes ? [Rent(), Rent()] : [Rent()];
         Digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
+        Tags = new byte[SegmentTags.CountOf(length) * SegmentTags.TagBytes];
     }
 
     public byte[] Digests { get; }
 
-    /// <param name="cipher">Its owner disposes it, after the writer.</param>
-    public static SegmentWriter Create(string path, long length, SegmentCipher? cipher)
+    public byte[] Tags { get; }
+
+    /// <param name="cipher">Its owner disposes it, after the writer; the tags too.</param>
+    public static SegmentWriter Create(string path, long length, SegmentCipher? cipher, SegmentTags tags)
     {
         try
         {
@@ -38,7 +42,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
                 BufferSize = 0,
             };
 
-            return new SegmentWriter(new FileStream(path, options), length, cipher);
+            return new SegmentWriter(new FileStream(path, options), length, cipher, tags);
         }
         catch (IOException exception)
         {
@@ -75,6 +79,8 @@ internal sealed class SegmentWriter : IAsyncDisposable
     private void Store(Span<byte> bytes, int leaf)
     {
         SHA256.HashData(bytes, Leaf.DigestOf(Digests, leaf));
+        for (var at = 0; at < bytes.Length; at += SegmentTags.PieceBytes)
+            _tags.Write(bytes[at..Math.Min(bytes.Length, at + SegmentTags.PieceBytes)], (leaf * (Leaf.Bytes / SegmentTags.PieceBytes)) + (at / SegmentTags.PieceBytes), Tags);
         _cipher?.Apply(bytes, (long)leaf * Leaf.Bytes);
         try
         {

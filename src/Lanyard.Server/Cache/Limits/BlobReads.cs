@@ -6,6 +6,10 @@ namespace Lanyard.Server.Cache.Limits;
 internal sealed class BlobReads
 {
     private readonly ConcurrentDictionary<string, int> _readers = new(StringComparer.Ordinal);
+    private long _begun;
+
+    /// <summary>How many reads have begun so far.</summary>
+    public long Begun => Volatile.Read(ref _begun);
 
     public IReadOnlyList<string> All => [.. _readers.Keys];
 
@@ -13,6 +17,7 @@ internal sealed class BlobReads
 
     public IDisposable Begin(string blob)
     {
+        Interlocked.Increment(ref _begun);
         _readers.AddOrUpdate(blob, 1, static (_, count) => count + 1);
         return new Reading(this, blob);
     }

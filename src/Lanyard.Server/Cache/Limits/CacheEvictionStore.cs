@@ -30,12 +30,14 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         return rows[0];
     }
 
-    /// <summary>What may go, in the order in which it goes: pull requests' entries first, then the longest unused.</summary>
-    public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, int limit, CancellationToken cancellationToken) =>
+    /// <summary>What may go, in the order in which it goes: the longest unused first.</summary>
+    /// <param name="isPull">Pull requests' entries, which go before all others, or those.</param>
+    public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, bool isPull, int limit, CancellationToken cancellationToken) =>
         database.QueryAsync(
             $"""
-            select id, blob, size from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'ready' and read_until <= {time.GetUtcNow()}
-            order by pull desc, used_at, id limit {limit}
+            select id, blob, size from cache_entries
+            where workspace = {workspaceId} {Of(repository)} and pull = {isPull} and state = 'ready' and read_until <= {time.GetUtcNow()}
+            order by used_at limit {limit}
             """,
             Read,
             cancellationToken);

@@ -12,7 +12,7 @@ internal sealed class CacheEvictor(
     /// <summary>Longer than a download URL lives and than two sweeps are apart.</summary>
     public static readonly TimeSpan Hold = TimeSpan.FromMinutes(25);
 
-    private const int Batch = 100;
+    private const int Batch = EvictionPace.Step;
 
     /// <summary>Everything, everywhere: what is unused, what is over a quota, and the bytes of what is out of service.</summary>
     /// <returns>How many entries went.</returns>
@@ -20,7 +20,7 @@ internal sealed class CacheEvictor(
     {
         if (reads.All is { Count: > 0 } read)
         {
-            foreach (var some in read.Chunk(Batch)) await store.HoldAsync(some, time.GetUtcNow() + Hold, cancellationToken);
+            foreach (var some in read.Chunk(100)) await store.HoldAsync(some, time.GetUtcNow() + Hold, cancellationToken);
         }
 
         var evicted = 0;
@@ -58,6 +58,7 @@ internal sealed class CacheEvictor(
     /// <summary>Deletes the bytes, then the rows: killed between the two, the next sweep goes on.</summary>
     public async Task PurgeAsync(CancellationToken cancellationToken)
     {
+        var pace = new EvictionPace(reads, time);
         while (true)
         {
             var found = await store.OutAsync(Batch, cancellationToken);
@@ -66,54 +67,78 @@ internal sealed class CacheEvictor(
             foreach (var blob in free) await files.DeleteAsync(blob);
             await store.RemoveAsync(free, cancellationToken);
             if (found.Count < Batch) return;
+            await pace.RestAsync(cancellationToken);
         }
     }
 
     private async Task<int> UnusedAsync(string workspace, CacheLimits limits, CancellationToken cancellationToken)
     {
-        var evicted = 0;
+        var (evicted, pace) = (0, new EvictionPace(reads, time));
         while (true)
         {
             var unused = await store.UnusedAsync(workspace, time.GetUtcNow() - limits.UnusedLife, Batch, cancellationToken);
             if (unused.Count == 0) return evicted;
             var gone = await TakeOutAsync(workspace, unused, "unused", cancellationToken);
-            if (gone == 0) return evicted;
-            evicted += gone;
+            if (gone.Count == 0) return evicted;
+            evicted += gone.Count;
+            await pace.RestAsync(cancellationToken);
         }
     }
 
+    /// <summary>Counts once, and again when by its own account it is done: others add and take away meanwhile.</summary>
     private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
     {
         var evicted = 0;
-        while (true)
+        while (await store.BytesAsync(workspace, repository, cancellationToken) - quota is > 0 and var over)
         {
-            var over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
-            if (over <= 0) return evicted;
-            var chosen = new List<Evictable>();
-            foreach (var candidate in await store.CandidatesAsync(workspace, repository, Batch, cancellationToken))
-            {
-                if (over <= 0) break;
-                if (reads.IsRead(candidate.Blob)) continue;
-                chosen.Add(candidate);
-                over -= candidate.Size;
-            }
-
-            var gone = chosen.Count == 0 ? 0 : await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
-            if (gone == 0) return evicted;
-            evicted += gone;
+            var gone = await ShrinkAsync(workspace, repository, over, isPull: true, cancellationToken);
+            if (gone.Bytes < over) gone = gone.Plus(await ShrinkAsync(workspace, repository, over - gone.Bytes, isPull: false, cancellationToken));
+            if (gone.Count == 0) return evicted;
+            evicted += gone.Count;
         }
+
+        return evicted;
     }
 
-    private async Task<int> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
+    private async Task<Gone> ShrinkAsync(string workspace, string? repository, long over, bool isPull, CancellationToken cancellationToken)
+    {
+        var (all, pace) = (default(Gone), new EvictionPace(reads, time));
+        while (all.Bytes < over)
+        {
+            var chosen = new List<Evictable>();
+            var bytes = all.Bytes;
+            foreach (var candidate in await store.CandidatesAsync(workspace, repository, isPull, Batch, cancellationToken))
+            {
+                if (bytes >= over) break;
+                if (reads.IsRead(candidate.Blob)) continue;
+                chosen.Add(candidate);
+                bytes += candidate.Size;
+            }
+
+            var gone = chosen.Count == 0 ? default : await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
+            if (gone.Count == 0) return all;
+            all = all.Plus(gone);
+            await pace.RestAsync(cancellationToken);
+        }
+
+        return all;
+    }
+
+    private async Task<Gone> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
     {
         var gone = await store.TakeOutAsync(entries, cancellationToken);
-        if (gone.Count == 0) return 0;
+        if (gone.Count == 0) return default;
         logger.Evicted(gone.Count, workspace, why);
         await audit.RecordAsync(new AuditEvent("cache.evict")
         {
             WorkspaceId = workspace,
             Details = new Dictionary<string, string> { ["why"] = why, ["entries"] = string.Join(' ', gone.Select(static entry => entry.Id)) },
         });
-        return gone.Count;
+        return new Gone(gone.Count, gone.Sum(static entry => entry.Size));
+    }
+
+    private readonly record struct Gone(int Count, long Bytes)
+    {
+        public Gone Plus(Gone other) => new(Count + other.Count, Bytes + other.Bytes);
     }
 }

@@ -23,12 +23,12 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
     /// <summary>A store that sends nothing for so long has failed.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(30);
 
-    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey? key, CancellationToken cancellationToken)
+    public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
         var digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(length, 1, PartBytes));
-        using var cipher = key?.Of(segment);
+        using var cipher = key.CipherOf(segment);
         PartUpload? parts = null;
         var done = false;
         try
@@ -52,7 +52,7 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
 
             if (parts is not null) await parts.CompleteAsync(cancellationToken);
             done = true;
-            return new StoredSegment(segment, length, digests);
+            return new StoredSegment(segment, length, digests, []);
         }
         finally
         {
@@ -68,15 +68,17 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         return segments.All(part => present.TryGetValue(KeyOf(blob, part.Segment), out var length) && length == part.Length);
     }
 
-    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey? key, PipeWriter to, CancellationToken cancellationToken)
+    public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Leaf.Bytes);
+        await using var ahead = new ReadAhead(extents, extent => OpenAsync(blob, extent, range, cancellationToken));
         try
         {
             foreach (var extent in extents)
             {
-                using var cipher = key?.Of(extent.Segment);
-                if (!await CopyAsync(blob, extent, range, cipher, to, buffer, cancellationToken)) return;
+                using var cipher = key.CipherOf(extent.Segment);
+                await using var stream = await ahead.NextAsync();
+                if (!await CopyAsync(stream, extent, range, cipher, to, buffer, cancellationToken)) return;
             }
         }
         finally
@@ -94,6 +96,19 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         catch (BlobStoreException exception)
         {
             logger.StoreFailed(exception);
+        }
+    }
+
+    public override async ValueTask<int> CountAsync(string blob)
+    {
+        try
+        {
+            return (await store.ListAsync(FolderOf(blob), CancellationToken.None)).Count;
+        }
+        catch (BlobStoreException exception)
+        {
+            logger.StoreFailed(exception);
+            return 0;
         }
     }
 
@@ -125,15 +140,23 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
 
     private static async ValueTask<bool> IsOverAsync(Stream body, CancellationToken cancellationToken) => await body.ReadAsync(new byte[1], cancellationToken) == 0;
 
-    /// <returns>False where the reader has gone.</returns>
-    private async Task<bool> CopyAsync(string blob, Extent extent, ByteRange range, SegmentCipher? cipher, PipeWriter to, byte[] buffer, CancellationToken cancellationToken)
+    /// <summary>What of a segment must be read: whole leaves.</summary>
+    private async Task<Stream> OpenAsync(string blob, Extent extent, ByteRange range, CancellationToken cancellationToken)
     {
-        var first = Math.Max(0, range.First - extent.Position);
-        var end = Math.Min(extent.Length, range.Last + 1 - extent.Position);
-        var leaf = (int)(first / Leaf.Bytes);
+        var (first, end) = Within(extent, range);
         var last = Math.Min(extent.Length, ((end + Leaf.Bytes - 1) / Leaf.Bytes) * Leaf.Bytes) - 1;
-        await using var stream = await store.OpenAsync(KeyOf(blob, extent.Segment), (long)leaf * Leaf.Bytes, last, cancellationToken)
+        return await store.OpenAsync(KeyOf(blob, extent.Segment), (first / Leaf.Bytes) * Leaf.Bytes, last, cancellationToken)
             ?? throw new BlobDamagedException($"segment {extent.Segment} is missing or too short");
+    }
+
+    private static (long First, long End) Within(Extent extent, ByteRange range) =>
+        (Math.Max(0, range.First - extent.Position), Math.Min(extent.Length, range.Last + 1 - extent.Position));
+
+    /// <returns>False where the reader has gone.</returns>
+    private async Task<bool> CopyAsync(Stream stream, Extent extent, ByteRange range, SegmentCipher? cipher, PipeWriter to, byte[] buffer, CancellationToken cancellationToken)
+    {
+        var (first, end) = Within(extent, range);
+        var leaf = (int)(first / Leaf.Bytes);
         for (var at = (long)leaf * Leaf.Bytes; at < end; at += Leaf.Bytes, leaf++)
         {
             var length = (int)Math.Min(Leaf.Bytes, extent.Length - at);

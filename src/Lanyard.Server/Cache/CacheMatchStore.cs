@@ -1,0 +1,66 @@
+using Lanyard.Server.Cache.Limits;
+using Lanyard.Server.Storage;
+
+namespace Lanyard.Server.Cache;
+
+/// <summary>
+/// The SQL of look-ups. Of a prefix the newest is wanted: where few keys begin with it they are read and compared; where many do (a restore key that all of a
+/// repository's keys begin with), the entries are walked from the newest on until one does, which is soon. Neither way alone keeps its time in a large repository.
+/// </summary>
+internal sealed class CacheMatchStore(Database database)
+{
+    private const int Few = 256;
+
+    /// <summary>Asks all probes in one statement; a second one follows where the first with an answer is a prefix of many.</summary>
+    /// <param name="rules">Each: refs of the writers that are trusted.</param>
+    /// <returns>What the first probe with an answer has found: of a prefix, the newest.</returns>
+    public async Task<CacheEntry?> MatchAsync(
+        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, IReadOnlyList<IReadOnlyList<string>> rules, CancellationToken cancellationToken)
+    {
+        if (probes.Count == 0) return null;
+        var trusted = CacheReadRules.Condition(rules);
+        Sql all = $"select {CacheEntryStore.Columns}, probe, matches from (";
+        for (var i = 0; i < probes.Count; i++)
+        {
+            if (i > 0) all.AppendLiteral(" union all ");
+            var of = Of(workspaceId, repository, probes[i].Scope, version, trusted);
+            all.AppendFormatted(probes[i].IsPrefix ? PrefixOf(i, of, probes[i].Folded) : ExactOf(i, of, probes[i].Folded));
+        }
+
+        all.AppendLiteral(") as found order by probe limit 1");
+        var found = await database.QuerySingleOrNullAsync(all, static row => new Match(CacheEntryStore.Read(row), row.GetInt(17), row.GetInt64(18)), cancellationToken);
+        if (found is null || found.Matches <= Few) return found?.Entry;
+        var probe = probes[found.Probe];
+        return await NewestAsync(Of(workspaceId, repository, probe.Scope, version, trusted), probe.Folded, cancellationToken) ?? found.Entry;
+    }
+
+    private static SqlPart ExactOf(int number, SqlPart of, string folded) => ((Sql)
+        $"""
+        select * from (select {number} as probe, 1 as matches, {CacheEntryStore.Columns} from cache_entries where {of} and folded = {folded} limit 1) as e
+        """).Part;
+
+    /// <summary>Of more than <see cref="Few"/> matches it is not known here which is the newest.</summary>
+    private static SqlPart PrefixOf(int number, SqlPart of, string folded) => ((Sql)
+        $"""
+        select * from (
+            select {number} as probe, count(*) over () as matches, {CacheEntryStore.Columns} from (
+                select * from cache_entries where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} limit {Few + 1}) as few
+            order by created desc, id desc limit 1) as p
+        """).Part;
+
+    /// <summary>The keys are hidden from the planner, so that it keeps to the index of the newest.</summary>
+    private Task<CacheEntry?> NewestAsync(SqlPart of, string folded, CancellationToken cancellationToken) => database.QuerySingleOrNullAsync(
+        $"""
+        select {CacheEntryStore.Columns} from cache_entries where {of} and (folded || '') >= {folded} and (folded || '') < {folded + CacheKeys.Highest}
+        order by created desc, id desc limit 1
+        """,
+        CacheEntryStore.Read,
+        cancellationToken);
+
+    private static SqlPart Of(string workspaceId, string repository, string scope, string version, SqlPart trusted) => ((Sql)
+        $"""
+        live and workspace = {workspaceId} and repository = {repository} and scope = {scope} and version = {version} and state = {CacheStates.Ready} {trusted}
+        """).Part;
+
+    private sealed record Match(CacheEntry Entry, int Probe, long Matches);
+}
