@@ -30,6 +30,7 @@ internal static class ProxyBench
         foreach (var target in (ProxyTarget[])[ours, oursTls, haproxy, haproxyTls, apache, bare, bareTls])
             await WarmUp.RunAsync(() => Load.RateAsync(bed, target, ProxyBed.Small, 64, one));
         await Load.RateAsync(bed, ours, ProxyBed.Small, 64, many);
+        await WarmUp.RunAsync(() => Load.RateAsync(bed, ours, ProxyBed.Small, 64, bed.Tokens("fresh", Distinct)));
         var medians = await new RoundLoop("proxy", bed.Processes, TimeSpan.FromMinutes(7)).RunAsync(async () =>
         {
             var fresh = bed.Tokens("fresh", Fresh);
