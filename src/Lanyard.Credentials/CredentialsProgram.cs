@@ -48,6 +48,14 @@ public static class CredentialsProgram
             return await new BrokerCommands(environment, input ?? Console.In, output, diagnosis, TimeProvider.System).RunAsync(kind, given);
         }
 
+        if (args is ["pipe", ..])
+        {
+            if (args.Length == 1) return await new PipeCommand(environment, diagnosis, new KubeCommands(environment, output, diagnosis)).RunAsync();
+            var isHelp = args is [_, "--help" or "-h"];
+            await (isHelp ? output : diagnosis).WriteLineAsync(PipeCommand.Usage);
+            return isHelp ? ExitCodes.Done : ExitCodes.Usage;
+        }
+
         if (args is ["kubeconfig" or "kubectl" or "credential", .. var rest])
         {
             return await KubernetesAsync(args[0], rest, new KubeCommands(environment, output, diagnosis), output);

@@ -10,6 +10,6 @@ return args switch
     ["cluster-proxy", .. var rest] => await ClusterProxyProgram.RunAsync(rest),
     ["access-entry", .. var rest] => ClusterProxyProgram.RunAccessEntry(rest, Console.Out, Console.Error),
     ["explain", .. var rest] when ClusterProxyProgram.Explains(rest) => await ClusterProxyProgram.ExplainAsync(rest, Console.In, Console.Out, Console.Error),
-    ["token" or "kubeconfig" or "kubectl" or "credential", ..] => await CredentialsProgram.RunAsync(args),
+    ["token" or "kubeconfig" or "kubectl" or "credential" or "pipe", ..] => await CredentialsProgram.RunAsync(args),
     _ => await CliProgram.RunAsync(args),
 };

@@ -20,8 +20,9 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
                  [--eks] [--region REGION] [--role-arn ARN]                            EKS itself
                  or an entry of --clusters FILE; LANYARD_CLUSTER[_SERVER|_CA_FILE|_AUDIENCE], LANYARD_CLUSTERS,
                  CLUSTER_NAME, AWS_DEFAULT_REGION and AWS_OIDC_ROLE_ARN say the same; without --, KUBECTL_COMMAND is run
-        TOKEN:   found by itself in GitHub Actions, Bitbucket, Buildkite, a Lanyard run, and in GitLab as LANYARD_ID_TOKEN;
-                 or --token-source github|gitlab|bitbucket|buildkite|lanyard|file, --token-file FILE, --token-variable NAME
+        TOKEN:   found by itself in GitHub Actions, Bitbucket, Buildkite, CircleCI, Spacelift, HCP Terraform, Azure DevOps, a Lanyard run, and in GitLab as
+                 LANYARD_ID_TOKEN; or --token-source github|gitlab|bitbucket|buildkite|circleci|spacelift|terraform|azure-devops|lanyard|file,
+                 --token-file FILE, --token-variable NAME
 
         exit codes: 0 done · 1 refused · 2 wrong usage · 3 no identity in this environment · 4 could not be reached; kubectl's own
         """;
@@ -86,7 +87,8 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         }
 
         var (located, code) = await LocateAsync(target!, source!);
-        return located is null ? code : await RunAsync(words.Text("--kubectl", environment, "LANYARD_KUBECTL") ?? "kubectl", arguments!, located, source!, api);
+        var kubectl = words.Text("--kubectl", environment, "LANYARD_KUBECTL") ?? "kubectl";
+        return located is null ? code : await WithKubeconfigAsync(located, source!, api, async file => await KubectlProcess.RunAsync(kubectl, arguments!, file) ?? await NotStartedAsync());
     }
 
     /// <summary>The exec plugin of a cluster proxy's kubeconfig: the pipeline's token as it is.</summary>
@@ -141,14 +143,37 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         return ExitCodes.Done;
     }
 
-    private async Task<int> RunAsync(string kubectl, string[] arguments, ClusterTarget target, TokenSource source, string api)
+    /// <summary>For <see cref="PipeCommand"/>: all mistakes first, then what it wants of kubectl, with one kubeconfig for all of it.</summary>
+    public async Task<int> PipeAsync(Words words, Func<KubectlRun, KubectlRead, Task<int>> work, Action<IEnumerable<string>>? tell)
+    {
+        var (target, source) = (ClusterTarget.Resolve(words, environment), TokenSource.Resolve(words, environment));
+        if (words.Mistakes.Count > 0) return await MistakenAsync(words, PipeCommand.Usage);
+        var (located, code) = await LocateAsync(target!, source!);
+        var kubectl = environment("LANYARD_KUBECTL") is { Length: > 0 } named ? named : "kubectl";
+        return located is null ? code : await WithKubeconfigAsync(located, source!, ExecCredential.V1Beta1, file => work(
+            async (arguments, input) =>
+            {
+                tell?.Invoke(arguments);
+                return await KubectlProcess.RunAsync(kubectl, arguments, file, input) ?? await NotStartedAsync();
+            },
+            async arguments =>
+            {
+                tell?.Invoke(arguments);
+                var (exit, said) = await KubectlProcess.ReadAsync(kubectl, arguments, file);
+                return (exit ?? await NotStartedAsync(), said);
+            }));
+    }
+
+    private Task<int> NotStartedAsync() => FailedAsync("kubectl can't be started: put it on the PATH or say --kubectl", ExitCodes.Unreachable);
+
+    private static async Task<int> WithKubeconfigAsync(ClusterTarget target, TokenSource source, string api, Func<string, Task<int>> work)
     {
         var folder = Directory.CreateTempSubdirectory("lanyard-kubectl-").FullName;
         try
         {
             var file = Path.Combine(folder, "kubeconfig");
             KubeconfigFile.Write(file, target, api, Plugin(target, source));
-            return await KubectlProcess.RunAsync(kubectl, arguments, file) ?? await FailedAsync("kubectl can't be started: put it on the PATH or say --kubectl", ExitCodes.Unreachable);
+            return await work(file);
         }
         finally
         {
@@ -207,14 +232,10 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         return version;
     }
 
-    private async Task<int> MistakenAsync(Words words)
+    private async Task<int> MistakenAsync(Words words, string usage = Usage)
     {
-        foreach (var mistake in words.Mistakes)
-        {
-            await diagnosis.WriteLineAsync($"lanyard: {mistake}");
-        }
-
-        await diagnosis.WriteLineAsync(Usage);
+        foreach (var mistake in words.Mistakes) await diagnosis.WriteLineAsync($"lanyard: {mistake}");
+        await diagnosis.WriteLineAsync(usage);
         return ExitCodes.Usage;
     }
 

@@ -14,8 +14,9 @@ internal static class PipelineToken
     {
         TokenSourceKind.Request => await IdentityTokenClient.RequestAsync(environment, audience),
         TokenSourceKind.Agent => await AskAgentAsync(audience),
+        TokenSourceKind.AzureDevOps => await AzureDevOps.RequestAsync(environment) is var answer && answer.Token is { } token ? Checked(token, "the answer of Azure DevOps") : answer,
         TokenSourceKind.File => await ReadFileAsync(source.Place),
-        _ => environment(source.Place) is { Length: > 0 } token ? Checked(token, $"the variable {source.Place}")
+        _ => environment(source.Place) is { Length: > 0 } text ? Checked(text, $"the variable {source.Place}")
             : Fail(ExitCodes.NoIdentity, $"the variable {source.Place} is not set: Bitbucket sets its own with `oidc: true` on the step, GitLab those under `id_tokens:`"),
     };
 

@@ -12,6 +12,9 @@ internal enum TokenSourceKind
     /// <summary><c>buildkite-agent oidc request-token</c>, for any audience.</summary>
     Agent,
 
+    /// <summary>Azure DevOps: a service connection's token, always for Entra's audience.</summary>
+    AzureDevOps,
+
     /// <summary>A file that someone keeps fresh, such as a projected service-account token.</summary>
     File,
 }
@@ -23,6 +26,14 @@ internal sealed record TokenSource(TokenSourceKind Kind, string Place = "")
 
     /// <summary>The name that our examples give the job's entry under GitLab's <c>id_tokens:</c>.</summary>
     public const string GitLabVariable = "LANYARD_ID_TOKEN";
+
+    /// <summary>CircleCI's newer token, whose subject has the repository and the ref.</summary>
+    public const string CircleVariable = "CIRCLE_OIDC_TOKEN_V2";
+
+    public const string SpaceliftVariable = "SPACELIFT_OIDC_TOKEN";
+
+    /// <summary>HCP Terraform sets it where <c>TFC_WORKLOAD_IDENTITY_AUDIENCE</c> is set in the workspace.</summary>
+    public const string TerraformVariable = "TFC_WORKLOAD_IDENTITY_TOKEN";
 
     public static readonly string[] Options = ["--token-source", "--token-file", "--token-variable"];
 
@@ -46,6 +57,7 @@ internal sealed record TokenSource(TokenSourceKind Kind, string Place = "")
     {
         TokenSourceKind.Request => ["--token-source", "github"],
         TokenSourceKind.Agent => ["--token-source", "buildkite"],
+        TokenSourceKind.AzureDevOps => ["--token-source", "azure-devops"],
         TokenSourceKind.File => ["--token-file", Path.GetFullPath(Place)],
         _ => ["--token-variable", Place],
     };
@@ -58,6 +70,10 @@ internal sealed record TokenSource(TokenSourceKind Kind, string Place = "")
             : Set("ACTIONS_ID_TOKEN_REQUEST_URL") ? new(TokenSourceKind.Request)
             : Set(BitbucketVariable) ? new(TokenSourceKind.Variable, BitbucketVariable)
             : Set("BUILDKITE_JOB_ID") ? new(TokenSourceKind.Agent)
+            : Set(CircleVariable) ? new(TokenSourceKind.Variable, CircleVariable)
+            : Set(SpaceliftVariable) ? new(TokenSourceKind.Variable, SpaceliftVariable)
+            : Set(TerraformVariable) ? new(TokenSourceKind.Variable, TerraformVariable)
+            : Set(AzureDevOps.UrlVariable) && Set(AzureDevOps.ConnectionVariable) ? new(TokenSourceKind.AzureDevOps)
             : Set(GitLabVariable) ? new(TokenSourceKind.Variable, GitLabVariable)
             : Set("AWS_WEB_IDENTITY_TOKEN_FILE") ? new(TokenSourceKind.File, environment("AWS_WEB_IDENTITY_TOKEN_FILE")!)
             : null;
@@ -75,10 +91,18 @@ internal sealed record TokenSource(TokenSourceKind Kind, string Place = "")
                 return new(TokenSourceKind.Variable, variable ?? BitbucketVariable);
             case "buildkite":
                 return new(TokenSourceKind.Agent);
+            case "circleci":
+                return new(TokenSourceKind.Variable, variable ?? CircleVariable);
+            case "spacelift":
+                return new(TokenSourceKind.Variable, variable ?? SpaceliftVariable);
+            case "terraform":
+                return new(TokenSourceKind.Variable, variable ?? TerraformVariable);
+            case "azure-devops":
+                return new(TokenSourceKind.AzureDevOps);
             case "file" when file is not null:
                 return new(TokenSourceKind.File, file);
             default:
-                words.Mistakes.Add(name is "file" ? "--token-source file needs --token-file" : "--token-source must be github, gitlab, bitbucket, buildkite, lanyard or file");
+                words.Mistakes.Add(name is "file" ? "--token-source file needs --token-file" : "--token-source must be github, gitlab, bitbucket, buildkite, circleci, spacelift, terraform, azure-devops, lanyard or file");
                 return null;
         }
     }
@@ -86,7 +110,7 @@ internal sealed record TokenSource(TokenSourceKind Kind, string Place = "")
     private static TokenSource? Unknown(Words words)
     {
         words.Mistakes.Add(
-            "no pipeline's token is to be seen here: not GitHub (permissions: id-token: write), Bitbucket (oidc: true), Buildkite, a Lanyard run, "
+            "no pipeline's token is to be seen here: not GitHub (permissions: id-token: write), Bitbucket (oidc: true), Buildkite, CircleCI, Spacelift, HCP Terraform, Azure DevOps, a Lanyard run, "
             + $"nor GitLab (id_tokens: {GitLabVariable}); say --token-source, --token-file or --token-variable");
         return null;
     }

@@ -72,6 +72,36 @@ public sealed class PipelineClientTests(ProxiedCluster proxied) : IClassFixture<
     }
 
     [Fact]
+    [Line("6.9")]
+    public async Task A_pipe_applies_a_folder_with_labels_by_variables_alone_with_every_kubectl()
+    {
+        var environment = await EnvironmentAsync("bitbucket");
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, "manifests")).FullName;
+        foreach (var name in (string[])["one", "two"])
+            await File.WriteAllTextAsync(Path.Combine(folder, name + ".yaml"), $"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: pipe-{name}\n  namespace: {ProxiedCluster.Namespace}\n  labels: {{kept: 'yes'}}\n");
+        environment["CLUSTER_NAME"] = "prod";
+        environment["RESOURCE_PATH"] = folder;
+        environment["BITBUCKET_COMMIT"] = "0a1b2c3d";
+        environment["LABELS_COUNT"] = "1";
+        environment["LABELS_0"] = "team=core";
+        foreach (var kubectl in await KubectlOnPath.AllAsync())
+        {
+            environment["LANYARD_KUBECTL"] = kubectl;
+            environment["KUBECTL_COMMAND"] = "apply";
+            environment["KUBECTL_ARGS"] = "";
+            (await LanyardProcess.RunAsync(["pipe"], environment, deadline: TimeSpan.FromMinutes(1))).Succeeded();
+            environment["KUBECTL_COMMAND"] = "get configmaps";
+            environment["KUBECTL_ARGS"] = $"-n {ProxiedCluster.Namespace} -l team=core,kept=yes,bitbucket.org/bitbucket_commit=0a1b2c3d -o name";
+            var said = (await LanyardProcess.RunAsync(["pipe"], environment, deadline: TimeSpan.FromMinutes(1))).Succeeded();
+            Assert.Equal("configmap/pipe-one\nconfigmap/pipe-two\n", said);
+
+            environment["KUBECTL_COMMAND"] = $"delete configmap pipe-one pipe-two -n {ProxiedCluster.Namespace}";
+            environment["KUBECTL_ARGS"] = "";
+            await LanyardProcess.RunAsync(["pipe"], environment, deadline: TimeSpan.FromMinutes(1));
+        }
+    }
+
+    [Fact]
     public async Task Bitbuckets_variables_alone_run_a_command_on_EKS_and_a_token_of_another_subject_gets_no_role()
     {
         await using var aws = await AwsDouble.StartAsync(proxied.Issuer, "{repo}:{step}");

@@ -60,6 +60,12 @@ public sealed class ReadmeTests(Newcomer newcomer) : IClassFixture<Newcomer>
     public Task Explain_says_which_step_refused() => WalkAsync("## Five minutes", "docs/explain.md");
 
     [Fact]
+    [Line("6.4")]
+    [Line("6.5")]
+    [Line("6.8")]
+    public Task A_copy_of_the_keys_is_enough_to_believe_and_a_revocation_to_end_it() => WalkAsync("## Five minutes", "docs/federation.md");
+
+    [Fact]
     [Line("4.5")]
     [Line("4.7")]
     public Task The_cache_has_walls_between_refs_and_is_counted_and_cleared() => WalkAsync("## Five minutes", "docs/cache.md");
