@@ -2,6 +2,7 @@ using System.Text.Json;
 using Lanyard.Bench.Cache;
 using Lanyard.Bench.Dispatch;
 using Lanyard.Bench.Exchange;
+using Lanyard.Bench.Federation;
 using Lanyard.Bench.Masking;
 using Lanyard.Bench.Proxy;
 using Lanyard.Bench.Rows;
@@ -16,6 +17,7 @@ internal static class Program
     {
         ["verify"] = VerifyBench.RunAsync,
         ["exchange"] = ExchangeBench.RunAsync,
+        ["federation"] = FederationBench.RunAsync,
         ["dispatch"] = DispatchBench.RunAsync,
         ["mask"] = MaskBench.RunAsync,
         ["proxy"] = ProxyBench.RunAsync,

@@ -14,20 +14,34 @@ internal sealed class TokenLoad(Uri server, int connections)
     /// <param name="process">The server's.</param>
     /// <param name="request">Makes each request.</param>
     /// <returns>Answers in a CPU-second of the server.</returns>
-    public async Task<double> RunAsync(int process, Func<byte[]> request, TimeSpan duration)
+    public Task<double> RunAsync(int process, Func<byte[]> request, TimeSpan duration)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        return RunAsync(process, () => TimeProvider.System.GetElapsedTime(began) < duration ? request() : null);
+    }
+
+    /// <summary>Each of these once.</summary>
+    public Task<double> RunAsync(int process, byte[][] requests)
+    {
+        var next = -1;
+        return RunAsync(process, () => Interlocked.Increment(ref next) is var i && i < requests.Length ? requests[i] : null);
+    }
+
+    /// <param name="next">Null: no more.</param>
+    private async Task<double> RunAsync(int process, Func<byte[]?> next)
     {
         var open = new List<LeanHttp>(connections);
         try
         {
             for (var i = 0; i < connections; i++)
                 open.Add(await LeanHttp.ConnectAsync(server));
-            var (cpu, began) = (Cpu.Of(process), TimeProvider.System.GetTimestamp());
+            var cpu = Cpu.Of(process);
             var done = await Task.WhenAll(open.Select(connection => Task.Run(async () =>
             {
                 var answers = 0;
-                while (TimeProvider.System.GetElapsedTime(began) < duration)
+                while (next() is { } request)
                 {
-                    await connection.SendAsync(request());
+                    await connection.SendAsync(request);
                     answers++;
                 }
                 return answers;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using Lanyard.Identity.Jose;
 using Lanyard.Testing;
 using Lanyard.Testing.Installations;
 
@@ -25,10 +26,13 @@ internal sealed class BenchInstallation : IAsyncDisposable
 
     public int ServerId => _installation.Server.Id;
 
-    public static async Task<BenchInstallation> StartAsync(string? database = null)
+    /// <param name="algorithm">Of the subject tokens.</param>
+    public static async Task<BenchInstallation> StartAsync(string? database = null, SignatureAlgorithm algorithm = SignatureAlgorithm.ES256)
     {
         var installation = await Installation.StartAsync(database);
         var issuer = await TestIssuer.StartAsync();
+        if (algorithm != SignatureAlgorithm.ES256)
+            issuer.Rotate(algorithm);
         await installation.ApplyAsync(
             Documents.Workspace("acme"), Documents.Collection("acme", "main"), Documents.Definition("acme", "main", "build", "true"),
             Documents.TrustedIssuer("acme", "ci", issuer),
@@ -38,6 +42,8 @@ internal sealed class BenchInstallation : IAsyncDisposable
         await made.RegisterClusterAsync();
         return made;
     }
+
+    public Task ApplyAsync(params string[] documents) => _installation.ApplyAsync(documents);
 
     public const string OutsideAudience = "https://cloud.example.com";
 

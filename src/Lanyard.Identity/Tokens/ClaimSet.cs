@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using Lanyard.Identity.Cel;
 using Lanyard.Identity.Jose;
 
 namespace Lanyard.Identity.Tokens;
@@ -20,6 +21,7 @@ public sealed class ClaimSet
     private readonly byte[] _data;
     private readonly int _length;
     private readonly bool _anyNameEscaped;
+    private CelActivation? _forConditions;
 
     private ClaimSet(ReadOnlySpan<byte> json, ReadOnlySpan<JsonMember> members)
     {
@@ -37,6 +39,9 @@ public sealed class ClaimSet
 
     /// <summary>The claims as they stand in the token, UTF-8.</summary>
     public ReadOnlyMemory<byte> Json => _data.AsMemory(0, _length);
+
+    /// <summary>As conditions in CEL see them; made once, so that each claim is decoded once for all policies.</summary>
+    internal CelActivation ForConditions => _forConditions ??= new CelActivation(CelEnvironments.Conditions).Set("claims", CelValue.FromJson(Json));
 
     /// <summary>Names of the outermost claims in the token's order.</summary>
     public IEnumerable<string> Names => Enumerable.Range(0, Count).Select(NameOf);

@@ -58,7 +58,7 @@ public sealed class CelCondition
     public string? Mismatch(ClaimSet claims)
     {
         ArgumentNullException.ThrowIfNull(claims);
-        var result = _program.EvaluateBool(new CelActivation(CelEnvironments.Conditions).Set("claims", CelValue.FromJson(claims.Json)));
+        var result = _program.EvaluateBool(claims.ForConditions);
         if (result.IsTrue) return null;
         return result.IsError ? $"the condition {Text} could not be judged: {Printable.Of(result.Error)}" : $"the condition {Text} does not hold";
     }

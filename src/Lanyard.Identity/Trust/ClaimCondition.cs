@@ -25,6 +25,12 @@ public sealed class ClaimCondition
     /// <summary>Values of its own, and no pattern nor part of a list.</summary>
     internal bool IsExact => !_contains && _wanted.All(static wanted => wanted.Glob is null);
 
+    /// <summary>Where it asks an outermost claim for one of some texts: which; null where it asks anything else.</summary>
+    internal (string Claim, IReadOnlyList<string> Texts)? ExactTexts =>
+        IsExact && Path.Segments.Length == 1 && Path.Segments[0] == Path.Text && _wanted.All(static wanted => wanted.Kind == JsonValueKind.String)
+            ? (Path.Text, [.. _wanted.Select(static wanted => wanted.Text)])
+            : null;
+
     /// <summary>The claim must be one of these strings.</summary>
     /// <exception cref="ArgumentException">The path is malformed, or there is no value.</exception>
     public static ClaimCondition Exact(string path, params IReadOnlyList<string> values)

@@ -86,6 +86,9 @@ public sealed class TrustPolicy
         return Terms is { IsAuditOnly: true } ? "the policy would have to be enforced (mode: enforce)" : null;
     }
 
+    /// <summary>Outermost claims that must each be one of some texts, or the policy does not match.</summary>
+    internal IEnumerable<(string Claim, IReadOnlyList<string> Texts)> ExactTexts => _claims.Select(static condition => condition.ExactTexts).OfType<(string, IReadOnlyList<string>)>();
+
     /// <summary>Whether the policy looks at an outermost claim.</summary>
     public bool Asks(string claim) => _claims.Any(condition => condition.Path.Segments[0] == claim) || _condition?.Mentions(claim) == true;
 

@@ -70,8 +70,13 @@ internal sealed class PolicyDirectory : IDisposable
     {
         var hits = new List<PolicyHit>();
         Refusal? nearest = null;
-        foreach (var known in await ForAsync(issuer, workspaceId, cancellation))
+        var index = (await _policies.GetAsync(cancellation)).ByIssuer.GetValueOrDefault(issuer.PolicyName);
+        bool IsAsked(KnownPolicy known) => known.IsFor(issuer) && (workspaceId is null || known.WorkspaceId == workspaceId);
+        // Who asks for a trace is told of every policy; otherwise those that can't match are not asked.
+        var candidates = index is null ? [] : trace is null ? index.Candidates(token.Claims) : index.All;
+        foreach (var known in candidates)
         {
+            if (!IsAsked(known)) continue;
             if (only is not null && known.Record.Slug != only) continue;
             var outcome = known.Policy.Match(token);
             trace?.Consider(new ConsideredPolicy(
@@ -96,6 +101,9 @@ internal sealed class PolicyDirectory : IDisposable
         }
 
         if (hits.Count > 0) return (hits, null);
+        nearest ??= index?.All.LastOrDefault(IsAsked) is { } last && last.Policy.Match(token) is { IsRefused: true } why && only is null
+            ? new Refusal(why.Refusal.Reason, $"policy {last.Record.Slug}: {why.Refusal.Detail}")
+            : null;
         if (nearest is not null) return (hits, nearest);
         var none = new Refusal(RefusalReason.NoMatchingPolicy, only is null ? $"no trust policy is for {issuer.PolicyName}" : $"no trust policy {only} is for {issuer.PolicyName}");
         trace?.Refuse(none);
@@ -132,13 +140,6 @@ internal sealed class PolicyDirectory : IDisposable
 
     public void Dispose() => _policies.Dispose();
 
-    private async ValueTask<IEnumerable<KnownPolicy>> ForAsync(KnownIssuer issuer, string? workspaceId, CancellationToken cancellation)
-    {
-        var snapshot = await _policies.GetAsync(cancellation);
-        if (!snapshot.ByIssuer.TryGetValue(issuer.PolicyName, out var policies)) return [];
-        return policies.Where(p => p.IsFor(issuer) && (workspaceId is null || p.WorkspaceId == workspaceId));
-    }
-
     private async Task<Snapshot> LoadAsync(CancellationToken cancellation)
     {
         var records = await _store.ListAsync(cancellation);
@@ -158,8 +159,8 @@ internal sealed class PolicyDirectory : IDisposable
     {
         public IReadOnlyList<TrustPolicyRecord> Records { get; } = records;
 
-        public FrozenDictionary<string, IReadOnlyList<KnownPolicy>> ByIssuer { get; } =
-            all.GroupBy(p => p.Policy.Issuer, StringComparer.Ordinal).ToFrozenDictionary(g => g.Key, IReadOnlyList<KnownPolicy> (g) => [.. g], StringComparer.Ordinal);
+        public FrozenDictionary<string, PolicyIndex<KnownPolicy>> ByIssuer { get; } = all.GroupBy(p => p.Policy.Issuer, StringComparer.Ordinal)
+            .ToFrozenDictionary(g => g.Key, g => new PolicyIndex<KnownPolicy>([.. g], static known => known.Policy), StringComparer.Ordinal);
 
         public FrozenDictionary<string, KnownPolicy> ByVersion { get; } = all.ToFrozenDictionary(p => p.Versioned, StringComparer.Ordinal);
     }
