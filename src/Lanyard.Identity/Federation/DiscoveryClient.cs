@@ -13,10 +13,17 @@ namespace Lanyard.Identity.Federation;
 /// Fetches an issuer's keys: OIDC discovery (OpenID Connect Discovery 1.0 §4), then the JWKS that it names; or a SPIFFE bundle from its endpoint. No redirects, no proxy, no cookies, five
 /// seconds and one mebibyte for each; the address that is connected to is checked after resolution, so that a name can't be turned at us.
 /// </summary>
-public sealed class DiscoveryClient(TimeProvider time)
+/// <param name="resolve">Addresses of a name; null: the system's resolver.</param>
+public sealed class DiscoveryClient(TimeProvider time, Func<string, CancellationToken, Task<IPAddress[]>>? resolve)
 {
     public const int MaxBytes = 1024 * 1024;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve = resolve ?? Dns.GetHostAddressesAsync;
+
+    public DiscoveryClient(TimeProvider time)
+        : this(time, null)
+    {
+    }
 
     public async Task<Outcome<KeySet>> FetchAsync(TrustedIssuer issuer, CancellationToken cancellationToken)
     {
@@ -106,7 +113,7 @@ public sealed class DiscoveryClient(TimeProvider time)
         return Lies($"{uri}: https is wanted (http on loopback, where the record allows private addresses)");
     }
 
-    private static SocketsHttpHandler Handler(TrustedIssuer issuer)
+    private SocketsHttpHandler Handler(TrustedIssuer issuer)
     {
         var handler = new SocketsHttpHandler
         {
@@ -127,9 +134,9 @@ public sealed class DiscoveryClient(TimeProvider time)
         return handler;
     }
 
-    private static async ValueTask<Stream> ConnectAsync(DnsEndPoint target, bool allowPrivate, CancellationToken cancellation)
+    private async ValueTask<Stream> ConnectAsync(DnsEndPoint target, bool allowPrivate, CancellationToken cancellation)
     {
-        var addresses = IPAddress.TryParse(target.Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(target.Host, cancellation);
+        var addresses = IPAddress.TryParse(target.Host, out var literal) ? [literal] : await _resolve(target.Host, cancellation);
         Exception? last = null;
         foreach (var address in addresses)
         {

@@ -1,0 +1,261 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Lanyard.Identity.Federation;
+using Lanyard.Identity.Jose;
+using Lanyard.Identity.Tokens;
+using Lanyard.Identity.Trust;
+using Lanyard.Testing;
+using Xunit;
+
+namespace Lanyard.Identity.Tests.Tokens;
+
+/// <summary>What went wrong in other verifiers, by name: each sentence is a pitfall that somebody fell into, and the numbers are where.</summary>
+[Line("6.5")]
+public sealed class PitfallTests : IAsyncLifetime
+{
+    private const string Audience = "https://lanyard.example";
+    private readonly ManualTime _time = new();
+    private readonly SigningKey _rsa = SigningKey.Generate(SignatureAlgorithm.RS256);
+    private TestIssuer _issuer = null!;
+
+    public async ValueTask InitializeAsync() => _issuer = await TestIssuer.StartAsync(_time);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _issuer.DisposeAsync();
+        _rsa.Dispose();
+    }
+
+    [Theory]
+    [InlineData("none")]
+    [InlineData("None")]
+    [InlineData("HS256")]
+    [InlineData(" HS256")]
+    [InlineData("HS256\\n")]
+    public void An_algorithm_of_the_tokens_own_choice_is_never_used(string algorithm)
+    {
+        // CVE-2015-9235, CVE-2023-48223 and its bypass CVE-2026-34950, CVE-2026-22817: the public key as the secret of an HMAC.
+        var header = $$"""{"alg":"{{algorithm}}","kid":"{{_issuer.Key.KeyId}}"}""";
+        var input = Encode(header) + "." + Encode(_issuer.Claims(Audience).ToJsonString());
+        foreach (var secret in (string[])[_issuer.Jwks, _issuer.Key.Public.Thumbprint, ""])
+        {
+            var mac = HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), Encoding.ASCII.GetBytes(input));
+            Refused($"{input}.{Base64Url.Encode(mac)}");
+        }
+
+        Refused(input + ".");
+    }
+
+    [Fact]
+    public void The_keys_algorithm_is_the_one_that_is_checked_and_used()
+    {
+        // CVE-2026-48523: the header's was checked and the key's used.
+        var jwk = JsonNode.Parse(KeySet.Of(_rsa.Public).ToJson())!;
+        jwk["keys"]![0]!["alg"] = "PS256";
+        var keys = KeySet.Parse(jwk.ToJsonString()).Value;
+        Assert.Equal(RefusalReason.AlgorithmMismatch, Judge(_issuer.MintRaw(_issuer.Header(_rsa), _issuer.Claims(Audience).ToJsonString(), _rsa), keys).Refusal.Reason);
+        // A key that says nothing has one algorithm too, and it is not the token's to say.
+        jwk["keys"]![0]!.AsObject().Remove("alg");
+        var header = _issuer.Header(_rsa).Replace("RS256", "RS384", StringComparison.Ordinal);
+        Assert.True(Judge(_issuer.MintRaw(header, _issuer.Claims(Audience).ToJsonString(), _rsa), KeySet.Parse(jwk.ToJsonString()).Value).IsRefused);
+    }
+
+    [Theory]
+    [InlineData("jku", "\"https://evil.example/jwks\"")]
+    [InlineData("x5u", "\"https://evil.example/x5u\"")]
+    [InlineData("x5c", "[\"MIIB\"]")]
+    [InlineData("jwk", null)]
+    public void A_key_that_the_token_brings_is_not_used(string name, string? value)
+    {
+        // CVE-2018-0114, CVE-2024-21643.
+        using var thief = SigningKey.Generate(SignatureAlgorithm.ES256);
+        value ??= JsonNode.Parse(KeySet.Of(thief.Public).ToJson())!["keys"]![0]!.ToJsonString();
+        Refused(_issuer.MintRaw($$"""{"alg":"ES256","kid":"{{_issuer.Key.KeyId}}","{{name}}":{{value}} }""", _issuer.Claims(Audience).ToJsonString(), thief));
+    }
+
+    [Theory]
+    [InlineData("../../../dev/null")]
+    [InlineData("' or '1'='1")]
+    [InlineData("$(id)")]
+    [InlineData("")]
+    public void A_kid_is_a_name_to_look_up_and_nothing_else(string keyId) =>
+        Refused(_issuer.MintRaw(new JsonObject { ["alg"] = "ES256", ["kid"] = keyId }.ToJsonString(), _issuer.Claims(Audience).ToJsonString()));
+
+    [Fact]
+    public void A_signature_of_zeros_or_in_another_form_is_none()
+    {
+        // CVE-2022-21449.
+        var token = _issuer.Mint(Audience);
+        var input = token[..token.LastIndexOf('.')];
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        foreach (var signature in (byte[][])[new byte[64], [], new byte[63], new byte[65], [.. Enumerable.Repeat((byte)0xff, 64)], key.SignData(Encoding.ASCII.GetBytes(input), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence)])
+            Refused($"{input}.{Base64Url.Encode(signature)}");
+    }
+
+    [Theory]
+    [InlineData("""{"kty":"oct","kid":"a","k":"c2VjcmV0"}""")]
+    [InlineData("""{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}""")]
+    [InlineData("""{"kty":"RSA","kid":"a","n":"sXchbWEc","e":"AQ"}""")]
+    public void A_weak_or_symmetric_key_is_not_loaded(string jwk) => Assert.True(KeySet.Parse($$"""{"keys":[{{jwk}}]}""").IsRefused);
+
+    [Theory]
+    [InlineData("PREFIX")]
+    [InlineData("/")]
+    [InlineData(".evil.example")]
+    [InlineData("ARRAY")]
+    [InlineData("UPPER")]
+    public void An_issuer_is_compared_to_the_letter_and_as_a_text(string change)
+    {
+        // CVE-2026-22772, CVE-2024-53861, CVE-2025-30144.
+        var claims = _issuer.Claims(Audience);
+        claims["iss"] = change switch
+        {
+            "PREFIX" => _issuer.Issuer[..^1],
+            "ARRAY" => new JsonArray(_issuer.Issuer),
+            "UPPER" => _issuer.Issuer.ToUpperInvariant(),
+            _ => _issuer.Issuer + change,
+        };
+        Refused(_issuer.MintRaw(_issuer.Header(), claims.ToJsonString()));
+    }
+
+    [Fact]
+    public async Task A_name_that_moves_to_a_private_address_is_not_followed_there()
+    {
+        // CVE-2025-52477, GHSA-f5mr-q85p-6hh6: what was checked once, and what every further look is told.
+        var looks = 0;
+        IPAddress[][] answers = [[], [IPAddress.Loopback], [IPAddress.IPv6Loopback, IPAddress.Parse("10.0.0.1")], [IPAddress.Parse("169.254.169.254")], [IPAddress.Parse("::ffff:127.0.0.1")], [IPAddress.Parse("64:ff9b::7f00:1")]];
+        var client = new DiscoveryClient(TimeProvider.System, (_, _) => Task.FromResult(answers[Math.Min(looks++, answers.Length - 1)]));
+        var record = new TrustedIssuer { Id = "ti_1", Issuer = $"https://issuer.example:{new Uri(_issuer.Issuer).Port}" };
+
+        foreach (var _ in answers)
+            Assert.Equal(RefusalReason.IssuerUnreachable, (await client.FetchAsync(record, CancellationToken.None)).Refusal.Reason);
+
+        Assert.Equal(answers.Length, looks);
+        Assert.Equal((0, 0), (_issuer.DiscoveryRequests, _issuer.KeyRequests));
+    }
+
+    [Fact]
+    public void Two_clusters_of_one_issuer_string_do_not_vouch_for_each_other()
+    {
+        // Every kubeadm cluster calls itself https://kubernetes.default.svc.
+        var claims = _issuer.Claims(Audience).ToJsonString();
+        Assert.False(Judge(_issuer.MintRaw(_issuer.Header(_rsa), claims, _rsa), KeySet.Of(_rsa.Public)).IsRefused);
+        Assert.True(Judge(_issuer.MintRaw(_issuer.Header(_rsa), claims, _rsa), _issuer.Keys).IsRefused);
+    }
+
+    [Theory]
+    [InlineData("repo:org/*", "repo:org/app:ref:refs/heads/main")]
+    [InlineData("repo:org/app:ref:refs/heads/*", "repo:org/app:ref:refs/heads/a/b")]
+    [InlineData("repo:org*", "repo:org-evil/app")]
+    public void A_wildcard_does_not_reach_into_the_next_segment(string pattern, string subject)
+    {
+        // Unit 42, "OH-MY-DC".
+        var policy = Policy($$$"""{"claims":{"sub":{"glob":"{{{pattern}}}"} } }""");
+        Assert.True(policy.Match(ClaimSet.Parse($$"""{"sub":"{{subject}}"}""").Value).IsRefused);
+    }
+
+    [Fact]
+    public void A_token_for_somebody_else_is_not_for_us_however_many_it_is_for()
+    {
+        // CVE-2024-5798.
+        foreach (JsonNode? audience in (JsonNode?[])[null, "https://other.example", Audience + "/", new JsonArray(), new JsonArray("https://other.example"), new JsonArray(Audience, 7), new JsonObject { [Audience] = true }])
+        {
+            var claims = _issuer.Claims(Audience);
+            claims["aud"] = audience?.DeepClone();
+            Refused(_issuer.MintRaw(_issuer.Header(), claims.ToJsonString()));
+        }
+    }
+
+    [Theory]
+    [InlineData("exp", null)]
+    [InlineData("iat", null)]
+    [InlineData("exp", "\"4102444800\"")]
+    [InlineData("exp", "4102444800.5")]
+    [InlineData("exp", "1e300")]
+    [InlineData("nbf", "4102444800")]
+    public void A_token_without_an_end_or_with_one_that_is_no_number_is_refused(string claim, string? value)
+    {
+        var claims = _issuer.Claims(Audience);
+        claims[claim] = value is null ? null : JsonNode.Parse(value);
+        if (value is null) claims.Remove(claim);
+        Refused(_issuer.MintRaw(_issuer.Header(), claims.ToJsonString()));
+    }
+
+    [Fact]
+    public void A_clock_is_a_minute_wrong_at_most()
+    {
+        // Five minutes by default elsewhere.
+        foreach (var (late, isRefused) in ((int, bool)[])[(59, false), (61, true)])
+        {
+            var claims = _issuer.Claims(Audience);
+            claims["exp"] = _time.GetUtcNow().ToUnixTimeSeconds() - late;
+            foreach (var name in (string[])["iat", "nbf"]) claims[name] = _time.GetUtcNow().ToUnixTimeSeconds() - 300;
+            Assert.Equal(isRefused, Judge(_issuer.MintRaw(_issuer.Header(), claims.ToJsonString()), _issuer.Keys).IsRefused);
+        }
+    }
+
+    [Fact]
+    public void A_member_twice_is_refused_in_header_and_payload_however_it_is_spelled()
+    {
+        var payload = _issuer.Claims(Audience).ToJsonString();
+        foreach (var again in (string[])["\"sub\":\"other\"", "\"\\u0073ub\":\"other\""]) Refused(_issuer.MintRaw(_issuer.Header(), payload[..^1] + "," + again + "}"));
+        Refused(_issuer.MintRaw(_issuer.Header()[..^1] + ",\"alg\":\"none\"}", payload));
+    }
+
+    [Fact]
+    public void Base64url_has_one_spelling()
+    {
+        var token = _issuer.Mint(Audience);
+        var parts = token.Split('.');
+        foreach (var spelled in (string[])[parts[0] + "=." + parts[1] + "." + parts[2], token + "==", token + " ", " " + token, token + "\n", token.Replace('-', '+'), token + ".", "." + token, parts[0] + "." + parts[1] + ".." + parts[2]])
+            if (spelled != token) Refused(spelled);
+    }
+
+    [Theory]
+    [InlineData("\"crit\":[\"exp\"]")]
+    [InlineData("\"crit\":[]")]
+    [InlineData("\"b64\":false,\"crit\":[\"b64\"]")]
+    [InlineData("\"b64\":false")]
+    public void What_a_header_says_must_be_understood_is_understood_or_refused(string member) =>
+        Refused(_issuer.MintRaw(_issuer.Header()[..^1] + "," + member + "}", _issuer.Claims(Audience).ToJsonString()));
+
+    [Theory]
+    [InlineData("\"true\"", "true")]
+    [InlineData("true", "\"true\"")]
+    [InlineData("\"7\"", "7")]
+    [InlineData("7", "\"7\"")]
+    [InlineData("7", "7.5")]
+    public void The_text_of_a_number_is_no_number(string wanted, string seen)
+    {
+        // GitLab's booleans are texts.
+        Assert.True(Policy($$$"""{"claims":{"ref_protected":{{{wanted}}} } }""").Match(ClaimSet.Parse($$"""{"sub":"s","ref_protected":{{seen}} }""").Value).IsRefused);
+        Assert.True(Policy($$$"""{"condition":"claims.ref_protected == {{{wanted.Replace('"', '\'')}}}"}""").Match(ClaimSet.Parse($$"""{"sub":"s","ref_protected":{{seen}} }""").Value).IsRefused);
+    }
+
+    [Fact]
+    public void A_token_that_is_too_large_too_deep_or_of_many_dots_costs_nothing()
+    {
+        // CVE-2025-30204, CVE-2025-27144.
+        Assert.Equal(RefusalReason.TokenTooLarge, UnverifiedToken.Parse(new string('a', 20_000)).Refusal.Reason);
+        Assert.True(UnverifiedToken.Parse(new string('.', 10_000)).IsRefused);
+        Refused(_issuer.MintRaw(_issuer.Header(), $$"""{"iss":"{{_issuer.Issuer}}","a":{{new string('[', 100)}}{{new string(']', 100)}} }"""));
+    }
+
+    private static string Encode(string text) => Base64Url.Encode(Encoding.UTF8.GetBytes(text));
+
+    private static TrustPolicy Policy(string members)
+    {
+        var document = JsonNode.Parse(members)!.AsObject();
+        (document["issuer"], document["allow"]) = ("ci", new JsonObject { ["roles"] = new JsonArray("viewer") });
+        var (policy, mistakes) = TrustPolicy.Parse(Encoding.UTF8.GetBytes(document.ToJsonString()));
+        return policy ?? throw new InvalidOperationException(string.Join("; ", mistakes));
+    }
+
+    private void Refused(string token) => Assert.True(Judge(token, _issuer.Keys).IsRefused, token);
+
+    private Outcome<VerifiedToken> Judge(string token, KeySet keys) => UnverifiedToken.Parse(token).TryGet(out var parsed, out var refusal)
+        ? new TokenVerifier(_time).Verify(parsed, _issuer.Record(), keys, new VerifyOptions { DefaultAudience = Audience })
+        : refusal;
+}
