@@ -6,6 +6,7 @@ using Lanyard.Bench.Federation;
 using Lanyard.Bench.Masking;
 using Lanyard.Bench.Proxy;
 using Lanyard.Bench.Rows;
+using Lanyard.Bench.Runs;
 using Lanyard.Bench.Verify;
 
 namespace Lanyard.Bench;
@@ -20,6 +21,7 @@ internal static class Program
         ["federation"] = FederationBench.RunAsync,
         ["dispatch"] = DispatchBench.RunAsync,
         ["mask"] = MaskBench.RunAsync,
+        ["runs"] = RunsBench.RunAsync,
         ["proxy"] = ProxyBench.RunAsync,
         ["cache"] = CacheBench.RunAsync,
         ["proxy-soak"] = SoakBench.RunAsync,

@@ -64,10 +64,12 @@ internal static class ServerParts
         var identity = provider.GetRequiredService<RunIdentity>();
         var liveness = provider.GetRequiredService<AttemptLiveness>();
         var uses = provider.GetRequiredService<SubjectUses>();
+        var runners = provider.GetRequiredService<RunnerStore>();
         return new ExchangeQuestions(
             RunIdentity: async (run, attempt, audience, template, cancellation) =>
                 (await identity.GrantAsync(run, attempt, audience, template, step: null, cancellation)).TryGet(out var grant, out var refusal) ? Grant(grant, uses) : refusal,
-            IsAlive: liveness.IsAliveAsync);
+            IsAlive: liveness.IsAliveAsync,
+            RunnerBySlug: async (workspaceId, slug, cancellation) => Known(await runners.FindBySlugAsync(workspaceId, slug, cancellation)));
     }
 
     /// <summary>Asked by clusters: trust is written with the cluster, in one transaction.</summary>
@@ -97,6 +99,14 @@ internal static class ServerParts
         return async (workspaceId, slug, cancellation) => (await store.FindAsync(workspaceId, TrustRecord.ClusterKind, slug, cancellation))?.Id;
     }
 
+    /// <summary>Asked by runners: the trust policy that a platform's token must match.</summary>
+    public static FindPolicy FindPolicy(IServiceProvider provider)
+    {
+        var policies = provider.GetRequiredService<PolicyDirectory>();
+        return async (workspaceId, slug, cancellation) =>
+            (await policies.RecordsAsync(cancellation)).FirstOrDefault(policy => policy.WorkspaceId == workspaceId && policy.Slug == slug)?.Id;
+    }
+
     /// <summary>Asked by runners: a host's key signed the assertion that came with it.</summary>
     public static JudgeRunnerKey JudgeRunnerKey(IServiceProvider provider)
     {
@@ -108,10 +118,10 @@ internal static class ServerParts
     {
         if (await runners.FindByKeyAsync(clientId["key_".Length..], cancellation) is not { PublicJwk: { } jwk } runner) return null;
         using var document = System.Text.Json.JsonDocument.Parse(jwk);
-        return VerificationKey.FromJwk(document.RootElement).TryGet(out var key, out _) ? (key, new KnownRunner(runner.Id, runner.Workspace)) : null;
+        return VerificationKey.FromJwk(document.RootElement).TryGet(out var key, out _) ? (key, Known(runner)!) : null;
     }
 
-    private static KnownRunner? Known(RunnerRecord? runner) => runner is null ? null : new KnownRunner(runner.Id, runner.Workspace);
+    private static KnownRunner? Known(RunnerRecord? runner) => runner is null ? null : new KnownRunner(runner.Id, runner.Workspace, runner.PolicyId);
 
     private static Outcome<IdentityGrant> Grant(RunIdentityGrant grant, SubjectUses uses) => new IdentityGrant(
         grant.WorkspaceId,

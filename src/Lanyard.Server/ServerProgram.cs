@@ -123,7 +123,7 @@ public static class ServerProgram
         services.AddSingleton(ServerParts.ExchangeQuestions).AddExchange(apps);
         services.AddClusters(ServerParts.ClusterTrust);
         services.AddAccessEntries();
-        services.AddRunners(ServerParts.FindCluster, ServerParts.JudgeRunnerKey);
+        services.AddRunners(ServerParts.FindCluster, ServerParts.FindPolicy, ServerParts.JudgeRunnerKey);
         services.AddRuns(new RunsOptions(), ServerParts.MintRuntimeToken);
         services.AddMachines().AddMachineAttestation();
         services.AddRuntime(RuntimeSubjects.Questions);

@@ -14,13 +14,34 @@ internal sealed class BenchRunner(LeanHttp http, Uri server, string bearer) : ID
     private static readonly string EmptyLog = Convert.ToHexStringLower(SHA256.HashData([]));
     private string _session = "";
 
-    public static async Task<BenchRunner> OpenAsync(Uri server, string bearer)
+    /// <param name="atOnce">Attempts that it takes at most at once.</param>
+    public static async Task<BenchRunner> OpenAsync(Uri server, string bearer, int atOnce = 4)
     {
         var runner = new BenchRunner(await LeanHttp.ConnectAsync(server), server, bearer);
         var nonce = Guid.NewGuid().ToString("N");
-        var body = new SessionRequest(nonce, "bench", 4, [], ["process"], true);
+        var body = new SessionRequest(nonce, "bench", atOnce, [], ["process"], true);
         runner._session = (await runner.SayAsync("session", body, RunnerJson.Default.SessionRequest, RunnerJson.Default.SessionResponse)).Session;
         return runner;
+    }
+
+    /// <summary>The same runner by one more connection.</summary>
+    public async Task<BenchRunner> AgainAsync() => new(await LeanHttp.ConnectAsync(server), server, bearer) { _session = _session };
+
+    /// <summary>The offers that come, at most <paramref name="free"/>.</summary>
+    public async Task<IReadOnlyList<Offer>> PollManyAsync(int free, int seconds)
+    {
+        var answer = await SayAsync("poll", new PollRequest(_session, free, seconds, []), RunnerJson.Default.PollRequest, RunnerJson.Default.PollResponse);
+        return answer.Offers;
+    }
+
+    public async Task StartAsync(Offer offer) =>
+        await SayAsync(Of(offer, "start"), new StartRequest(_session), RunnerJson.Default.StartRequest, RunnerJson.Default.AttemptAnswer);
+
+    /// <summary>A piece of the attempt's log.</summary>
+    public async Task AppendAsync(Offer offer, long offset, ReadOnlyMemory<byte> chunk)
+    {
+        var path = FormattableString.Invariant($"/v1/runner/{Of(offer, "log")}?offset={offset}");
+        await http.SendAsync(LeanHttp.Request(server, "POST", path, bearer, "application/octet-stream", chunk.Span, ("Lanyard-Session", _session)));
     }
 
     /// <summary>The offer that comes, or null when none came in time.</summary>

@@ -50,16 +50,43 @@ internal sealed class BenchInstallation : IAsyncDisposable
     /// <summary>A token of the trusted issuer that the trust policy lets in.</summary>
     public string SubjectToken() => Mint("repo:acme");
 
-    /// <summary>Makes a runner that serves the collection.</summary>
+    /// <summary>Collections <c>c0</c>, <c>c1</c> … with the same definition and one run each.</summary>
+    public async Task AddCollectionsAsync(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            await PutAsync($"collections/c{i}", new JsonObject { ["spec"] = new JsonObject() });
+            await PutAsync($"collections/c{i}/definitions/build", new JsonObject { ["spec"] = new JsonObject { ["steps"] = new JsonArray(new JsonObject { ["name"] = "main", ["script"] = "true" }) } });
+            await CreateRunAsync($"c{i}");
+        }
+    }
+
+    /// <returns>The run's id.</returns>
+    public async Task<string> CreateRunAsync(string collection)
+    {
+        using var response = await _admin.PostAsync(
+            new Uri($"{_installation.Url}/v1/workspaces/acme/collections/{collection}/runs"), new StringContent("""{"definition":"build"}""", null, "application/json"));
+        var text = await response.Content.ReadAsStringAsync();
+        return response.IsSuccessStatusCode ? JsonNode.Parse(text)!["id"]!.GetValue<string>() : throw new InvalidOperationException(text);
+    }
+
+    /// <summary>SIGKILL to the server, and another at the same address.</summary>
+    public async Task RestartAsync()
+    {
+        await _installation.KillServerAsync();
+        await _installation.StartServerAsync();
+    }
+
+    /// <summary>Makes a runner that serves the collections, without any the first one.</summary>
     /// <returns>Its bearer.</returns>
-    public async Task<string> AddRunnerAsync(int number)
+    public async Task<string> AddRunnerAsync(int number, params string[] collections)
     {
         var subject = $"system:serviceaccount:bench:r{number}";
         var spec = new JsonObject
         {
             ["spec"] = new JsonObject
             {
-                ["collections"] = new JsonArray("main"),
+                ["collections"] = new JsonArray([.. (collections.Length == 0 ? ["main"] : collections).Select(static name => JsonValue.Create(name))]),
                 ["identity"] = new JsonObject { ["cluster"] = "build", ["subject"] = subject },
             },
         };

@@ -24,10 +24,13 @@ internal sealed class LeanHttp : IDisposable
         return new(socket);
     }
 
-    public static byte[] Request(Uri server, string method, string path, string? bearer, string contentType, ReadOnlySpan<byte> body)
+    public static byte[] Request(Uri server, string method, string path, string? bearer, string contentType, ReadOnlySpan<byte> body, params ReadOnlySpan<(string Name, string Value)> more)
     {
         var authorization = bearer is null ? "" : $"Authorization: Bearer {bearer}\r\n";
-        var head = $"{method} {path} HTTP/1.1\r\nHost: {server.Authority}\r\n{authorization}Content-Type: {contentType}\r\nContent-Length: {body.Length}\r\n\r\n";
+        var others = new StringBuilder();
+        foreach (var (name, value) in more)
+            others.Append(name).Append(": ").Append(value).Append("\r\n");
+        var head = $"{method} {path} HTTP/1.1\r\nHost: {server.Authority}\r\n{authorization}{others}Content-Type: {contentType}\r\nContent-Length: {body.Length}\r\n\r\n";
         return [.. Encoding.ASCII.GetBytes(head), .. body];
     }
 

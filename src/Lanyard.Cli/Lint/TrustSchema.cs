@@ -53,6 +53,7 @@ internal static class TrustSchema
                     ("app", Text("one of the server's Apps")), ("repositories", List("owner/name")),
                     ("permissions", new JsonObject { ["type"] = "object", ["minProperties"] = 1, ["additionalProperties"] = new JsonObject { ["enum"] = Words("read", "write", "admin") } }))
                     .With("required", Words("repositories", "permissions"))),
+                ("runner", Text("slug of the runner as which a host may log in; the runner names the policy too")),
                 ("together", Flag().With("description", "one token may be for several of the audiences")),
                 ("actors", List("principals that may act for this one"))).With("minProperties", 1)))
         .With("required", Words("issuer", "allow"))

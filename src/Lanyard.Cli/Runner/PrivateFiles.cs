@@ -18,6 +18,12 @@ internal static partial class PrivateFiles
     /// <summary>Mode 0750, and what is made inside has the folder's group.</summary>
     public const UnixFileMode GroupFolder = OwnerFolder | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.SetGroup;
 
+    /// <summary>Mode 0770, and what is made inside has the folder's group.</summary>
+    public const UnixFileMode SharedFolder = GroupFolder | UnixFileMode.GroupWrite;
+
+    /// <summary>Mode 0660.</summary>
+    public const UnixFileMode SharedFile = OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
     /// <summary>Mode 0640.</summary>
     public const UnixFileMode GroupFile = OwnerOnly | UnixFileMode.GroupRead;
 

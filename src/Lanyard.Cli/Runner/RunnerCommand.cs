@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Lanyard.Cli.Runner.Platform;
 using Lanyard.Cli.Runner.Server;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -71,6 +72,14 @@ public static class RunnerCommand
                 return await WithClusterKeysAsync(host, keys, settings.ReviewTokens ? new ClusterReviews(settings, keys, http, time, log) : null, cancellationToken);
             }
 
+            if (settings.TokenSource is { } choice)
+            {
+                var source = TokenSource.Open(choice, settings.Server.AbsoluteUri.TrimEnd('/'), time);
+                using var platform = ApiTokenCredential.ForPlatform(source, settings.Name!, http, settings.Server, time);
+                using var connections = source as IDisposable;
+                return await new RunnerHost(settings, platform, http, time, log).RunAsync(cancellationToken);
+            }
+
             if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))
             {
                 log.CanNotRun(noKey.Detail);
@@ -78,7 +87,7 @@ public static class RunnerCommand
             }
 
             using (key)
-            using (var credential = new HostKeyCredential(key, http, settings.Server, time))
+            using (var credential = ApiTokenCredential.ForKey(key, http, settings.Server, time))
             {
                 var registration = new HostRegistration(key, http, settings, time, log);
                 return await new RunnerHost(settings, credential, http, time, log, registration.WaitForApprovalAsync).RunAsync(cancellationToken);

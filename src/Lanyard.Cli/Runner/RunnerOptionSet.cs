@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Kubernetes;
-using Lanyard.Cli.Runner.Server;
 
 namespace Lanyard.Cli.Runner;
 
@@ -17,12 +16,7 @@ internal sealed class RunnerOptionSet
     private readonly Option<int> _concurrency = new("--concurrency") { Description = "attempts at once, 1 to 500", DefaultValueFactory = _ => 4 };
     private readonly Option<string[]> _label = new("--label") { Description = "label of this runner; may be repeated" };
     private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
-    private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
-    private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens" };
-    private readonly Option<bool> _reviewTokens = new("--review-tokens") { Description = "with --push-keys: also ask the API server, for the server, whether tokens of the cluster are still good (TokenReview)" };
     private readonly Option<string> _kubeconfig = new("--kubeconfig") { Description = "the way to the API server, with --executor kubernetes or --push-keys; default: the pod's own service account" };
-    private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
-    private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for; default: the host's name" };
     private readonly Option<string> _executor = new("--executor") { Description = "process: in sandboxes of this host; kubernetes: in pods of a cluster", DefaultValueFactory = _ => "process" };
     private readonly Option<bool> _once = new("--once") { Description = "take one run and exit with its result" };
     private readonly Option<string> _sandbox = new("--sandbox") { Description = "bwrap or none; default: bwrap where it is installed. none serves one collection only" };
@@ -40,6 +34,7 @@ internal sealed class RunnerOptionSet
     private readonly Option<int?> _diskReserve = new("--disk-reserve") { Description = "MiB that stay free where the work folder is: below them the attempt that uses most is ended; default: a twentieth of the disk, at most 1024" };
     private readonly Option<string> _credentials = new("--credentials-program") { Description = "what steps find as `lanyard`; default: lanyard-credentials beside this program" };
 
+    private readonly ProofOptionSet _proof = new();
     private readonly KubernetesOptionSet _kubernetes = new();
 
     public Command CreateCommand()
@@ -51,7 +46,7 @@ internal sealed class RunnerOptionSet
             + "SIGTERM finishes what is held and exits; a second one cancels it. Pods go on without their runner: SIGTERM ends that at once, and the next one finds them.\n"
             + "Exit codes: 0 done · 1 with --once: the run did not succeed · 2 wrong usage · 3 another process took this runner's place · 4 this host is not safe or not able · 70 no progress.");
         Option[] options =
-            [_server, _caFile, _tokenFile, _pushKeys, _reviewTokens, _kubeconfig, _keyFile, _name, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
+            [_server, _caFile, .. _proof.All, _kubeconfig, _concurrency, _label, _workDir, _executor, _sandbox, _readOnly, _firstUid, _maxProcesses, _maxMemory,
             _maxOpenFiles, _maxDisk, _diskReserve, _credentials, _once];
         Array.ForEach([.. options, .. _kubernetes.All], command.Options.Add);
         return command;
@@ -71,26 +66,24 @@ internal sealed class RunnerOptionSet
         var sandbox = ReadSandbox(parsed, mistakes);
         var kubernetes = ReadKubernetes(parsed, mistakes);
         CheckRanges(parsed, mistakes);
+        _proof.Check(parsed, mistakes);
         CheckPaths(parsed, mistakes);
-        return mistakes.Count > 0 ? null : new RunnerSettings(
-            server!,
-            parsed.GetValue(_workDir) ?? DefaultWorkFolder(),
-            authorities,
-            parsed.GetValue(_tokenFile),
-            parsed.GetValue(_keyFile),
-            parsed.GetValue(_name),
-            parsed.GetValue(_once) ? 1 : parsed.GetValue(_concurrency),
-            parsed.GetValue(_label) ?? [],
-            sandbox,
-            parsed.GetValue(_once),
-            [.. (parsed.GetValue(_readOnly) ?? []).Select(Path.GetFullPath)],
-            parsed.GetValue(_credentials),
-            parsed.GetValue(_firstUid),
-            PushKeys: parsed.GetValue(_pushKeys) is { } account ? PushAccount.Parse(account) : null,
-            ReviewTokens: parsed.GetValue(_reviewTokens),
-            Kubeconfig: parsed.GetValue(_kubeconfig),
-            Limits: ReadLimits(parsed),
-            Kubernetes: kubernetes);
+        return mistakes.Count > 0 ? null : _proof.Into(
+            new RunnerSettings(
+                server!,
+                parsed.GetValue(_workDir) ?? DefaultWorkFolder(),
+                authorities,
+                Concurrency: parsed.GetValue(_once) ? 1 : parsed.GetValue(_concurrency),
+                Labels: parsed.GetValue(_label) ?? [],
+                Sandbox: sandbox,
+                Once: parsed.GetValue(_once),
+                ReadOnly: [.. (parsed.GetValue(_readOnly) ?? []).Select(Path.GetFullPath)],
+                CredentialsProgram: parsed.GetValue(_credentials),
+                FirstUid: parsed.GetValue(_firstUid),
+                Kubeconfig: parsed.GetValue(_kubeconfig),
+                Limits: ReadLimits(parsed),
+                Kubernetes: kubernetes),
+            parsed);
     }
 
     private static string DefaultWorkFolder() => Environment.IsPrivilegedProcess
@@ -184,21 +177,6 @@ internal sealed class RunnerOptionSet
         if (parsed.GetValue(_firstUid) is < FirstUsableUid or > LastUsableUid)
         {
             mistakes.Add($"--first-uid: must be {FirstUsableUid} to {LastUsableUid}: system users are not for steps");
-        }
-
-        if (parsed.GetValue(_tokenFile) is null == parsed.GetValue(_keyFile) is null)
-        {
-            mistakes.Add("--token-file, --key-file: exactly one of them is needed");
-        }
-
-        if (parsed.GetValue(_pushKeys) is { } account && (PushAccount.Parse(account) is null || parsed.GetValue(_tokenFile) is null))
-        {
-            mistakes.Add("--push-keys: must be NAMESPACE/NAME of a service account, and is for a runner in a cluster (--token-file)");
-        }
-
-        if (parsed.GetValue(_reviewTokens) && parsed.GetValue(_pushKeys) is null)
-        {
-            mistakes.Add("--review-tokens: only with --push-keys, as whose account the server is asked what to review");
         }
     }
 

@@ -1,4 +1,5 @@
 using Lanyard.Cli.Runner.Kubernetes;
+using Lanyard.Cli.Runner.Platform;
 using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Server;
 
@@ -12,10 +13,10 @@ internal enum SandboxChoice
     None,
 }
 
-/// <summary>What a runner was told at its start. Exactly one of token file and key file is there.</summary>
+/// <summary>What a runner was told at its start. Exactly one of token file, key file and token source is there.</summary>
 /// <param name="Server">The instance's public URL: also the audience of the runner's assertions.</param>
 /// <param name="Authorities">PEM, to be trusted instead of the system's roots.</param>
-/// <param name="Name">What a host's key asks to be called at registration.</param>
+/// <param name="Name">What a host's key asks to be called at registration; with a token source, the runner that this host is.</param>
 /// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
 /// <param name="FirstUid">Where the runner is root, slot n's steps run under this uid + n.</param>
@@ -24,6 +25,7 @@ internal enum SandboxChoice
 /// <param name="Kubeconfig">The way to the cluster's API server; null: the pod's own.</param>
 /// <param name="Limits">What one attempt may use of the host; null: <see cref="StepLimits.DefaultsFor"/>.</param>
 /// <param name="Kubernetes">Attempts are pods; null: processes of this host.</param>
+/// <param name="TokenSource">Where the platform says who this host is.</param>
 /// <param name="Adopts">The process starts nothing but steps, so that its other children are what they left.</param>
 internal sealed record RunnerSettings(
     Uri Server,
@@ -45,7 +47,8 @@ internal sealed record RunnerSettings(
     bool ReviewTokens = false,
     string? Kubeconfig = null,
     StepLimits? Limits = null,
-    KubernetesSettings? Kubernetes = null)
+    KubernetesSettings? Kubernetes = null,
+    TokenSourceChoice? TokenSource = null)
 {
     public const uint DefaultFirstUid = 210_000;
     public const long DefaultLogLimit = 64L * 1024 * 1024;

@@ -11,7 +11,7 @@ internal static class RunCommand
 {
     public static Command Create(CliContext context)
     {
-        var definition = new Argument<string>("definition") { Description = "slug of the definition" };
+        var definition = new Argument<string>("definition") { Description = "slug of the definition, or WORKSPACE/COLLECTION/DEFINITION of one that is shared with your workspace" };
         var variables = new Option<string[]>("--variable", "-v") { Description = "NAME=VALUE, an input of the run; may be repeated" };
         var phase = new Option<string?>("--phase") { Description = "such as plan or apply" };
         var action = new Option<string?>("--action") { Description = "of a definition with opentofu: apply (default: plan, approval, apply), plan, destroy or drift" };
@@ -29,7 +29,7 @@ internal static class RunCommand
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var runs = scope.RunsPath(arguments, context.Console);
-            var body = new JsonObject { ["definition"] = ScopeOptions.Checked("definition", arguments.GetValue(definition)) };
+            var body = new JsonObject { ["definition"] = Checked(arguments.GetValue(definition)!) };
             SetIfPresent(body, "phase", arguments.GetValue(phase));
             SetIfPresent(body, "action", arguments.GetValue(action));
             SetIfPresent(body, "runner", arguments.GetValue(runner));
@@ -80,6 +80,10 @@ internal static class RunCommand
         var answer = new ApiAnswer(response.StatusCode, await HttpCall.ReadTextAsync(response, cancellationToken), null);
         return ApiClient.Expect(answer, "run");
     }
+
+    private static string Checked(string definition) => definition.Split('/') is { Length: 1 or 3 } parts && parts.All(Slug.IsValid)
+        ? definition
+        : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(definition)} is neither the slug of a definition nor WORKSPACE/COLLECTION/DEFINITION.");
 
     private static JsonObject Variables(string[] given)
     {

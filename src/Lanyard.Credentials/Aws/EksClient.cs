@@ -1,9 +1,10 @@
 using System.Net;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
+using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text;
 using Lanyard.Credentials.Kubernetes;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Aws;
 

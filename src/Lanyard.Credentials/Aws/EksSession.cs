@@ -1,8 +1,9 @@
 using System.Net;
-using System.Xml;
 using System.Xml.Linq;
+using System.Xml;
 using Lanyard.Credentials.Kubernetes;
 using Lanyard.Credentials.Pipelines;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Aws;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Lanyard.Identity.Jose;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Aws;
 

@@ -1,8 +1,9 @@
 using System.Net;
-using System.Text;
 using System.Text.RegularExpressions;
+using System.Text;
 using Lanyard.Credentials.Aws;
 using Lanyard.Credentials.Pipelines;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Brokers;
 

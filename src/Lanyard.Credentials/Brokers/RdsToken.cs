@@ -1,5 +1,5 @@
 using System.Globalization;
-using Lanyard.Credentials.Aws;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Brokers;
 

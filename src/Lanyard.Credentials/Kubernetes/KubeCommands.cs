@@ -1,5 +1,6 @@
 using Lanyard.Credentials.Aws;
 using Lanyard.Credentials.Pipelines;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Kubernetes;
 

@@ -18,7 +18,7 @@ public sealed class SubjectTemplate
     public static readonly IReadOnlyList<string> Names =
     [
         "instance", "workspace", "workspace_id", "collection", "collection_id", "definition", "definition_id", "definition_uuid", "runner", "runner_id",
-        "run", "attempt", "step", "phase", "environment", "repository", "ref", "actor",
+        "run", "attempt", "step", "phase", "environment", "repository", "ref", "actor", "consumer_workspace", "consumer_collection",
     ];
 
     /// <summary>Whether it is the name of a preset.</summary>

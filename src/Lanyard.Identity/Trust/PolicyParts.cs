@@ -14,6 +14,7 @@ internal sealed class PolicyParts
     private int? _perMinute;
     private List<string> _actors = [];
     private GitHubGrant? _github;
+    private string? _runner;
     private JsonElement? _facts;
     private IssuerPreset? _preset;
 
@@ -35,8 +36,8 @@ internal sealed class PolicyParts
 
     public IReadOnlyList<string> Introspects { get; private set; } = [];
 
-    public PolicyTerms? Terms => _auditOnly || _once || _proof || _together || _perMinute is not null || _actors.Count > 0 || _github is not null
-        ? new PolicyTerms(_auditOnly, _once, _proof, _perMinute, _together, _actors, _github)
+    public PolicyTerms? Terms => _auditOnly || _once || _proof || _together || _perMinute is not null || _actors.Count > 0 || _github is not null || _runner is not null
+        ? new PolicyTerms(_auditOnly, _once, _proof, _perMinute, _together, _actors, _github, _runner)
         : null;
 
     public List<PolicyMistake> Mistakes { get; } = [];
@@ -168,6 +169,9 @@ internal sealed class PolicyParts
                 case "github":
                     _github = GitHubGrant.Read(member.Value, Mistakes);
                     break;
+                case "runner":
+                    _runner = Text(member.Value, "allow.runner");
+                    break;
                 case "actors":
                     _actors = List(member.Value, "allow.actors");
                     break;
@@ -178,7 +182,7 @@ internal sealed class PolicyParts
         }
 
         if (_together && AllowedAudiences.Count < 2) Wrong("allow.together", "needs two allowed audiences at least");
-        if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0 && !value.TryGetProperty("github", out _)) Wrong("allow", "allows nothing");
+        if (Roles.Count + AllowedAudiences.Count + Introspects.Count == 0 && !value.TryGetProperty("github", out _) && !value.TryGetProperty("runner", out _)) Wrong("allow", "allows nothing");
     }
 
     private List<string> List(JsonElement value, string path)

@@ -8,4 +8,5 @@ namespace Lanyard.Identity.Trust;
 /// <param name="IsTogether">One token may be for several of the allowed audiences.</param>
 /// <param name="GitHub">Installation tokens of a GitHub App.</param>
 /// <param name="Actors">Principals that may act for this one (RFC 8693 §4.4), besides those that a token's own <c>may_act</c> names.</param>
-public sealed record PolicyTerms(bool IsAuditOnly, bool IsOnce, bool NeedsProof, int? PerMinute, bool IsTogether, IReadOnlyList<string> Actors, GitHubGrant? GitHub = null);
+/// <param name="Runner">Slug of the runner as which it may log in, if that runner names this policy too.</param>
+public sealed record PolicyTerms(bool IsAuditOnly, bool IsOnce, bool NeedsProof, int? PerMinute, bool IsTogether, IReadOnlyList<string> Actors, GitHubGrant? GitHub = null, string? Runner = null);

@@ -21,6 +21,10 @@ namespace Lanyard.Protocol.Resources;
 /// <param name="Cache">Its steps use the cache of the run's repository; absent: they have none.</param>
 /// <param name="Mask">Names of variables whose values are replaced by <c>***</c> in logs and in what the API shows of a run; at most 50.</param>
 /// <param name="Opentofu">Its runs plan and apply infrastructure with OpenTofu or Terraform, whichever the runner finds.</param>
+/// <param name="SharedWith">
+/// Slugs of workspaces whose collections may run it, as <c>workspace/collection/definition</c>; at most 100. Such a run belongs to the collection that runs it; its identity is
+/// this definition's, signed by this workspace's issuer.
+/// </param>
 public sealed record DefinitionSpec(
     IReadOnlyList<StepSpec> Steps,
     string? Description = null,
@@ -40,7 +44,8 @@ public sealed record DefinitionSpec(
     CacheUseSpec? Cache = null,
     IReadOnlyList<OperationSpec>? Operations = null,
     IReadOnlyList<string>? Mask = null,
-    OpentofuSpec? Opentofu = null);
+    OpentofuSpec? Opentofu = null,
+    IReadOnlyList<string>? SharedWith = null);
 
 /// <summary>Operations on the runs of one definition.</summary>
 /// <param name="Definition">Its slug.</param>

@@ -2,7 +2,7 @@ namespace Lanyard.Protocol.Resources;
 
 /// <summary>A machine process that takes runs. Under a workspace it serves that workspace's collections; without one it is shared.</summary>
 /// <param name="Collections"><c>workspace/collection</c>, or the collection alone where it is of the runner's own workspace; 1 to 500.</param>
-/// <param name="Identity">How it proves itself: a service account of a registered cluster, or a key of its own.</param>
+/// <param name="Identity">How it proves itself: a service account of a registered cluster, a key of its own, or what its platform says of it.</param>
 /// <param name="Weights">Turns of a collection (named as in <paramref name="Collections"/>) in the rotation, 1 to 100; absent: 1.</param>
 /// <param name="State">One of <see cref="RunnerStates"/>; absent: active.</param>
 /// <param name="Ephemeral">True: it is given one run, and is deleted a minute after that has ended.</param>
@@ -33,11 +33,15 @@ public static class RunnerStates
     public static bool IsKnown(string state) => state is Active or Paused or Cordoned or Draining;
 }
 
-/// <summary>Either <paramref name="Cluster"/> with <paramref name="Subject"/>, or <paramref name="KeyThumbprint"/>.</summary>
+/// <summary>Either <paramref name="Cluster"/> with <paramref name="Subject"/>, or <paramref name="KeyThumbprint"/>, or <paramref name="Policy"/>.</summary>
 /// <param name="Cluster">Slug of a registered cluster; of a shared runner <c>workspace/cluster</c>.</param>
 /// <param name="Subject"><c>system:serviceaccount:NAMESPACE:NAME</c>.</param>
 /// <param name="KeyThumbprint">RFC 7638 thumbprint of a key that was approved.</param>
-public sealed record RunnerIdentity(string? Cluster = null, string? Subject = null, string? KeyThumbprint = null);
+/// <param name="Policy">
+/// Slug of a trust policy of the runner's workspace (of a shared runner: of the instance): a token that it matches is exchanged for the runner's (RFC 8693), at
+/// the token endpoint of that place. One runner a policy.
+/// </param>
+public sealed record RunnerIdentity(string? Cluster = null, string? Subject = null, string? KeyThumbprint = null, string? Policy = null);
 
 /// <summary>What the server knows of a runner.</summary>
 /// <param name="Connected">Whether it was seen within the last two minutes.</param>

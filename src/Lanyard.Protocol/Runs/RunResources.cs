@@ -4,7 +4,7 @@ namespace Lanyard.Protocol.Runs;
 /// <c>POST /v1/workspaces/{workspace}/collections/{collection}/runs</c>. With the header <c>Idempotency-Key</c> the same call again answers the same
 /// run; the same key with another body is a conflict.
 /// </summary>
-/// <param name="Definition">Slug of a definition of the collection.</param>
+/// <param name="Definition">Slug of a definition of the collection, or <c>workspace/collection/definition</c> of one that is shared with its workspace.</param>
 /// <param name="Variables">Inputs, as environment variables of every step.</param>
 /// <param name="Priority">-100 to 100; a higher one is offered first inside its collection. Absent: 0.</param>
 /// <param name="Runner">Slug of the one runner that may take it; absent: any that serves the collection.</param>

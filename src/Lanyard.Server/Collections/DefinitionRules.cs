@@ -19,6 +19,7 @@ internal static class DefinitionRules
     private const int MaxLabels = 20;
     private const int MaxArguments = 256;
     private const int MaxVariables = 200;
+    private const int MaxShares = 100;
     private const int MaxText = 65_536;
 
     public static List<Mistake> Check(DefinitionSpec spec)
@@ -38,6 +39,7 @@ internal static class DefinitionRules
         CheckRetry(spec.Retry, mistakes);
         OpentofuRules.Check(spec, mistakes);
         CheckMask(spec.Mask ?? [], mistakes);
+        CheckShares(spec.SharedWith ?? [], mistakes);
         if (spec.Runner is { } runner && !Slug.IsValid(runner))
         {
             mistakes.Add(new Mistake("spec.runner", Slug.Rule));
@@ -183,6 +185,15 @@ internal static class DefinitionRules
             {
                 mistakes.Add(new Mistake($"spec.mask[{i}]", "must be the name of a variable"));
             }
+        }
+    }
+
+    /// <summary>Whether there is such a workspace is not said: it is none of the writer's business.</summary>
+    private static void CheckShares(IReadOnlyList<string> workspaces, List<Mistake> mistakes)
+    {
+        if (workspaces.Count > MaxShares || workspaces.Any(static slug => !Slug.IsValid(slug)))
+        {
+            mistakes.Add(new Mistake("spec.sharedWith", $"must be at most {MaxShares} slugs of workspaces: {Slug.Rule}"));
         }
     }
 

@@ -19,7 +19,6 @@ internal static class OpentofuRules
             return;
         }
 
-        Require(definition.Executor is null or "process", "spec.executor", "must be process: plans are made and applied on hosts");
         Require(definition.Steps.All(static step => step.Name != StepName), "spec.steps", $"the name {StepName} is that of the step that plans and applies");
         Require(spec.State is null || Slug.IsValid(spec.State), "spec.opentofu.state", Slug.Rule);
         Require(spec.Folder is null || IsPath(spec.Folder), "spec.opentofu.folder", "must be a path of letters, digits and - _ . below the working folder");

@@ -57,6 +57,11 @@ internal static class SubjectRules
             beyond.Add(new Mistake("spec.uuid", text));
         }
 
+        if ((wanted.SharedWith ?? []).Except(current?.SharedWith ?? []).Any())
+        {
+            beyond.Add(new Mistake("spec.sharedWith", "needs an admin of the workspace: runs of others have the workspace's identity"));
+        }
+
         var audiences = wanted.Audiences ?? [];
         for (var i = 0; i < audiences.Count; i++)
         {

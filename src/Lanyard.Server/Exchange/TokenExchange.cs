@@ -78,6 +78,13 @@ internal sealed class TokenExchange(
             principal = acting.Value;
         }
 
+        if (form.Runner is { } slug)
+        {
+            var runner = await RunnerTokens.BecomeAsync(principal, slug, issuer, form, questions, cancellation);
+            if (runner.IsRefused) return Refused(trace, runner.Refusal);
+            principal = runner.Value;
+        }
+
         if (proven is not null) principal = principal with { Confirmation = proven };
         var audience = form.Audiences.Count == 0 ? instance.Url : form.Audiences[0];
         if (audience == instance.Url && form.Audiences.Count <= 1)

@@ -49,6 +49,9 @@ internal sealed class TokenForm
     /// <summary>Name of the subject template, where a definition has several for the audience; ours.</summary>
     public string? Subject { get; private set; }
 
+    /// <summary>Slug of the runner whose token is wanted; ours.</summary>
+    public string? Runner { get; private set; }
+
     /// <summary>May repeat (RFC 8693 §2.1).</summary>
     public IReadOnlyList<string> Audiences => _audiences;
 
@@ -113,6 +116,7 @@ internal sealed class TokenForm
             case "token": (before, Token) = (Token, value); break;
             case "expires_in": (before, ExpiresIn) = (ExpiresIn, value); break;
             case "subject": (before, Subject) = (Subject, value); break;
+            case "runner": (before, Runner) = (Runner, value); break;
             case "audience" or "resource": return Add(name, value);
             default: return null;
         }

@@ -5,7 +5,13 @@ using Lanyard.Server.Http;
 namespace Lanyard.Server.Federation;
 
 /// <summary>A runner, as far as the door needs it.</summary>
-internal sealed record KnownRunner(string Id, string? WorkspaceId);
+/// <param name="PolicyId">Of the trust policy by which alone it proves itself; null: otherwise.</param>
+internal sealed record KnownRunner(string Id, string? WorkspaceId, string? PolicyId = null)
+{
+    /// <summary>Whether what rests on these policies (each <c>id@version</c>; none: on a key or a service account) is still how the runner proves itself.</summary>
+    public bool IsProvenBy(IReadOnlyList<string> policies) =>
+        PolicyId is null ? policies.Count == 0 : policies.Any(policy => policy.StartsWith(PolicyId + "@", StringComparison.Ordinal));
+}
 
 /// <summary>An attempt's pod, as far as the door needs it; the attempt may be over.</summary>
 internal sealed record KnownPod(string Run, int Attempt, string Runner, string WorkspaceId);

@@ -169,9 +169,9 @@ internal sealed class Doorkeeper(
     {
         if (principal.TokenId is { } id && memory.IsRevoked(id)) return new Refusal(RefusalReason.Revoked, "the token was revoked");
         if (principal.Kind == PrincipalKind.Runner)
-            return await questions.RunnerById(principal.SubjectId!, cancellation) is not null
+            return await questions.RunnerById(principal.SubjectId!, cancellation) is { } runner && runner.IsProvenBy(principal.Policies)
                 ? principal
-                : new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.SubjectId} is no longer registered");
+                : new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.SubjectId} is no longer registered, or proves itself otherwise");
         if (principal.Kind == PrincipalKind.Workflow)
             return workflows.IsStanding(principal) ? principal : new Refusal(RefusalReason.IssuerUnknown, $"the workspace of {principal.Name} is gone");
         if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod)) return principal;

@@ -36,7 +36,7 @@ internal sealed class OwnTokens(
         {
             ("admin", false) => await AdminAsync(token, cancellation),
             ("policy", false) => await PolicyAsync(token, workspaceId, revoked, cancellation),
-            ("runner", false) => await RunnerAsync(token, cancellation),
+            ("runner", false) => await RunnerAsync(token, revoked, cancellation),
             ("run", true) => await LivingAsync(PrincipalKind.Run, token, cancellation),
             ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, cancellation),
             _ => new Refusal(RefusalReason.TokenTypeNotAllowed, $"a token of kind {kind} is not for this audience"),
@@ -87,11 +87,20 @@ internal sealed class OwnTokens(
         return Of(PrincipalKind.Admin, token) with { SubjectId = clientId, Roles = [new RoleBinding(Scope.Instance, Role.Admin)] };
     }
 
-    private async ValueTask<Outcome<Principal>> RunnerAsync(VerifiedToken token, CancellationToken cancellation)
+    /// <summary>A runner that proves itself by a trust policy is that runner as long as the policy stands, and is its proof.</summary>
+    private async ValueTask<Outcome<Principal>> RunnerAsync(VerifiedToken token, RevocationSet revoked, CancellationToken cancellation)
     {
         var runner = token.Claims.TryGetString(OwnClaims.Id, out var id) ? await questions.RunnerById(id, cancellation) : null;
         if (runner is null) return new Refusal(RefusalReason.SubjectEnded, "the runner is no longer registered");
-        return Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
+        var own = Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
+        if (token.Claims.TryGet(OwnClaims.Policies, out _))
+        {
+            var rests = await PolicyAsync(token, runner.WorkspaceId, revoked, cancellation);
+            if (rests.IsRefused) return rests.Refusal;
+            own = own with { Policies = rests.Value.Policies };
+        }
+
+        return runner.IsProvenBy(own.Policies) ? own : new Refusal(RefusalReason.Revoked, $"{runner.Id} proves itself otherwise now");
     }
 
     /// <summary>An API token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>

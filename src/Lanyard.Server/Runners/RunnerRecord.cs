@@ -2,10 +2,11 @@ using Lanyard.Protocol.Resources;
 
 namespace Lanyard.Server.Runners;
 
-/// <summary>A registered runner. Known by a trust record and subject (its cluster's service account), or by the thumbprint of its own key.</summary>
+/// <summary>A registered runner. Known by a trust record and subject (its cluster's service account), by the thumbprint of its own key, or by a trust policy.</summary>
 /// <param name="Workspace">The workspace's id; null for a shared runner.</param>
 /// <param name="Spec">The resource's spec as JSON, as it was put.</param>
 /// <param name="Paused">It is offered nothing: paused, or draining.</param>
+/// <param name="PolicyId">Of the trust policy that its platform's tokens must match.</param>
 internal sealed record RunnerRecord(
     string Id,
     string? Workspace,
@@ -18,7 +19,8 @@ internal sealed record RunnerRecord(
     bool Paused,
     long Version,
     long Created,
-    long Updated);
+    long Updated,
+    string? PolicyId = null);
 
 /// <summary>A collection that a runner serves, with its turn in the rotation.</summary>
 /// <param name="Weight">1 to 100.</param>

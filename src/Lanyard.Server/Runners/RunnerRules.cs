@@ -48,13 +48,15 @@ internal static class RunnerRules
 
     private static void CheckIdentity(RunnerIdentity identity, List<Mistake> mistakes)
     {
-        var byKey = identity.KeyThumbprint is not null;
-        if (byKey ? identity.Cluster is not null || identity.Subject is not null : identity.Cluster is null || identity.Subject is null)
-            mistakes.Add(new("spec.identity", "must be either cluster and subject, or keyThumbprint"));
+        var ofCluster = identity.Cluster is not null || identity.Subject is not null;
+        if ((ofCluster ? 1 : 0) + (identity.KeyThumbprint is null ? 0 : 1) + (identity.Policy is null ? 0 : 1) != 1 || (ofCluster && (identity.Cluster is null || identity.Subject is null)))
+            mistakes.Add(new("spec.identity", "must be either cluster and subject, or keyThumbprint, or policy"));
         if (identity.Subject is { } subject && (subject.Length is 0 or > 255 || subject.Any(c => c is <= ' ' or > '~')))
             mistakes.Add(new("spec.identity.subject", "must be 1 to 255 printable ASCII characters without blanks"));
         if (identity.Cluster is { } cluster && !cluster.Split('/').All(Slug.IsValid))
             mistakes.Add(new("spec.identity.cluster", Slug.Rule));
+        if (identity.Policy is { } policy && !Slug.IsValid(policy))
+            mistakes.Add(new("spec.identity.policy", Slug.Rule));
         if (identity.KeyThumbprint is { } thumbprint && !IsThumbprint(thumbprint))
             mistakes.Add(new("spec.identity.keyThumbprint", "must be 43 characters of base64url"));
     }

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Runners;
 internal sealed class RunnerStore(Database database)
 {
     private static readonly SqlPart Columns = Part(
-        $"runners.id, runners.workspace, slug, spec, trust_record, subject, key_thumbprint, public_jwk, paused, runners.version, created, updated");
+        $"runners.id, runners.workspace, slug, spec, trust_record, subject, key_thumbprint, public_jwk, paused, runners.version, created, updated, policy");
 
     /// <summary>Creates or replaces a runner with its collections.</summary>
     /// <param name="expectedVersion">0: it must be new; else the version that it must have.</param>
@@ -77,21 +77,22 @@ internal sealed class RunnerStore(Database database)
 
     private static Sql Insert(RunnerRecord runner) =>
         $"""
-        insert into runners (id, workspace, slug, spec, trust_record, subject, key_thumbprint, public_jwk, paused, version, created, updated)
+        insert into runners (id, workspace, slug, spec, trust_record, subject, key_thumbprint, public_jwk, paused, version, created, updated, policy)
         values ({runner.Id}, {runner.Workspace ?? ""}, {runner.Slug}, {runner.Spec}, {runner.TrustRecord}, {runner.Subject}, {runner.KeyThumbprint},
-            {runner.PublicJwk}, {runner.Paused}, {runner.Version}, {runner.Created}, {runner.Updated})
+            {runner.PublicJwk}, {runner.Paused}, {runner.Version}, {runner.Created}, {runner.Updated}, {runner.PolicyId})
         """;
 
     private static Sql Update(RunnerRecord runner, long expectedVersion) =>
         $"""
         update runners set spec = {runner.Spec}, trust_record = {runner.TrustRecord}, subject = {runner.Subject}, key_thumbprint = {runner.KeyThumbprint},
-            public_jwk = {runner.PublicJwk}, paused = {runner.Paused}, version = {runner.Version}, updated = {runner.Updated}
+            public_jwk = {runner.PublicJwk}, paused = {runner.Paused}, version = {runner.Version}, updated = {runner.Updated},
+            policy = {runner.PolicyId}
         where id = {runner.Id} and version = {expectedVersion}
         """;
 
     private static RunnerRecord Read(DbDataReader row) => new(
         row.GetString(0), row.GetString(1) is { Length: > 0 } workspace ? workspace : null, row.GetString(2), row.GetString(3), row.GetStringOrNull(4),
-        row.GetStringOrNull(5), row.GetStringOrNull(6), row.GetStringOrNull(7), row.GetBoolean(8), row.GetInt64(9), row.GetInt64(10), row.GetInt64(11));
+        row.GetStringOrNull(5), row.GetStringOrNull(6), row.GetStringOrNull(7), row.GetBoolean(8), row.GetInt64(9), row.GetInt64(10), row.GetInt64(11), row.GetStringOrNull(12));
 
     private static SqlPart Part(Sql sql) => sql.Part;
 }

@@ -10,6 +10,9 @@ namespace Lanyard.Server.Runners;
 /// <summary>The trust record of a registered cluster by its slug, for a runner's identity; null when there is none. Handed in: clusters are another room.</summary>
 internal delegate ValueTask<string?> FindCluster(string workspaceId, string slug, CancellationToken cancellationToken);
 
+/// <summary>The id of a trust policy by its slug, of a workspace or (null) of the instance; null when there is none. Handed in: trust is another room.</summary>
+internal delegate ValueTask<string?> FindPolicy(string? workspaceId, string slug, CancellationToken cancellationToken);
+
 /// <summary>Creates and replaces runners: names become ids, and an identity belongs to one runner only.</summary>
 internal sealed class RunnerWriting(
     RunnerStore store,
@@ -18,6 +21,7 @@ internal sealed class RunnerWriting(
     WorkspaceDirectory workspaces,
     CollectionDirectory collections,
     FindCluster findCluster,
+    FindPolicy findPolicy,
     TimeProvider time)
 {
     public const string IdPrefix = "rnr";
@@ -33,6 +37,7 @@ internal sealed class RunnerWriting(
             return refusal;
         var connected = Connect(workspace, spec, mistakes);
         var trustRecord = await TrustRecordAsync(workspace, spec.Identity, mistakes, cancellationToken);
+        var policy = await PolicyAsync(workspace, spec.Identity, mistakes, cancellationToken);
         var jwk = await PublicKeyAsync(spec.Identity, current, mistakes, cancellationToken);
         if (mistakes.Count > 0)
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
@@ -40,7 +45,7 @@ internal sealed class RunnerWriting(
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         var runner = new RunnerRecord(
             current?.Id ?? Ids.New(IdPrefix, time), workspace?.Id, slug, JsonSerializer.Serialize(spec, ResourceJson.Default.RunnerSpec), trustRecord,
-            spec.Identity.Subject, spec.Identity.KeyThumbprint, jwk, spec.State is RunnerStates.Paused or RunnerStates.Draining, (current?.Version ?? 0) + 1, current?.Created ?? now, now);
+            spec.Identity.Subject, spec.Identity.KeyThumbprint, jwk, spec.State is RunnerStates.Paused or RunnerStates.Draining, (current?.Version ?? 0) + 1, current?.Created ?? now, now, policy);
         if (!await store.PutAsync(runner, connected, current?.Version ?? 0, cancellationToken))
             return new Refusal(RefusalReason.Conflict, $"runner {slug} was changed meanwhile, or its identity is another runner's");
         if (spec.Identity.KeyThumbprint is { } thumbprint)
@@ -93,6 +98,16 @@ internal sealed class RunnerWriting(
             && await findCluster(home.Id, parts[^1], cancellationToken) is { } record)
             return record;
         mistakes.Add(new("spec.identity.cluster", workspace is null ? "there is no such workspace/cluster" : "the workspace has no such cluster"));
+        return null;
+    }
+
+    private async ValueTask<string?> PolicyAsync(WorkspaceEntry? workspace, RunnerIdentity identity, List<Mistake> mistakes, CancellationToken cancellationToken)
+    {
+        if (identity.Policy is not { } slug)
+            return null;
+        if (await findPolicy(workspace?.Id, slug, cancellationToken) is { } policy)
+            return policy;
+        mistakes.Add(new("spec.identity.policy", workspace is null ? "the instance has no such trust policy" : "the workspace has no such trust policy"));
         return null;
     }
 

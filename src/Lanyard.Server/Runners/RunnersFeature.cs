@@ -11,17 +11,17 @@ namespace Lanyard.Server.Runners;
 /// <summary>
 /// Owns runners: what they are (<c>/v1/workspaces/{workspace}/runners/{runner}</c>, shared ones <c>/v1/runners/{runner}</c>), what they serve, how they
 /// prove themselves, and the hosts that ask to become one (<c>/v1/runner/requests</c>, <c>/v1/runner-requests</c>). It tells the bearer door who is a
-/// runner (<see cref="RunnerDirectory"/>). It does not know runs, clusters or how a token is judged: <see cref="FindCluster"/> and
-/// <see cref="JudgeRunnerKey"/> are handed in.
+/// runner (<see cref="RunnerDirectory"/>). It does not know runs, clusters, trust or how a token is judged: <see cref="FindCluster"/>,
+/// <see cref="FindPolicy"/> and <see cref="JudgeRunnerKey"/> are handed in.
 /// </summary>
 internal static class RunnersFeature
 {
     public const string Kind = "Runner";
 
     public static IServiceCollection AddRunners(
-        this IServiceCollection services, Func<IServiceProvider, FindCluster> findCluster, Func<IServiceProvider, JudgeRunnerKey> judgeKey)
+        this IServiceCollection services, Func<IServiceProvider, FindCluster> findCluster, Func<IServiceProvider, FindPolicy> findPolicy, Func<IServiceProvider, JudgeRunnerKey> judgeKey)
     {
-        services.AddSingleton(findCluster).AddSingleton(judgeKey);
+        services.AddSingleton(findCluster).AddSingleton(findPolicy).AddSingleton(judgeKey);
         services.AddSingleton<RunnerStore>().AddSingleton<SessionStore>().AddSingleton<RunnerRequestStore>();
         services.AddSingleton<RunnerDirectory>().AddSingleton<RunnerWriting>().AddSingleton<RunnerParts>().AddSingleton<RequestBudget>();
         return services;

@@ -45,7 +45,7 @@ internal sealed class AttemptCalls(
             document.Definition,
             document.DefinitionUuid,
             run.Phase,
-            instance.WorkspaceIssuer(document.Workspace),
+            instance.WorkspaceIssuer(document.Home?.Workspace ?? document.Workspace),
             document.DefaultAudience,
             token,
             (int)Math.Max(0, (run.Deadline - now) / 1000),

@@ -17,8 +17,8 @@ internal static class CreateRunRules
     public static List<Mistake> Check(CreateRun run)
     {
         var mistakes = new List<Mistake>();
-        if (!Slug.IsValid(run.Definition))
-            mistakes.Add(new("definition", Slug.Rule));
+        if (!(run.Definition.Split('/') is { Length: 1 or 3 } parts && parts.All(Slug.IsValid)))
+            mistakes.Add(new("definition", $"{Slug.Rule}; three of them, with / between, for a shared one"));
         if (run.Runner is { } runner && !Slug.IsValid(runner))
             mistakes.Add(new("runner", Slug.Rule));
         if (run.Priority is < -100 or > 100)

@@ -20,7 +20,7 @@ internal sealed record NewRun(ListedRun Listed, RunDocument Document);
 
 /// <summary>Makes runs: the definition as it is now goes into the run, and the run into its queue.</summary>
 internal sealed class RunCreation(
-    RunStore store, RunMemory memory, RunQueries queries, CollectionStore collections, DefinitionStore definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, RunMetrics metrics, Instance instance, TimeProvider time)
+    RunStore store, RunMemory memory, RunQueries queries, CollectionStore collections, SharedDefinitions definitions, RunnerStore runners, Dispatch dispatch, RunRules rules, RunMetrics metrics, Instance instance, TimeProvider time)
 {
     /// <param name="tell">What the audit says of a run with this id.</param>
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
@@ -29,7 +29,7 @@ internal sealed class RunCreation(
         CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, Func<string, AuditEvent> tell, List<Mistake> mistakes, CancellationToken cancellationToken,
         RunOrigin? origin = null)
     {
-        var definition = await definitions.FindAsync(collection.Id, request.Definition);
+        var (definition, home) = await definitions.FindAsync(collection, request.Definition);
         if (definition is null)
             mistakes.Add(new("definition", "the collection has no such definition"));
         var slug = request.Runner ?? definition?.Spec.Runner;
@@ -44,9 +44,9 @@ internal sealed class RunCreation(
             return new Refusal(RefusalReason.RequestMalformed, mistakes[0].ToString());
 
         var ofCollection = (await collections.FindAsync(collection.Id))?.Spec;
-        var document = DocumentOf(collection, request, definition!, context) with
+        var document = DocumentOf(collection, request, definition!, home, context) with
         {
-            Cloud = CloudRules.InForce(ofCollection?.Cloud, definition!.Spec.Cloud),
+            Cloud = home is null ? CloudRules.InForce(ofCollection?.Cloud, definition!.Spec.Cloud) : definition!.Spec.Cloud,
             Pod = PodRules.InForce(ofCollection?.Pod, definition.Spec.Pod),
             Origin = origin,
         };
@@ -55,8 +55,8 @@ internal sealed class RunCreation(
         if (collection.State is CollectionStates.Cordoned or CollectionStates.Draining)
             return await RepeatedAsync(collection, key, hash, $"{collection.Path} is {collection.State}: it takes no new runs", cancellationToken);
         var (json, priority) = (document.ToJson(), request.Priority ?? 0);
-        if (await store.InsertAsync(run, (document.DefinitionId, document.Definition), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken))
-            return new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.Definition, priority), document));
+        if (await store.InsertAsync(run, (document.DefinitionId, document.DefinitionName), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken))
+            return new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.DefinitionName, priority), document));
         return await RepeatedAsync(collection, key, hash, "the idempotency key was used with another body", cancellationToken);
 
         void Inserted()
@@ -75,9 +75,9 @@ internal sealed class RunCreation(
             mistakes.Add(new("phase", "the definition plans and then applies: an action is wanted"));
     }
 
-    /// <summary>The step that plans and applies is the last, and the runner's own.</summary>
+    /// <summary>The step that plans and applies is the last, and the runner's own. Hosts have the tool, images seldom: pods are for definitions that say so.</summary>
     private static DefinitionSpec WithOwnStep(DefinitionSpec spec) =>
-        spec.Opentofu is null ? spec : spec with { Steps = [.. spec.Steps, new StepSpec(OpentofuRules.StepName, Script: ":")], Executor = "process" };
+        spec.Opentofu is null ? spec : spec with { Steps = [.. spec.Steps, new StepSpec(OpentofuRules.StepName, Script: ":")], Executor = spec.Executor ?? "process" };
 
     private static string? FlowOf(RunDocument document) => document.Action switch
     {
@@ -103,8 +103,11 @@ internal sealed class RunCreation(
         return null;
     }
 
-    private RunDocument DocumentOf(CollectionEntry collection, CreateRun request, ResourceRow<DefinitionSpec> definition, RunContext context)
+    /// <summary>Of a shared definition the audiences are the owner's, and what it may do to runs of its own collection means none of this one.</summary>
+    private RunDocument DocumentOf(CollectionEntry collection, CreateRun request, ResourceRow<DefinitionSpec> definition, CollectionEntry? home, RunContext context)
     {
+        var owner = home?.Workspace ?? collection.Workspace;
+        var spec = home is null ? definition.Spec : definition.Spec with { Operations = null };
         var workspace = collection.Workspace;
         var labels = (definition.Spec.Labels ?? []).Concat(request.Labels ?? []).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
         return new(
@@ -115,13 +118,14 @@ internal sealed class RunCreation(
             definition.Id,
             definition.Slug,
             Ids.ToUuid(definition.Id),
-            definition.Spec.DefaultAudience ?? workspace.DefaultAudience ?? instance.WorkspaceIssuer(workspace.Slug),
-            WithOwnStep(definition.Spec),
+            spec.DefaultAudience ?? owner.DefaultAudience ?? instance.WorkspaceIssuer(owner.Slug),
+            WithOwnStep(spec),
             request.Variables ?? new Dictionary<string, string>(),
             context,
             request.Runner ?? definition.Spec.Runner,
             [.. labels, .. RunnerRules.LabelsOf(WithOwnStep(definition.Spec).Executor)],
-            Action: definition.Spec.Opentofu is null ? null : request.Action ?? RunActions.Apply);
+            Action: definition.Spec.Opentofu is null ? null : request.Action ?? RunActions.Apply,
+            Home: home is null ? null : new DefinitionHome(owner.Id, owner.Slug, home.Id, home.Slug));
     }
 
     private RunRecord RecordOf(CollectionEntry collection, CreateRun request, RunDocument document, RunnerRecord? runner) => new(

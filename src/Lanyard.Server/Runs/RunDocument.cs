@@ -12,6 +12,7 @@ namespace Lanyard.Server.Runs;
 /// <param name="Pod">In force, likewise.</param>
 /// <param name="Origin">Of a run that a run or machine started by the runtime API.</param>
 /// <param name="Action">One of <see cref="RunActions"/>; null: the definition plans nothing.</param>
+/// <param name="Home">Where the definition is, if not in the run's collection: it was shared.</param>
 internal sealed record RunDocument(
     string WorkspaceId,
     string Workspace,
@@ -29,10 +30,14 @@ internal sealed record RunDocument(
     CloudSpec? Cloud = null,
     PodSpec? Pod = null,
     RunOrigin? Origin = null,
-    string? Action = null)
+    string? Action = null,
+    DefinitionHome? Home = null)
 {
-    /// <summary>The collection's state that it plans for; null: it plans nothing.</summary>
-    public string? StateName => Spec.Opentofu is { } tofu ? tofu.State ?? Definition : null;
+    /// <summary>The collection's state that it plans for; null: it plans nothing. A shared definition's can't be that of one of the collection's own.</summary>
+    public string? StateName => Spec.Opentofu is { } tofu ? Home is not null ? DefinitionUuid : tofu.State ?? Definition : null;
+
+    /// <summary>As whoever belongs to the run's collection calls it.</summary>
+    public string DefinitionName => Home is { } home ? $"{home.Workspace}/{home.Collection}/{Definition}" : Definition;
 
     public string ToJson() => JsonSerializer.Serialize(this, RunDocumentJson.Default.RunDocument);
 
@@ -40,6 +45,9 @@ internal sealed record RunDocument(
     public static RunDocument Parse(string json) =>
         JsonSerializer.Deserialize(json, RunDocumentJson.Default.RunDocument) ?? throw new JsonException("a run's document is null");
 }
+
+/// <summary>Where a shared definition is: its owner's issuer signs for its runs.</summary>
+internal sealed record DefinitionHome(string WorkspaceId, string Workspace, string CollectionId, string Collection);
 
 /// <param name="Root">The run or machine with which the chain began.</param>
 /// <param name="Parent">Who started it.</param>

@@ -20,7 +20,7 @@ internal sealed record RunIdentityGrant(
 /// Who a run is to the world outside: which audiences its definition allows, the subject by the definition's template, and the whole path as claims.
 /// Asked by the exchange through a function that is handed in; no token is made in <c>canceling</c> or after the end.
 /// </summary>
-internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, RunnerDirectory runners, Instance instance)
+internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, RunnerDirectory runners, SharedDefinitions definitions, Instance instance)
 {
     /// <param name="template">Name of another of the audience's templates; null: its default.</param>
     /// <param name="step">Name of the step that asks, where known.</param>
@@ -33,6 +33,8 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
             || await store.FindDocumentAsync(run, cancellationToken) is not { } json)
             return new Refusal(RefusalReason.SubjectEnded, $"attempt {attempt} of {run} does not live");
         var document = RunDocument.Parse(json);
+        if (document.Home is not null && !await definitions.IsSharedAsync(document))
+            return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.DefinitionName} is no longer shared with {document.Workspace}");
         if (AudienceOf(document, audience) is not { } allowed)
             return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.Definition} does not allow {audience}");
         if (AudienceSubjects.Find(allowed, template) is not { } named)
@@ -49,7 +51,7 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
             return new Refusal(RefusalReason.AudienceNotAllowed, $"definition {document.Definition}, {audience}, subject {named.Name}: {unmet}");
         var lifetime = allowed.LifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         return new RunIdentityGrant(
-            document.WorkspaceId, document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, claims,
+            document.Home?.WorkspaceId ?? document.WorkspaceId, document.Home?.Workspace ?? document.Workspace, subject, allowed.Algorithm ?? "RS256", lifetime, claims,
             new SubjectUse(document.DefinitionId, audience, named.Name));
     }
 
@@ -58,7 +60,13 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
         document.Spec.Audiences?.FirstOrDefault(a => a.Audience == audience)
         ?? (audience == document.DefaultAudience || CloudRules.AudiencesOf(document.Cloud).Contains(audience, StringComparer.Ordinal) ? new AudienceSpec(audience) : null);
 
-    private Dictionary<string, string?> ValuesOf(RunRecord record, RunDocument document, ActiveRunner? runner, string? step) => new(StringComparer.Ordinal)
+    private Dictionary<string, string?> ValuesOf(RunRecord record, RunDocument document, ActiveRunner? runner, string? step)
+    {
+        var own = OwnValuesOf(record, document, runner, step);
+        return document.Home is { } home ? SharedValues.Of(own, home, runner) : own;
+    }
+
+    private Dictionary<string, string?> OwnValuesOf(RunRecord record, RunDocument document, ActiveRunner? runner, string? step) => new(StringComparer.Ordinal)
     {
         ["instance"] = instance.Slug,
         ["workspace"] = document.Workspace,

@@ -28,7 +28,7 @@ internal static class RunsFeature
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
         services.AddSingleton<RunMetrics>().AddSingleton<QueueDepths>();
         services.AddSingleton<LogSignals>().AddSingleton<LogReading>().AddSingleton<LogTails>().AddSingleton<LogStream>();
-        services.AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
+        services.AddSingleton<SharedDefinitions>().AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
         services.AddPlans();

@@ -1,9 +1,10 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
+using System.Text;
 using Lanyard.Credentials.Aws;
-using Lanyard.Testing;
+using Lanyard.Protocol.Aws;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing;
 using Xunit;
 
 namespace Lanyard.Credentials.Tests.Aws;

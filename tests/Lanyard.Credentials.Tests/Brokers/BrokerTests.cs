@@ -2,9 +2,10 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Lanyard.Credentials.Aws;
 using Lanyard.Credentials.Brokers;
-using Lanyard.Testing;
+using Lanyard.Protocol.Aws;
 using Lanyard.Testing.Aws;
 using Lanyard.Testing.Logins;
+using Lanyard.Testing;
 using Xunit;
 
 namespace Lanyard.Credentials.Tests.Brokers;

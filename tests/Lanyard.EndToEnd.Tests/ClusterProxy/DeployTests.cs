@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
-using Lanyard.Testing;
+using Lanyard.EndToEnd.Tests.Kubernetes;
 using Lanyard.Testing.Kube;
 using Lanyard.Testing.Processes;
+using Lanyard.Testing;
 using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.ClusterProxy;
@@ -120,56 +121,9 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
         Assert.Contains(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal) && o.Contains("\"--token-passthrough\"", StringComparison.Ordinal));
     }
 
-    private static async Task<List<string>> HelmAsync(params string[] values)
-    {
-        var said = await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-cluster-proxy"), "lanyard", .. values], deadline: TimeSpan.FromMinutes(5));
-        return [.. JsonNode.Parse(said.Succeeded())!.AsArray().Select(o => Plain(o!))];
-    }
+    private static Task<List<string>> HelmAsync(params string[] values) => Rendered.HelmAsync("lanyard-cluster-proxy", values);
 
-    /// <summary>Each object as one line, members in order, without what kustomize adds to names of generated ConfigMaps.</summary>
-    private async Task<List<string>> RenderAsync(string kubectl, string overlay)
-    {
-        var yaml = (await Command.RunAsync(kubectl, ["kustomize", Folder($"overlays/{overlay}")], deadline: TimeSpan.FromMinutes(1))).Succeeded();
-        var objects = new List<string>();
-        foreach (var document in yaml.Split("\n---\n"))
-        {
-            if (document.Contains("kind: TLSRoute", StringComparison.Ordinal))
-            {
-                // Nobody here serves its type, so that kubectl can't read it; its own text is compared.
-                objects.Add("TLSRoute " + document.Contains("cluster-proxy", StringComparison.Ordinal));
-                continue;
-            }
-
-            var json = (await Command.RunAsync("kubectl", ["--kubeconfig", cluster.KubeconfigPath, "create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-"], input: document)).Succeeded();
-            objects.Add(Plain(JsonNode.Parse(json)!));
-        }
-
-        return objects;
-    }
-
-    private static string Plain(JsonNode o)
-    {
-        var kind = o["kind"]!.GetValue<string>();
-        if (kind == "TLSRoute")
-        {
-            return "TLSRoute True";
-        }
-
-        if (kind == "ConfigMap")
-        {
-            // The text of a file and the same values written by a program differ in form; that it is read is another test's.
-            return "ConfigMap " + string.Join(',', o["data"]!.AsObject().Select(d => d.Key));
-        }
-
-        return $"{kind} {System.Text.RegularExpressions.Regex.Replace(Sorted(o)!.ToJsonString(), "\"cluster-proxy-[a-z0-9]{10}\"", "\"cluster-proxy\"")}";
-    }
-
-    private static JsonNode? Sorted(JsonNode? node) => node switch
-    {
-        JsonObject map => new JsonObject(map.Where(m => m.Key is not ("creationTimestamp" or "status")).OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, Sorted(m.Value)))),
-        JsonArray list => new JsonArray([.. list.Select(Sorted)]),
-        _ => node?.DeepClone(),
-    };
+    private Task<List<string>> RenderAsync(string kubectl, string overlay) => Rendered.KustomizeAsync(cluster, kubectl, Folder($"overlays/{overlay}"));
 
     private async Task ApplyAsync(string overlay) => (await cluster.KubectlAsync("apply", "-k", Folder(overlay))).Succeeded();
 

@@ -31,6 +31,7 @@ public sealed class Newcomer : IAsyncLifetime
         var kubectl = (await Command.RunAsync("sh", ["-c", "readlink -f \"$(command -v kubectl)\""])).Succeeded().Trim();
         var tools = Directory.CreateDirectory(Path.Combine(_folder.FullName, "tools")).FullName;
         File.Copy(kubectl, Path.Combine(tools, "kubectl"));
+        foreach (var (name, path) in Tofu()) File.Copy(path, Path.Combine(tools, name));
         _path = $"{tools}:{Path.GetDirectoryName(node)}:{Environment.GetEnvironmentVariable("PATH")}";
 
         // Steps see /usr alone; where this machine's kubectl lies elsewhere, it is put there for this demo and for nobody else.
@@ -38,6 +39,12 @@ public sealed class Newcomer : IAsyncLifetime
             "unshare", ["--mount", "sh", "-c", "mount --bind tools /usr/local/bin && exec ./lanyard demo --listen \"$0\"", _ports["127.0.0.1:7700"]], folder: _folder.FullName);
         await _demo.WaitForLineAsync("The server stays up", TimeSpan.FromSeconds(120));
     }
+
+    /// <summary>Whether this machine has one of the tools of docs/infrastructure-as-code.md.</summary>
+    internal static bool HasTofu => Tofu().Any();
+
+    private static IEnumerable<(string Name, string Path)> Tofu() => new[] { "tofu", "terraform" }.SelectMany(static name =>
+        Environment.GetEnvironmentVariable("PATH")!.Split(':').Select(folder => Path.Combine(folder, name)).Where(File.Exists).Take(1).Select(path => (name, path)));
 
     /// <summary>Runs the lines in bash, as typed, and ends what they left in the background.</summary>
     /// <returns>Both outputs of a script that succeeded, without the words of what runs in the background.</returns>

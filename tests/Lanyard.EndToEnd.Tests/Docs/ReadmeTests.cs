@@ -75,6 +75,24 @@ public sealed class ReadmeTests(Newcomer newcomer) : IClassFixture<Newcomer>
     public Task A_machine_starts_what_it_may_and_dies_when_it_is_told() => WalkAsync("## Five minutes", "docs/runtime-api.md");
 
     [Fact]
+    [Line("5.3")]
+    [Line("5.4")]
+    public Task A_run_finds_what_its_clouds_tools_look_for() => WalkAsync("## Five minutes", "docs/clouds.md");
+
+    [Fact]
+    [Line("5.1")]
+    public Task A_runner_is_installed_in_a_cluster_by_one_command() => WalkAsync("## Five minutes", "docs/runners.md");
+
+    [Fact]
+    [Needs("terraform")]
+    [Line("5.6")]
+    public async Task Infrastructure_is_planned_approved_and_applied()
+    {
+        Assert.SkipUnless(Newcomer.HasTofu, "neither tofu nor terraform is on the PATH");
+        await WalkAsync("## Five minutes", "docs/infrastructure-as-code.md");
+    }
+
+    [Fact]
     [Line("2.15")]
     public void A_promised_line_that_does_not_come_is_missed()
     {

@@ -66,7 +66,8 @@ public sealed class PodCluster : IAsyncLifetime
 
     /// <param name="steps">YAML of the list of steps.</param>
     /// <param name="pod">YAML of the pod block, in one line.</param>
-    public async Task<string> StartAsync(string definition, string steps, string pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}")
+    /// <param name="more">One more member of the spec, in one line.</param>
+    public async Task<string> StartAsync(string definition, string steps, string pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}", string more = "")
     {
         await Installation.ApplyAsync($$"""
             kind: Definition
@@ -75,6 +76,7 @@ public sealed class PodCluster : IAsyncLifetime
               executor: kubernetes
               audiences: [{audience: '{{Audience}}'}]
               pod: {{pod}}
+              {{more}}
               steps: {{steps}}
             """);
         return (await Installation.LanyardAsync("run", definition, "-w", "acme", "-c", "prod")).Succeeded().Trim();

@@ -230,6 +230,45 @@ public sealed class KilledProcessesTests
         await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
     }
 
+    [Fact]
+    [Line("5.8")]
+    public async Task A_runner_that_stood_still_beyond_its_lease_kills_its_step_when_it_goes_on_and_anothers_attempt_counts()
+    {
+        await using var scene = await Scene.StartAsync();
+        var runner = await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var first = await scene.Mailbox.ReceiveAsync(Patience);
+        runner.Signal(19);
+        await scene.StartRunnerAsync("spare");
+        var second = await scene.Mailbox.ReceiveAsync(Patience);
+        Assert.Equal([(1, "lost"), (2, "running")], await scene.AttemptsAsync(run));
+
+        // What it says now is of an attempt that is another's: it is refused, and its step is killed.
+        runner.Signal(18);
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run, attempt: 1).Count == 0), "the late runner's step is dead");
+        await second.AnswerAsync();
+
+        await scene.EndsWellAsync(run, [$"{run} 1", $"{run} 2"], first, second);
+    }
+
+    [Fact]
+    [Line("5.8")]
+    public async Task A_server_that_stands_still_for_a_while_costs_time_only()
+    {
+        await using var scene = await Scene.StartAsync();
+        await scene.StartRunnerAsync();
+        var run = await scene.CreateRunAsync();
+        var message = await scene.Mailbox.ReceiveAsync(Patience);
+
+        scene.Installation.Server.Signal(19);
+        await message.AnswerAsync();
+        await Eventually.HoldsAsync(() => Task.FromResult(StepProcesses.Of(run).Count == 0), "the step has ended");
+        await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, TestContext.Current.CancellationToken); // the fault itself: the end is told to nobody
+        scene.Installation.Server.Signal(18);
+
+        await scene.EndsWellAsync(run, [$"{run} 1"], message);
+    }
+
     /// <summary>A step that does not hear the polite signal, so that its run is canceling until the grace is over.</summary>
     private const string Deaf = "trap '' TERM; ";
 

@@ -40,6 +40,7 @@ internal sealed class OperationsServer : IAsyncDisposable
                 services.AddSingleton(new Instance("test", TestServer.SomeUrl, folder));
                 services.AddRunners(
                     _ => (_, slug, _) => ValueTask.FromResult<string?>($"clu_{slug}"),
+                    _ => (_, slug, _) => ValueTask.FromResult<string?>($"pol_{slug}"),
                     _ => (_, _, _) => ValueTask.FromResult<Outcome<string>>(new Refusal(RefusalReason.SignatureInvalid, "not here")));
                 services.AddRuns(new RunsOptions(), _ => (run, attempt, _, _, _) => ValueTask.FromResult($"runtime.{run}.{attempt}"));
                 services.AddRuntime(RuntimeSubjects.Questions).AddOperations(RuntimeOperations.Questions);

@@ -189,6 +189,22 @@ public abstract class PlanTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_attempt_that_has_heard_of_anothers_lock_can_neither_give_it_back_nor_take_it_over()
+    {
+        var run = await TakeAsync("infra");
+        await _runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        var second = await TakeAsync("shared");
+        var (status, told) = await _runner.RawAsync(HttpMethod.Post, second, "state/lock", """{"ID":"lock-2"}""");
+        Assert.Equal(HttpStatusCode.Locked, status);
+        Assert.Equal(HttpStatusCode.Conflict, (await _runner.RawAsync(HttpMethod.Post, second, "state/unlock", told)).Status);
+        Assert.Equal(HttpStatusCode.Locked, (await _runner.RawAsync(HttpMethod.Post, second, "state/lock", told)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await _runner.RawAsync(HttpMethod.Post, second, "state?ID=lock-1", "{}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await _runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await _runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await _runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock)).Status);
+    }
+
+    [Fact]
     public async Task A_canceled_attempt_still_saves_its_state_until_it_has_ended()
     {
         var run = await TakeAsync("infra");
@@ -229,9 +245,9 @@ public abstract class PlanTests(DatabaseKind kind) : IAsyncLifetime
     {
         var answer = await _runs.Server.PutAsync(
             $"{Home}/definitions/bad",
-            """{"spec":{"executor":"kubernetes","steps":[{"name":"opentofu","script":"true"}],"opentofu":{"state":"No","folder":"../up","files":{"/etc/passwd":"x","a/../b":"x",".hidden":"x"}}}}""");
+            """{"spec":{"steps":[{"name":"opentofu","script":"true"}],"opentofu":{"state":"No","folder":"../up","files":{"/etc/passwd":"x","a/../b":"x",".hidden":"x"}}}}""");
         Assert.Equal(
-            ["spec.executor", "spec.opentofu.files..hidden", "spec.opentofu.files./etc/passwd", "spec.opentofu.files.a/../b", "spec.opentofu.folder", "spec.opentofu.state", "spec.steps"],
+            ["spec.opentofu.files..hidden", "spec.opentofu.files./etc/passwd", "spec.opentofu.files.a/../b", "spec.opentofu.folder", "spec.opentofu.state", "spec.steps"],
             answer.Mistakes.Select(m => m.Split(": ")[0]).Order(StringComparer.Ordinal));
     }
 

@@ -41,6 +41,7 @@ internal sealed class RunsServer : IAsyncDisposable
                 services.AddSingleton(new Instance("test", TestServer.SomeUrl, folder));
                 services.AddRunners(
                     _ => (workspace, slug, _) => ValueTask.FromResult<string?>(slug.StartsWith("no-", StringComparison.Ordinal) ? null : $"clu_{slug}"),
+                    _ => (workspace, slug, _) => ValueTask.FromResult<string?>(slug.StartsWith("no-", StringComparison.Ordinal) ? null : $"pol_{slug}"),
                     _ => (jwk, assertion, _) => ValueTask.FromResult<Outcome<string>>(
                         assertion.StartsWith("signed-", StringComparison.Ordinal)
                             ? assertion["signed-".Length..].PadRight(43, 'A')

@@ -14,8 +14,8 @@ namespace Lanyard.Cli.Runner.Attempts;
 internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, int slot, int maxLogChunkBytes)
     : HeldAttempt(new AttemptKey(payload.Run, payload.Attempt), services.Time)
 {
-    private const int MaxReason = 500;
     private const string RunnerError = "runner_error";
+    private readonly AttemptBounds _bounds = new(services.Plane, new AttemptKey(payload.Run, payload.Attempt), services.Time);
     private readonly StopSwitch _stop = new();
     private TofuAttempt? _tofu;
     private readonly AttemptTimeout _timeout = new(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
@@ -81,7 +81,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var total = log.Complete();
         await reported;
         await uploaded;
-        return await EndAsync(new EndRequest("", outcome, Printable(reason), total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null, outcome == RunStates.Succeeded ? _tofu?.Plan : null));
+        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null, outcome == RunStates.Succeeded ? _tofu?.Plan : null));
     }
 
     /// <summary>The values of the variables that the definition names. What can't be masked is said, and not hidden.</summary>
@@ -95,7 +95,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
             {
                 if (!log.TryMask(value!))
                 {
-                    log.AppendNote($"the value of {Printable(name)} is too short to be masked, or there are too many");
+                    log.AppendNote($"the value of {AttemptBounds.Printable(name)} is too short to be masked, or there are too many");
                 }
             }
         }
@@ -236,70 +236,44 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         _ => (RunnerError, "the attempt could not be started"),
     };
 
-    /// <summary>One line of bounded length: parts of it come from elsewhere.</summary>
-    private static string? Printable(string? reason) =>
-        reason is null ? null : string.Concat(reason.Take(MaxReason).Select(c => char.IsControl(c) ? ' ' : c));
-
     /// <summary>No step begins before the server knows that one may have: an effect without a trace would be repeated.</summary>
     private async Task<bool> StartAsync()
     {
-        var backoff = new Backoff(services.Time);
         try
         {
-            while (!_stop.Stopped.IsCancellationRequested)
+            var answer = await _bounds.StartAsync(_stop.Stopped);
+            if (answer is { Kind: AnswerKind.Ok, Value.State: AttemptStates.Canceling })
             {
-                var answer = await services.Plane.StartAsync(Key, _stop.Stopped);
-                if (answer is { Kind: AnswerKind.Ok, Value.State: AttemptStates.Canceling })
-                {
-                    Stop(StopReason.Canceled);
-                    return false;
-                }
-
-                if (answer.Kind is AnswerKind.Ok)
-                {
-                    _state = AttemptStates.Running;
-                    return true;
-                }
-
-                if (answer.Kind is AnswerKind.Stale or AnswerKind.Over)
-                {
-                    _stop.Stop(StopReason.Abandoned);
-                }
-
-                if (answer.IsFinal)
-                {
-                    return false;
-                }
-
-                await backoff.WaitAsync(answer.RetryAfter, _stop.Stopped);
+                Stop(StopReason.Canceled);
+                return false;
             }
+
+            if (answer.Kind is AnswerKind.Stale or AnswerKind.Over)
+            {
+                _stop.Stop(StopReason.Abandoned);
+            }
+            else if (answer.Kind is AnswerKind.Ok)
+            {
+                _state = AttemptStates.Running;
+            }
+
+            return answer.Kind is AnswerKind.Ok;
         }
         catch (OperationCanceledException) when (_stop.Stopped.IsCancellationRequested)
         {
-            // Stopped before it began.
+            return false; // stopped before it began
         }
-
-        return false;
     }
 
     private async Task<string?> EndAsync(EndRequest request)
     {
-        var backoff = new Backoff(services.Time);
-        while (true)
+        var answer = await _bounds.EndAsync(request, _stop.Silenced);
+        if (answer.Kind is AnswerKind.Ok)
         {
-            var answer = await services.Plane.EndAsync(Key, request, _stop.Silenced);
-            if (answer.Kind is AnswerKind.Ok)
-            {
-                return request.Outcome;
-            }
-
-            if (answer.IsFinal)
-            {
-                services.Log.EndNotTaken(Key, answer.Detail);
-                return null;
-            }
-
-            await backoff.WaitAsync(answer.RetryAfter, _stop.Silenced);
+            return request.Outcome;
         }
+
+        services.Log.EndNotTaken(Key, answer.Detail);
+        return null;
     }
 }

@@ -119,8 +119,7 @@ internal static class JobManifest
                 ["limits"] = new JsonObject { ["memory"] = "256Mi" },
             },
             ["securityContext"] = Restricted(readOnlyRoot: true, DefaultUser),
-            ["volumeMounts"] = new JsonArray(
-                Mount("control", PodSettings.Control), Mount("spool", PodSettings.Spool), Mount("identity", PodSettings.TokenFolder, isReadOnly: true)),
+            ["volumeMounts"] = LanyardMounts(payload),
         };
         if (settings.Kubernetes.PodImagePullPolicy is { } policy)
         {
@@ -128,6 +127,18 @@ internal static class JobManifest
         }
 
         return container;
+    }
+
+    /// <summary>The steps' folder is ours too only where plans are brought and fetched.</summary>
+    private static JsonArray LanyardMounts(AttemptPayload payload)
+    {
+        var mounts = new JsonArray(Mount("control", PodSettings.Control), Mount("spool", PodSettings.Spool), Mount("identity", PodSettings.TokenFolder, isReadOnly: true));
+        if (payload.Opentofu is not null)
+        {
+            mounts.Add(Mount("work", PodSettings.Work));
+        }
+
+        return mounts;
     }
 
     private static JsonObject Steps(PodPayload pod, string image)

@@ -16,12 +16,13 @@ internal sealed class PodAttempt(
     AttemptKey key, Outcome<JsonObject>? job, string serviceAccount, KubernetesSettings settings, ClusterApi cluster, PodWatch watch, RunnerServices services)
     : HeldAttempt(key, services.Time)
 {
-    private const int MaxReason = 500;
     private static readonly string NoLog = Convert.ToHexStringLower(SHA256.HashData([]));
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LookSeldom = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Leaving = TimeSpan.FromSeconds(60);
     private readonly string _name = JobManifest.NameOf(key);
+    private readonly JobRemoval _removal = new(key, cluster, watch, services);
+    private readonly AttemptBounds _bounds = new(services.Plane, key, services.Time);
     private readonly StopSwitch _stop = new();
     private readonly PodTimeline _timeline = new(cluster, services.Plane, key, services.Time);
     private PodVerdict? _trouble;
@@ -190,33 +191,20 @@ internal sealed class PodAttempt(
         var mayRun = pod?.Find(JobManifest.StepsContainer)?.IsRunning is true;
         if (mayRun)
         {
-            await RemoveAsync(_stop.Silenced);
+            await _removal.RunAsync(_stop.Silenced);
         }
 
         var outcome = await EndAsync(verdict);
         if (!mayRun)
         {
-            await RemoveAsync(_stop.Silenced);
+            await _removal.RunAsync(_stop.Silenced);
         }
 
         return outcome;
     }
 
-    private async Task<string?> EndAsync(PodVerdict verdict)
-    {
-        var reason = string.Concat(verdict.Reason.Take(MaxReason).Select(static c => char.IsControl(c) ? ' ' : c));
-        var backoff = new Backoff(services.Time);
-        while (true)
-        {
-            var answer = await services.Plane.EndAsync(Key, new EndRequest("", verdict.Outcome, reason, 0, NoLog), _stop.Silenced);
-            if (answer.Kind is AnswerKind.Ok || answer.IsFinal)
-            {
-                return answer.Kind is AnswerKind.Ok ? verdict.Outcome : null;
-            }
-
-            await backoff.WaitAsync(answer.RetryAfter, _stop.Silenced);
-        }
-    }
+    private async Task<string?> EndAsync(PodVerdict verdict) =>
+        (await _bounds.EndAsync(new EndRequest("", verdict.Outcome, verdict.Reason, 0, NoLog), _stop.Silenced)).Kind is AnswerKind.Ok ? verdict.Outcome : null;
 
     /// <summary>The attempt is over, or another's, or this runner goes. What the pod has not told itself by then is told, and nothing is left running.</summary>
     private async Task<string?> LeaveAsync()
@@ -241,45 +229,15 @@ internal sealed class PodAttempt(
             await _timeline.TellAsync(watch.Find(_name), limit.Token);
             if (watch.Find(_name) is not { IsOver: true })
             {
-                await RemoveAsync(limit.Token);
+                await _removal.RunAsync(limit.Token);
             }
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
             using var last = new CancellationTokenSource(Leaving, services.Time);
-            await RemoveAsync(last.Token);
+            await _removal.RunAsync(last.Token);
         }
 
         return null;
-    }
-
-    /// <summary>Deletes the Job and waits until its pod is gone or dead, for a while: a node that is lost never says so.</summary>
-    private async Task RemoveAsync(CancellationToken cancellationToken)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Leaving);
-        var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(2));
-        try
-        {
-            while (await cluster.DeleteJobAsync(_name, limit.Token) is { IsPassing: true })
-            {
-                await backoff.WaitAsync(null, limit.Token);
-            }
-
-            while (true)
-            {
-                var next = watch.Next(_name);
-                if (watch.Find(_name) is not { IsOver: false })
-                {
-                    return;
-                }
-
-                await next.WaitAsync(limit.Token);
-            }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            services.Log.JobStays(Key);
-        }
     }
 }

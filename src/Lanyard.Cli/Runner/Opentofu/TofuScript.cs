@@ -47,6 +47,7 @@ internal static class TofuScript
         run plan -no-color -input=false -lock-timeout=60s -out=lanyard.tfplan "$@" || code=$?
         [ "$code" = 0 ] || exit "$code"
         "$tool" show -json lanyard.tfplan >"$top/lanyard-plan.json" || exit 1
-        tar -czf - --exclude=./.terraform --exclude='./lanyard-plan.*' . >"$top/lanyard-plan.tgz"
+        tar -czf - --exclude=./.terraform --exclude='./lanyard-plan.*' . >"$top/lanyard-plan.tgz" || exit 1
+        chmod 640 "$top/lanyard-plan.json" "$top/lanyard-plan.tgz"
         """;
 }

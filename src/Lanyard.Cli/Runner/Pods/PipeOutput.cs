@@ -65,7 +65,19 @@ internal sealed class PipeOutput
             trouble = exception;
         }
 
-        File.Delete(_path);
+        Remove();
         _pipe.Writer.Complete(trouble);
+    }
+
+    private void Remove()
+    {
+        try
+        {
+            File.Delete(_path);
+        }
+        catch (IOException)
+        {
+            // The whole folder is gone already: an exception here would take the process with it.
+        }
     }
 }

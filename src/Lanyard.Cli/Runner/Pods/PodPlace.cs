@@ -56,6 +56,22 @@ internal sealed class PodPlace : StepPlace
         return new StepCommand(["/bin/sh", "-e", path], environment, IsScript: true);
     }
 
+    /// <summary>Before the first step: nothing but the wrapper runs in the other container, and nobody has put a link in the way.</summary>
+    public override bool WriteFile(string name, ReadOnlySpan<byte> content)
+    {
+        var path = Path.Combine(_work, name);
+        for (var parent = Path.GetDirectoryName(path)!; parent.Length > _work.Length; parent = Path.GetDirectoryName(parent)!)
+        {
+            PrivateFiles.CreateFolder(parent, PrivateFiles.SharedFolder);
+        }
+
+        PrivateFiles.Write(path, content, owner: null);
+        File.SetUnixFileMode(path, PrivateFiles.SharedFile);
+        return true;
+    }
+
+    public override byte[]? ReadFile(string name, int most) => PrivateFiles.ReadOfAnother(Path.Combine(_work, name), most);
+
     public override async Task<RunningStep> StartAsync(StepCommand command)
     {
         if (_gone.Task.IsCompleted)

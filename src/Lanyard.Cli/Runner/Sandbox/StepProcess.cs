@@ -54,12 +54,10 @@ internal sealed class StepProcess(Process process, SandboxMode mode, bool isScri
         List<int> main = mode is SandboxMode.None ? [process.Id] : Signals.ChildrenOf(FirstInside());
         foreach (var target in main)
         {
-            if (isScript)
-            {
-                Signals.ChildrenOf(target).ForEach(child => Signals.Send(child, Signals.Terminate));
-            }
-
+            // The shell first: its trap is pending then, when the program that it waits for ends by the signal and -e would end the script too.
+            List<int> children = isScript ? Signals.ChildrenOf(target) : [];
             Signals.Send(target, Signals.Terminate);
+            children.ForEach(child => Signals.Send(child, Signals.Terminate));
         }
 
         return main.Count > 0;

@@ -64,9 +64,9 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
     });
 
     public static Task<IResult> UnlockAsync(string run, string attempt, HttpContext context, StateEndpoints state) => state.WithAsync(run, attempt, context, async (at, cancellation) =>
-        await LockOfAsync(context) is { } held && await state.States.UnlockAsync(at.Row.Collection, at.State, held.Id, cancellation)
+        await LockOfAsync(context) is { } held && await state.States.GiveBackAsync(at.Row.Collection, at.State, held.Id, (run, at.Row.Attempt), cancellation)
             ? Results.NoContent()
-            : new Refused(new Refusal(RefusalReason.Conflict, $"{at.State} has no such lock")));
+            : new Refused(new Refusal(RefusalReason.Conflict, $"attempt {at.Row.Attempt} of {run} has no such lock of {at.State}")));
 
     private async Task<IResult> WithAsync(string run, string attempt, HttpContext context, Func<Place, CancellationToken, Task<IResult>> answer)
     {

@@ -36,7 +36,8 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
                 async transaction =>
                 {
                     var present = await FindLockAsync(transaction, collection, name);
-                    if (present is { } other && other.Id != wanted.Id && !await IsLeftByAPlanAsync(transaction, other))
+                    var isRepeated = present is not null && present.Id == wanted.Id && present.Run == wanted.Run && present.Attempt == wanted.Attempt;
+                    if (present is { } other && !isRepeated && !await IsLeftByAPlanAsync(transaction, other))
                         return present;
                     await transaction.ExecuteAsync(
                         $"""
@@ -55,9 +56,16 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
         }
     }
 
+    /// <summary>For a human who may: whoever has it.</summary>
     /// <returns>Whether there was such a lock.</returns>
     public async Task<bool> UnlockAsync(string collection, string name, string id, CancellationToken cancellationToken) =>
         await database.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", cancellationToken) == 1;
+
+    /// <summary>For an attempt: its own lock and no other's, whatever id it has heard of.</summary>
+    /// <returns>Whether it had such a lock.</returns>
+    public async Task<bool> GiveBackAsync(string collection, string name, string id, (string Run, int Attempt) holder, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync(
+            $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id} and run = {holder.Run} and attempt = {holder.Attempt}", cancellationToken) == 1;
 
     /// <summary>Writes the next version.</summary>
     /// <returns>False when the caller does not have the lock.</returns>

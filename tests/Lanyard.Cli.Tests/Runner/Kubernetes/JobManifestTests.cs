@@ -117,6 +117,17 @@ public sealed class JobManifestTests
     }
 
     [Fact]
+    [Line("5.6")]
+    public void Our_container_sees_the_steps_folder_only_where_it_brings_and_fetches_plans()
+    {
+        static IEnumerable<string> MountsOfOurs(AttemptPayload payload) => Mounts(JobManifest.Create(payload, Settings, "rnr_1").Value["spec"]!["template"]!["spec"]!["containers"]!.AsArray()
+            .Single(static container => Name(container) == "lanyard")!);
+
+        Assert.DoesNotContain("work", MountsOfOurs(Payload(new PodPayload("tools:1"))));
+        Assert.Contains("work", MountsOfOurs(Payload(new PodPayload("tools:1")) with { Opentofu = new OpentofuPayload("apply", null, null) }));
+    }
+
+    [Fact]
     public void A_Jobs_name_says_whose_it_is_and_labels_alone_do_not()
     {
         var key = new AttemptKey("run_01k0000000000000000000000a", 3);

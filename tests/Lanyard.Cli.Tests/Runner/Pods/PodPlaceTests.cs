@@ -140,6 +140,23 @@ public sealed class PodPlaceTests : IAsyncDisposable
     }
 
     [Fact]
+    [Line("5.6")]
+    public async Task A_plan_is_brought_into_the_steps_folder_and_fetched_from_it_and_no_link_there_leads_elsewhere()
+    {
+        await StartAsync("/bin/sh");
+        Assert.True(_place.WriteFile("src/network/main.tf", "resource"u8));
+        Assert.True(_place.WriteFile("lanyard-plan.tgz", "bundle"u8));
+        var (output, status) = await RunAsync(_place.Script("cat src/network/main.tf lanyard-plan.tgz; echo planned > lanyard-plan.json; echo more > src/network/lock; ln -sf /etc/passwd lanyard-plan.tgz; mkfifo pipe", Variables()));
+
+        Assert.Equal(("resourcebundle", 0), (output, status));
+        Assert.Equal("planned\n", Encoding.UTF8.GetString(_place.ReadFile("lanyard-plan.json", 100)!));
+        Assert.Null(_place.ReadFile("lanyard-plan.json", 7));
+        foreach (var name in (string[])["lanyard-plan.tgz", "pipe", "src", "nothing"]) Assert.Null(_place.ReadFile(name, 1 << 20));
+        Assert.Equal((UnixFileMode)0b110_110_000, File.GetUnixFileMode(Path.Combine(_folder, "work", "src", "network", "main.tf")));
+        Assert.True(File.GetUnixFileMode(Path.Combine(_folder, "work", "src", "network")).HasFlag(UnixFileMode.GroupWrite | UnixFileMode.SetGroup));
+    }
+
+    [Fact]
     public async Task Outside_a_container_the_wrapper_does_nothing()
     {
         var refused = await Command.RunAsync("/bin/sh", ["-c", StepWrapper.Text(Path.Combine(_folder, "control"))]);

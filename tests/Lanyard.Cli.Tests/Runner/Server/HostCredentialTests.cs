@@ -36,7 +36,7 @@ public sealed class HostCredentialTests : IAsyncLifetime
     [Fact]
     public async Task An_api_token_is_got_once_and_renewed_when_a_fifth_of_its_life_is_left()
     {
-        using var credential = new HostKeyCredential(_key, _http, _plane.Url, _time);
+        using var credential = ApiTokenCredential.ForKey(_key, _http, _plane.Url, _time);
 
         var first = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ => (await credential.GetAsync(default)).Value));
         _time.Advance(TimeSpan.FromSeconds(479));
@@ -53,7 +53,7 @@ public sealed class HostCredentialTests : IAsyncLifetime
     [Fact]
     public async Task A_token_that_the_server_refused_is_not_used_again()
     {
-        using var credential = new HostKeyCredential(_key, _http, _plane.Url, _time);
+        using var credential = ApiTokenCredential.ForKey(_key, _http, _plane.Url, _time);
         credential.Refused((await credential.GetAsync(default)).Value);
 
         Assert.Equal("api-token-2", (await credential.GetAsync(default)).Value);
@@ -64,7 +64,7 @@ public sealed class HostCredentialTests : IAsyncLifetime
     [Fact]
     public async Task A_key_that_gets_no_token_is_a_refusal_and_not_remembered()
     {
-        using var credential = new HostKeyCredential(_key, _http, _plane.Url, _time);
+        using var credential = ApiTokenCredential.ForKey(_key, _http, _plane.Url, _time);
         _plane.ApiTokenSeconds = 0;
         Assert.True((await credential.GetAsync(default)).IsRefused);
         _plane.ApiTokenSeconds = 600;

@@ -1,7 +1,7 @@
-namespace Lanyard.Credentials.Aws;
+namespace Lanyard.Protocol.Aws;
 
 /// <summary>Where an AWS service is; <c>AWS_ENDPOINT_URL_STS</c> and <c>AWS_ENDPOINT_URL_EKS</c> move it, as they do for AWS's own tools.</summary>
-internal static class AwsEndpoint
+public static class AwsEndpoint
 {
     /// <summary>Null when the variable is no https URL, nor an http one of this machine's loopback.</summary>
     public static Uri? Sts(string region, Func<string, string?> environment) => Find("sts", region, environment);

@@ -2,13 +2,13 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Lanyard.Credentials.Aws;
+namespace Lanyard.Protocol.Aws;
 
 /// <summary>
 /// AWS Signature Version 4: signs a request by headers or by its query. Pure: what is signed, when, and with which keys are all given.
 /// Parameters are given decoded and are encoded here, so that what is signed is what is sent.
 /// </summary>
-internal sealed class SigV4(AwsCredentials credentials, string region, string service, DateTimeOffset time)
+public sealed class SigV4(AwsCredentials credentials, string region, string service, DateTimeOffset time)
 {
     private const string Algorithm = "AWS4-HMAC-SHA256";
     private readonly string _stamp = time.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);

@@ -1,0 +1,61 @@
+using Lanyard.EndToEnd.Tests.ClusterProxy;
+using Lanyard.Testing;
+using Lanyard.Testing.Kube;
+using Lanyard.Testing.Processes;
+using Xunit;
+
+namespace Lanyard.EndToEnd.Tests.Kubernetes;
+
+/// <summary>The runner by Helm and by Kustomize, with every kubectl.</summary>
+[Needs("kube")]
+[Needs("kubectl-1.20")]
+[Line("5.1")]
+public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCluster>
+{
+    private static string Overlay => Repo.At("deploy", "kubernetes", "runner-example");
+
+    [Fact]
+    [Needs("golang")]
+    public async Task The_Helm_chart_makes_the_same_objects_as_the_overlay_whatever_kubectl_renders_it()
+    {
+        var chart = (await Rendered.HelmAsync("lanyard-runner")).Order(StringComparer.Ordinal);
+
+        Assert.Equal(6, chart.Count());
+        foreach (var kubectl in await KubectlOnPath.AllAsync())
+        {
+            Assert.Equal((await Rendered.KustomizeAsync(cluster, kubectl, Overlay)).Order(StringComparer.Ordinal), chart);
+        }
+    }
+
+    [Fact]
+    [Needs("golang")]
+    public async Task Values_say_the_instance_its_authorities_and_what_the_runner_allows()
+    {
+        var chart = await Rendered.HelmAsync(
+            "lanyard-runner", "server=https://lanyard.acme.example", "image=registry.acme.example/lanyard:2", "stepImage=busybox:1", "authorities=PEM", "replicas=3",
+            "allowServiceAccounts=[deployer]", "extraArguments=['--concurrency=20']");
+        var deployment = Assert.Single(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal));
+        var settings = Assert.Single(chart, o => o.StartsWith("ConfigMap ", StringComparison.Ordinal));
+
+        foreach (var text in (string[])["\"audience\":\"https://lanyard.acme.example\"", "\"--allow-service-account=deployer\"", "\"--concurrency=20\"", "\"replicas\":3", "\"image\":\"registry.acme.example/lanyard:2\""])
+        {
+            Assert.Contains(text, deployment, StringComparison.Ordinal);
+        }
+
+        foreach (var text in (string[])["https://lanyard.acme.example", "registry.acme.example/lanyard:2", "busybox:1", "PEM"])
+        {
+            Assert.Contains(text, settings, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Every_kubectl_applies_the_overlay_for_real()
+    {
+        await cluster.CreateNamespaceAsync("lanyard");
+        foreach (var kubectl in await KubectlOnPath.AllAsync())
+        {
+            var said = await Command.RunAsync(kubectl, ["--kubeconfig", cluster.KubeconfigPath, "apply", "-k", Overlay], deadline: TimeSpan.FromMinutes(2));
+            Assert.Contains("lanyard-runner", said.Succeeded(), StringComparison.Ordinal);
+        }
+    }
+}
