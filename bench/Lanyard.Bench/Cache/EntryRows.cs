@@ -8,7 +8,7 @@ namespace Lanyard.Bench.Cache;
 internal static class EntryRows
 {
     private const int Connections = 64;
-    private const int AtOnce = 4000;
+    private const int AtOnce = 2000;
 
     public static async Task AddAsync(List<BenchRow> rows, List<string> notes)
     {

@@ -21,8 +21,8 @@ internal static class LookUpRows
         insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size, digest, subject,
             provenance, created, pending_until, ready_at, used_at, pull, read_until, producer_ref, producer_workflow, producer_actor, producer_token)
         select 1000000000 + n.n, workspace, repository, case when n.n % 2 = 0 then scope else 'refs/heads/main' end, version,
-            'npm-' || n.n % 1000 || '-' || n.n, 'npm-' || n.n % 1000 || '-' || n.n, state, live,
-            blob || '-' || n.n, 0, 0, committed, 0, digest, subject, provenance, created - 1000000 + n.n % 900000, pending_until, ready_at, used_at, pull, read_until,
+            'npm-' || (n.n % 1000) || '-' || n.n, 'npm-' || (n.n % 1000) || '-' || n.n, state, live,
+            blob || '-' || n.n, 0, 0, committed, 0, digest, subject, provenance, created - 1000000 + (n.n % 900000), pending_until, ready_at, used_at, pull, read_until,
             producer_ref, producer_workflow, producer_actor, producer_token
         from cache_entries e, numbers n where e.key = 'template';
         """;

@@ -9,7 +9,7 @@ namespace Lanyard.Server.Cache;
 /// </summary>
 internal sealed class CacheMatchStore(Database database)
 {
-    private const int Few = 256;
+    private const int Few = 64;
 
     /// <summary>Asks all probes in one statement; a second one follows where the first with an answer is a prefix of many.</summary>
     /// <param name="rules">Each: refs of the writers that are trusted.</param>
@@ -43,9 +43,11 @@ internal sealed class CacheMatchStore(Database database)
     private static SqlPart PrefixOf(int number, SqlPart of, string folded) => ((Sql)
         $"""
         select * from (
-            select {number} as probe, count(*) over () as matches, {CacheEntryStore.Columns} from (
-                select * from cache_entries where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} limit {Few + 1}) as few
-            order by created desc, id desc limit 1) as p
+            select {number} as probe, matches, {CacheEntryStore.Columns} from (
+                select few_id, count(*) over () as matches from (
+                    select id as few_id, created as few_created from cache_entries where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} limit {Few + 1}) as few
+                order by few_created desc, few_id desc limit 1) as newest
+            join cache_entries on id = few_id) as p
         """).Part;
 
     /// <summary>The keys are hidden from the planner, so that it keeps to the index of the newest.</summary>

@@ -9,6 +9,9 @@ internal sealed class SegmentWriter : IAsyncDisposable
     /// <summary>Below this another thread costs more than it saves.</summary>
     private const int Small = 128 * 1024;
 
+    /// <summary>For larger writes the kernel takes large folios, of memory that is cold: a GiB costs 2.5 seconds of CPU in writes of 1 MiB and 0.6 in these.</summary>
+    private const int WriteBytes = 64 * 1024;
+
     private readonly FileStream _file;
     private readonly SegmentCipher? _cipher;
     private readonly SegmentTags _tags;
@@ -84,7 +87,8 @@ internal sealed class SegmentWriter : IAsyncDisposable
         _cipher?.Apply(bytes, (long)leaf * Leaf.Bytes);
         try
         {
-            RandomAccess.Write(_file.SafeFileHandle, bytes, (long)leaf * Leaf.Bytes);
+            for (var at = 0; at < bytes.Length; at += WriteBytes)
+                RandomAccess.Write(_file.SafeFileHandle, bytes[at..Math.Min(bytes.Length, at + WriteBytes)], ((long)leaf * Leaf.Bytes) + at);
         }
         catch (IOException exception)
         {

@@ -24,7 +24,7 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
     public async Task<long> BytesAsync(string workspaceId, string? repository, CancellationToken cancellationToken)
     {
         var rows = await database.QueryAsync(
-            $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'ready'",
+            $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {OfEither(repository)} and state = 'ready'",
             static row => row.GetInt64(0),
             cancellationToken);
         return rows[0];
@@ -82,6 +82,9 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         database.ExecuteAsync($"update cache_entries set read_until = {until} where blob in ({blobs}) and read_until < {until}", cancellationToken);
 
     private static SqlPart Of(string? repository) => repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
+
+    /// <summary>Says nothing, but leads planners to the index that has the sizes: by another each entry would be looked at.</summary>
+    private static SqlPart OfEither(string? repository) => repository is null ? Sql.Empty : ((Sql)$"and repository = {repository} and pull in (true, false)").Part;
 
     private static Evictable Read(System.Data.Common.DbDataReader row) => new(row.GetInt64(0), row.GetString(1), row.GetInt64(2));
 }

@@ -9,7 +9,7 @@ internal sealed class EvictionPace(BlobReads reads, TimeProvider time)
     /// <summary>Entries a step: a writer never waits longer than for so many.</summary>
     public const int Step = 20;
 
-    private const int RestsAStep = 24;
+    private const int RestsAStep = 12;
 
     /// <summary>However busy the machine: a full disk comes sooner.</summary>
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(500);
