@@ -93,7 +93,7 @@ public sealed class PipelineClientTests(ProxiedCluster proxied) : IClassFixture<
             environment["KUBECTL_COMMAND"] = "get configmaps";
             environment["KUBECTL_ARGS"] = $"-n {ProxiedCluster.Namespace} -l team=core,kept=yes,bitbucket.org/bitbucket_commit=0a1b2c3d -o name";
             var said = (await LanyardProcess.RunAsync(["pipe"], environment, deadline: TimeSpan.FromMinutes(1))).Succeeded();
-            Assert.Equal("configmap/pipe-one\nconfigmap/pipe-two\n", said);
+            Assert.Equal("configmap/pipe-one\nconfigmap/pipe-two", said.Trim());
 
             environment["KUBECTL_COMMAND"] = $"delete configmap pipe-one pipe-two -n {ProxiedCluster.Namespace}";
             environment["KUBECTL_ARGS"] = "";
