@@ -12,6 +12,10 @@ namespace Lanyard.ClusterProxy.Impersonation;
 internal sealed class ImpersonationHeaders
 {
     private const string ExtraPrefix = "Impersonate-Extra-";
+
+    /// <summary>Every token that has a <c>jti</c> has this one, and most have no other.</summary>
+    private static readonly string CredentialIdName = EscapedName(KubernetesUser.CredentialId);
+
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private readonly byte[] _lines;
 
@@ -50,7 +54,9 @@ internal sealed class ImpersonationHeaders
     }
 
     /// <summary>client-go's escape (all but token characters, and % itself, as %XX), then the spelling that Go gives header names.</summary>
-    internal static string ExtraHeaderName(string key)
+    internal static string ExtraHeaderName(string key) => key == KubernetesUser.CredentialId ? CredentialIdName : EscapedName(key);
+
+    private static string EscapedName(string key)
     {
         var name = new StringBuilder(ExtraPrefix, ExtraPrefix.Length + key.Length);
         foreach (var b in Encoding.UTF8.GetBytes(key))

@@ -63,7 +63,7 @@ public sealed class StepMailbox : IAsyncDisposable
                 _ = ReadAsync(connection);
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException)
         {
             // The listener was closed.
         }

@@ -47,7 +47,13 @@ internal static class TofuScript
         run plan -no-color -input=false -lock-timeout=60s -out=lanyard.tfplan "$@" || code=$?
         [ "$code" = 0 ] || exit "$code"
         "$tool" show -json lanyard.tfplan >"$top/lanyard-plan.json" || exit 1
-        tar -czf - --exclude=./.terraform --exclude='./lanyard-plan.*' . >"$top/lanyard-plan.tgz" || exit 1
+        # By name: not every busybox has tar --exclude.
+        set --
+        for name in * .[!.]* ..?*; do
+          case $name in .terraform | lanyard-plan.*) continue ;; esac
+          if [ -e "$name" ] || [ -h "$name" ]; then set -- "$@" "./$name"; fi
+        done
+        tar -czf - "$@" >"$top/lanyard-plan.tgz" || exit 1
         chmod 640 "$top/lanyard-plan.json" "$top/lanyard-plan.tgz"
         """;
 }
