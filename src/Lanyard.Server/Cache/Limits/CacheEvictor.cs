@@ -13,6 +13,9 @@ internal sealed class CacheEvictor(
     public static readonly TimeSpan Hold = TimeSpan.FromMinutes(25);
 
     private const int Batch = EvictionPace.Step;
+    private const int StepsACount = 100;
+
+    private readonly SemaphoreSlim[] _gates = [.. Enumerable.Range(0, 64).Select(static _ => new SemaphoreSlim(1))];
 
     /// <summary>Everything, everywhere: what is unused, what is over a quota, and the bytes of what is out of service.</summary>
     /// <returns>How many entries went.</returns>
@@ -85,43 +88,56 @@ internal sealed class CacheEvictor(
         }
     }
 
-    /// <summary>Counts once, and again when by its own account it is done: others add and take away meanwhile.</summary>
+    /// <summary>
+    /// One at a time for a workspace: two that count before either has taken anything out would both take it all. Other replicas are seen by counting again: before
+    /// branches pay, after a step that got less than it chose, and at the latest after <see cref="StepsACount"/> of them.
+    /// </summary>
     private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
     {
-        var evicted = 0;
-        while (await store.BytesAsync(workspace, repository, cancellationToken) - quota is > 0 and var over)
+        var gate = _gates[(uint)workspace.GetHashCode(StringComparison.Ordinal) % _gates.Length];
+        await gate.WaitAsync(cancellationToken);
+        try
         {
-            var gone = await ShrinkAsync(workspace, repository, over, isPull: true, cancellationToken);
-            if (gone.Bytes < over) gone = gone.Plus(await ShrinkAsync(workspace, repository, over - gone.Bytes, isPull: false, cancellationToken));
-            if (gone.Count == 0) return evicted;
-            evicted += gone.Count;
+            var (pulls, holds) = await ShrinkAsync(workspace, repository, quota, isPull: true, cancellationToken);
+            return holds ? pulls : pulls + (await ShrinkAsync(workspace, repository, quota, isPull: false, cancellationToken)).Evicted;
         }
-
-        return evicted;
+        finally
+        {
+            gate.Release();
+        }
     }
 
-    private async Task<Gone> ShrinkAsync(string workspace, string? repository, long over, bool isPull, CancellationToken cancellationToken)
+    /// <returns>How many went, and whether the quota holds now.</returns>
+    private async Task<(int Evicted, bool Holds)> ShrinkAsync(string workspace, string? repository, long quota, bool isPull, CancellationToken cancellationToken)
     {
-        var (all, pace) = (default(Gone), new EvictionPace(reads, time));
-        while (all.Bytes < over)
+        var (evicted, over, pace) = (0, 0L, new EvictionPace(reads, time));
+        for (var step = 0; ; step++)
         {
-            var chosen = new List<Evictable>();
-            var bytes = all.Bytes;
-            foreach (var candidate in await store.CandidatesAsync(workspace, repository, isPull, Batch, cancellationToken))
-            {
-                if (bytes >= over) break;
-                if (reads.IsRead(candidate.Blob)) continue;
-                chosen.Add(candidate);
-                bytes += candidate.Size;
-            }
+            if (step % StepsACount == 0 || over <= 0) over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
+            if (over <= 0) return (evicted, true);
+            var chosen = await ChooseAsync(workspace, repository, over, isPull, cancellationToken);
+            if (chosen.Count == 0) return (evicted, false);
+            var gone = await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
+            evicted += gone.Count;
 
-            var gone = chosen.Count == 0 ? default : await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
-            if (gone.Count == 0) return all;
-            all = all.Plus(gone);
+            // What is missing was taken out by another replica, or given out by a look-up.
+            over = gone.Count == chosen.Count ? over - gone.Bytes : 0;
             await pace.RestAsync(cancellationToken);
         }
+    }
 
-        return all;
+    private async Task<List<Evictable>> ChooseAsync(string workspace, string? repository, long over, bool isPull, CancellationToken cancellationToken)
+    {
+        var (chosen, bytes) = (new List<Evictable>(), 0L);
+        foreach (var candidate in await store.CandidatesAsync(workspace, repository, isPull, Batch, cancellationToken))
+        {
+            if (bytes >= over) break;
+            if (reads.IsRead(candidate.Blob)) continue;
+            chosen.Add(candidate);
+            bytes += candidate.Size;
+        }
+
+        return chosen;
     }
 
     private async Task<Gone> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
@@ -137,8 +153,5 @@ internal sealed class CacheEvictor(
         return new Gone(gone.Count, gone.Sum(static entry => entry.Size));
     }
 
-    private readonly record struct Gone(int Count, long Bytes)
-    {
-        public Gone Plus(Gone other) => new(Count + other.Count, Bytes + other.Bytes);
-    }
+    private readonly record struct Gone(int Count, long Bytes);
 }
