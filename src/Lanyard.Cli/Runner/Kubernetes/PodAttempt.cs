@@ -188,6 +188,7 @@ internal sealed class PodAttempt(
         services.Log.PodGivenUp(Key, verdict.Reason);
         var pod = watch.Find(_name);
         await _timeline.TellAsync(pod, _stop.Silenced);
+        await _timeline.TellAsync(verdict, _stop.Silenced);
         var mayRun = pod?.Find(JobManifest.StepsContainer)?.IsRunning is true;
         if (mayRun)
         {

@@ -11,6 +11,7 @@ internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, Attemp
     private const int MostAtOnce = 50;
     private const int MaxMessage = 1000;
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _reasons = new(StringComparer.Ordinal);
     private readonly string _job = JobManifest.NameOf(key);
 
     public async Task TellAsync(PodState? pod, CancellationToken cancellationToken)
@@ -30,14 +31,17 @@ internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, Attemp
         await SendAsync([.. fresh.Where(one => !_told.Contains(one.Key)).DistinctBy(one => one.Key).Take(MostAtOnce)], cancellationToken);
     }
 
-    public Task TellAsync(string reason, string message, CancellationToken cancellationToken) =>
-        SendAsync([new AttemptEvent($"runner {reason}", time.GetUtcNow(), reason, Printable(message))], cancellationToken);
+    /// <summary>Why the attempt is given up, where no event has said so: a pod's status is often there before the event that goes with it.</summary>
+    public Task TellAsync(PodVerdict verdict, CancellationToken cancellationToken) => verdict.Cause is not { } cause || _reasons.Contains(Word(cause))
+        ? Task.CompletedTask
+        : SendAsync([new AttemptEvent($"runner {Word(cause)}", time.GetUtcNow(), Word(cause), Printable(verdict.Reason))], cancellationToken);
 
     private async Task SendAsync(IReadOnlyList<AttemptEvent> events, CancellationToken cancellationToken)
     {
         if (events.Count > 0 && (await plane.AddEventsAsync(key, events, cancellationToken)).Kind is AnswerKind.Ok)
         {
             _told.UnionWith(events.Select(one => one.Key));
+            _reasons.UnionWith(events.Select(one => one.Reason));
         }
     }
 

@@ -5,7 +5,8 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 /// <summary>Why a pod will not come to its own end, and what that means for the attempt. A pure function of what Kubernetes shows.</summary>
 /// <param name="Outcome">What the server is told: <c>failed</c> where another try would fail alike, else <c>runner_error</c>.</param>
 /// <param name="Patience">Seconds for which it must have stayed: it may pass, or the pod may say it better itself. 0: it counts at once.</param>
-internal sealed record PodVerdict(string Outcome, string Reason, int Patience)
+/// <param name="Cause">Kubernetes' own word for it, such as <c>ErrImageNeverPull</c>; null: it has none.</param>
+internal sealed record PodVerdict(string Outcome, string Reason, int Patience, string? Cause = null)
 {
     private const int MayPass = 60;
     private const int MaySayItself = 20;
@@ -16,7 +17,7 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience)
     {
         if (pod.IsDeleted || pod.Reason is "Evicted" or "NodeLost" or "Shutdown" or "Terminated" or "Preempting")
         {
-            return new(RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself);
+            return new(RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself, pod.Reason);
         }
 
         return pod.Find(JobManifest.LanyardContainer) is { } ours && OfLanyard(ours) is { } verdict
@@ -26,21 +27,21 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience)
 
     private static PodVerdict? OfLanyard(ContainerState container) => container switch
     {
-        { Ended: { } ended } => new(RunnerError, $"the container lanyard ended too early: {Words(ended, container)}", MaySayItself),
-        { Waiting: { } waiting } when IsTrouble(waiting) => new(RunnerError, $"the container lanyard can't start: {Words(waiting, container)}", MayPass),
+        { Ended: { } ended } => new(RunnerError, $"the container lanyard ended too early: {Words(ended, container)}", MaySayItself, ended),
+        { Waiting: { } waiting } when IsTrouble(waiting) => new(RunnerError, $"the container lanyard can't start: {Words(waiting, container)}", MayPass, waiting),
         _ => null,
     };
 
     private static PodVerdict? OfSteps(ContainerState container) => container switch
     {
-        { Waiting: "ErrImageNeverPull" or "InvalidImageName" } => new(RunStates.Failed, $"the image of the steps can't be had: {Words(container.Waiting, container)}", 0),
-        { Waiting: { } waiting } when IsTrouble(waiting) => new(RunStates.Failed, $"the container of the steps can't start: {Words(waiting, container)}", MayPass),
+        { Waiting: "ErrImageNeverPull" or "InvalidImageName" } => new(RunStates.Failed, $"the image of the steps can't be had: {Words(container.Waiting, container)}", 0, container.Waiting),
+        { Waiting: { } waiting } when IsTrouble(waiting) => new(RunStates.Failed, $"the container of the steps can't start: {Words(waiting, container)}", MayPass, waiting),
 
         // Without /bin/sh, with a file that is none: nothing of it has ever run.
-        { Ended: "StartError" or "ContainerCannotRun" } => new(RunStates.Failed, $"the container of the steps can't start: {Words(container.Ended, container)}", 0),
+        { Ended: "StartError" or "ContainerCannotRun" } => new(RunStates.Failed, $"the container of the steps can't start: {Words(container.Ended, container)}", 0, container.Ended),
 
         // Its other container has noticed, and says what it knows; this is for the case that it can't.
-        { Ended: { } ended } => new(RunStates.Failed, $"the container of the steps has ended: {Words(ended, container)}", MaySayItself),
+        { Ended: { } ended } => new(RunStates.Failed, $"the container of the steps has ended: {Words(ended, container)}", MaySayItself, ended),
         _ => null,
     };
 
