@@ -1,7 +1,5 @@
-using Lanyard.Cli.Runner.Clouds;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
-using Lanyard.Cli.Runner.Opentofu;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Protocol.Runs;
 
@@ -14,10 +12,9 @@ namespace Lanyard.Cli.Runner.Attempts;
 internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, int slot, int maxLogChunkBytes)
     : HeldAttempt(new AttemptKey(payload.Run, payload.Attempt), services.Time)
 {
-    private const string RunnerError = "runner_error";
+    private const string RunnerError = StopOutcome.RunnerError;
     private readonly AttemptBounds _bounds = new(services.Plane, new AttemptKey(payload.Run, payload.Attempt), services.Time);
     private readonly StopSwitch _stop = new();
-    private TofuAttempt? _tofu;
     private readonly AttemptTimeout _timeout = new(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
     private volatile string _state = AttemptStates.Accepted;
 
@@ -75,13 +72,14 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         var reports = new StepReports(services.Plane, Key, _stop, services.Time);
         var reported = reports.RunAsync();
 
-        var (outcome, reason) = await RunStepsAsync(place, log, reports, bearer);
+        var steps = new AttemptSteps(payload, services, Key, _stop, _timeout, place, log, bearer);
+        var (outcome, reason) = await RunStepsAsync(steps, reports);
 
         reports.Complete();
         var total = log.Complete();
         await reported;
         await uploaded;
-        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null, outcome == RunStates.Succeeded ? _tofu?.Plan : null));
+        return await EndAsync(new EndRequest("", outcome, reason, total.Bytes, total.Sha256, log.Masked is > 0 and var masked ? masked : null, outcome == RunStates.Succeeded ? steps.Plan : null));
     }
 
     /// <summary>The values of the variables that the definition names. What can't be masked is said, and not hidden.</summary>
@@ -110,131 +108,15 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
         }
     }
 
-    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepPlace place, AttemptLog log, StepReports reports, EndpointBearer bearer)
+    private async Task<(string Outcome, string? Reason)> RunStepsAsync(AttemptSteps steps, StepReports reports)
     {
         if (PayloadCheck.FirstMistake(Key, payload) is { } mistake)
         {
             return (RunnerError, $"the runner does not take this payload: {mistake}");
         }
 
-        if (!await StartAsync())
-        {
-            return OutcomeOfStop();
-        }
-
-        var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
-        using var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
-        _tofu = payload.Opentofu is { } tofu ? new TofuAttempt(payload, tofu, place, services.Plane, Key, log, services.Time) : null;
-        using var door = services.Endpoint.Open(Key, bearer, exchange, aws, _tofu is null ? null : new StateDoor(services.Plane, Key, services.Time).AnswerAsync);
-        using var cache = await OpenCacheAsync(place, log);
-        using var registration = _timeout.Begin(() => _stop.Stop(StopReason.TimedOut));
-        if (payload.Cloud is not { } cloud)
-        {
-            return await RunStepsAsync(StepRunnerWith(new Dictionary<string, string>()), reports, bearer);
-        }
-
-        using var files = place.OpenClouds();
-        var text = new CloudText(place.Clouds, services.Endpoint.UrlOf(Key), services.Endpoint.AwsUrlOf(Key), bearer.Text);
-        return await WithCloudsAsync(
-            new CloudFiles(cloud, files, text, exchange, log, services.Time), aws, () => RunStepsAsync(StepRunnerWith(text.Fill(cloud.Variables)), reports, bearer));
-
-        StepRunner StepRunnerWith(IReadOnlyDictionary<string, string> clouds) =>
-            new(payload, place, log, _stop, services, (services.Endpoint.UrlOf(Key), bearer.Text), exchange, clouds, cache);
+        return await StartAsync() ? await steps.RunAsync(reports) : StopOutcome.Of(_stop.Reason, _timeout);
     }
-
-    /// <summary>Where the attempt has a cache; where its pass can't be masked any more, it has none.</summary>
-    private async Task<CachePlace?> OpenCacheAsync(StepPlace place, AttemptLog log)
-    {
-        if (payload.Cache is not { } scopes || !payload.Steps.Any(static step => step.Cache))
-        {
-            return null;
-        }
-
-        var cache = await services.Cache.OpenAsync(payload, scopes, place.TryName(CacheListener.FastHost), _stop.Silenced);
-        if (log.TryHide(cache.Pass.Text, cache.Pass.Secret))
-        {
-            return cache;
-        }
-
-        cache.Dispose();
-        return null;
-    }
-
-    /// <summary>The files are there before the first step and fresh while there are steps; a stop ends the renewal, not the files.</summary>
-    private async Task<(string Outcome, string? Reason)> WithCloudsAsync(
-        CloudFiles files, AwsCredentials? aws, Func<Task<(string Outcome, string? Reason)>> steps)
-    {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Stopped);
-        var keys = aws?.KeepFreshAsync(over.Token) ?? Task.CompletedTask;
-        try
-        {
-            if (!(await files.PrepareAsync(over.Token)).TryGet(out var minted, out var refusal))
-            {
-                return (RunStates.Failed, refusal.Detail);
-            }
-
-            var fresh = files.KeepFreshAsync(minted, over.Token);
-            var result = await steps();
-            await over.CancelAsync();
-            await fresh;
-            return result;
-        }
-        catch (OperationCanceledException) when (_stop.Stopped.IsCancellationRequested)
-        {
-            return OutcomeOfStop();
-        }
-        finally
-        {
-            await over.CancelAsync();
-            await keys;
-        }
-    }
-
-    private async Task<(string Outcome, string? Reason)> RunStepsAsync(StepRunner runner, StepReports reports, EndpointBearer bearer)
-    {
-        (string Outcome, string? Reason) result = _tofu is not null && await _tofu.PrepareAsync(_stop.Stopped) is { } missing ? (RunStates.Failed, missing) : (RunStates.Succeeded, null);
-        for (var index = 0; index < payload.Steps.Count; index++)
-        {
-            if (result.Outcome != RunStates.Succeeded || _stop.Reason is not StopReason.None)
-            {
-                reports.Add(index, "skipped");
-                continue;
-            }
-
-            reports.Add(index, AttemptStates.Running);
-            var step = await RunStepAsync(runner, payload.Steps[index], bearer);
-            reports.Add(index, step.State, step.Exit?.ExitCode, step.Exit?.Signal);
-            if (step.State != RunStates.Succeeded)
-            {
-                result = (step.State, step.Reason);
-            }
-        }
-
-        return _stop.Reason is StopReason.None ? result : OutcomeOfStop();
-    }
-
-    private async Task<StepResult> RunStepAsync(StepRunner runner, StepPayload step, EndpointBearer bearer)
-    {
-        if (_tofu is null || step.Name != TofuAttempt.StepName)
-        {
-            return await runner.RunAsync(step);
-        }
-
-        var result = await runner.RunAsync(_tofu.Step(step, services.Endpoint, bearer));
-        return result.State == RunStates.Succeeded && await _tofu.FinishAsync(_stop.Stopped) is { } trouble
-            ? new StepResult(RunStates.Failed, result.Exit, trouble)
-            : result;
-    }
-
-    private (string Outcome, string? Reason) OutcomeOfStop() => _stop.Reason switch
-    {
-        StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {_timeout.Seconds} s"),
-        StopReason.Canceled => (RunStates.Canceled, null),
-        StopReason.RunnerStopped => (RunStates.Canceled, "the runner was stopped"),
-        StopReason.PodEnding => (RunnerError, "the pod was told to end: deleted, evicted, or its node is drained"),
-        StopReason.LeaseEnding => (RunnerError, "the lease could not be renewed"),
-        _ => (RunnerError, "the attempt could not be started"),
-    };
 
     /// <summary>No step begins before the server knows that one may have: an effect without a trace would be repeated.</summary>
     private async Task<bool> StartAsync()

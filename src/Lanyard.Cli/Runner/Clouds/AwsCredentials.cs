@@ -14,19 +14,25 @@ internal sealed record AwsSessionKeys(string AccessKeyId, string SecretAccessKey
 
 /// <summary>
 /// AWS credentials of one attempt for the container-credentials endpoint: STS AssumeRoleWithWebIdentity with the attempt's identity token, for
-/// the shortest life that STS gives (15 minutes), so that little outlives the attempt. They are fetched
-/// ahead, one exchange at a time, because SDKs wait for a second only.
+/// the shortest life that STS gives (15 minutes), so that little outlives the attempt. SDKs give the endpoint one second and some ask only once,
+/// so that nobody who asks ever waits for STS: one loop asks it, ahead of the first step and again at half the keys' life, and what it last heard is the answer.
 /// </summary>
-internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExchange exchange, HttpClient http, AttemptLog log, TimeProvider time) : IDisposable
+internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExchange exchange, HttpClient http, AttemptLog log, TimeProvider time)
 {
     private const int MaxAnswer = 64 * 1024;
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(15);
-    private static readonly TimeSpan Enough = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
-    private readonly SemaphoreSlim _one = new(1, 1);
-    private AwsSessionKeys? _last;
+    private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(5);
 
-    /// <summary>Fetches before anybody asks, and again at half the keys' life, until <paramref name="stopped"/> or a refusal, which the next who asks hears.</summary>
+    /// <summary>For so long the first step waits for an answer of STS; a slower one comes while it runs.</summary>
+    internal static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(15);
+    private readonly TaskCompletionSource _heard = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private AwsSessionKeys? _keys;
+    private Refusal? _refusal;
+
+    /// <summary>Asks STS until <paramref name="stopped"/>. After a refusal, which another try would most likely hear again, it asks only when somebody wants keys.</summary>
     public async Task KeepFreshAsync(CancellationToken stopped)
     {
         var backoff = new Backoff(time);
@@ -34,19 +40,22 @@ internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExcha
         {
             while (true)
             {
-                var keys = await RefreshAsync(Life / 2, stopped);
-                if (!keys.IsRefused)
+                var answer = await AssumeAsync(stopped);
+                Remember(answer);
+                if (answer.TryGet(out var keys, out var refusal))
                 {
                     backoff.Reset();
-                    await Task.Delay(Life / 2, time, stopped);
+                    var half = (keys.Expiration - time.GetUtcNow()) / 2;
+                    await Task.Delay(half > Soonest ? half : Soonest, time, stopped);
                 }
-                else if (keys.Refusal.Reason is RefusalReason.Unavailable)
+                else if (refusal.Reason is RefusalReason.Unavailable)
                 {
                     await backoff.WaitAsync(null, stopped);
                 }
                 else
                 {
-                    return;
+                    await Task.Delay(Soonest, time, stopped);
+                    await Volatile.Read(ref _wanted).Task.WaitAsync(stopped);
                 }
             }
         }
@@ -54,33 +63,56 @@ internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExcha
         {
             // The attempt ends.
         }
-    }
-
-    /// <returns>Keys good for a while; else the refusal of our issuer, or of STS in its words.</returns>
-    public async Task<Outcome<AwsSessionKeys>> GetAsync(CancellationToken cancellationToken) =>
-        Volatile.Read(ref _last) is { } last && last.Expiration - time.GetUtcNow() > Enough ? last : await RefreshAsync(Enough, cancellationToken);
-
-    private async Task<Outcome<AwsSessionKeys>> RefreshAsync(TimeSpan enough, CancellationToken cancellationToken)
-    {
-        await _one.WaitAsync(cancellationToken);
-        try
-        {
-            if (_last is { } last && last.Expiration - time.GetUtcNow() > enough)
-            {
-                return last;
-            }
-
-            var fresh = await AssumeAsync(cancellationToken);
-            Volatile.Write(ref _last, fresh.IsRefused ? _last : fresh.Value);
-            return fresh;
-        }
         finally
         {
-            _one.Release();
+            Volatile.Write(ref _refusal, Volatile.Read(ref _refusal) ?? new Refusal(RefusalReason.Unavailable, "the attempt ends"));
+            _heard.TrySetResult();
         }
     }
 
-    public void Dispose() => _one.Dispose();
+    /// <summary>Until STS has given keys or refused them, but no longer than <see cref="LongestStart"/>: a step is better begun than kept from what it can do without keys.</summary>
+    public async Task SettleAsync(CancellationToken stopped)
+    {
+        try
+        {
+            await _settled.Task.WaitAsync(LongestStart, time, stopped);
+        }
+        catch (TimeoutException)
+        {
+            log.AppendNote("STS has given no credentials yet; it is asked again while the step runs");
+        }
+    }
+
+    /// <returns>Keys; else the last refusal of our issuer, or of STS in its words. At once, once there has been any answer.</returns>
+    public async Task<Outcome<AwsSessionKeys>> GetAsync(CancellationToken cancellationToken)
+    {
+        await _heard.Task.WaitAsync(cancellationToken);
+        if (Volatile.Read(ref _keys) is { } keys && keys.Expiration > time.GetUtcNow())
+        {
+            return keys;
+        }
+
+        Volatile.Read(ref _wanted).TrySetResult();
+        return Volatile.Read(ref _refusal) ?? new Refusal(RefusalReason.Unavailable, "the credentials have ended, and there are no others yet");
+    }
+
+    private void Remember(Outcome<AwsSessionKeys> answer)
+    {
+        // Whoever asks from here on wants more than this answer.
+        Volatile.Write(ref _wanted, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var isKeys = answer.TryGet(out var keys, out var refusal);
+        if (isKeys)
+        {
+            Volatile.Write(ref _keys, keys);
+        }
+
+        Volatile.Write(ref _refusal, isKeys ? null : refusal);
+        _heard.TrySetResult();
+        if (isKeys || refusal!.Reason is not RefusalReason.Unavailable)
+        {
+            _settled.TrySetResult();
+        }
+    }
 
     private async Task<Outcome<AwsSessionKeys>> AssumeAsync(CancellationToken cancellationToken)
     {
