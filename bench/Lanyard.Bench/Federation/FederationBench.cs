@@ -33,7 +33,7 @@ internal static class FederationBench
         foreach (var (server, load) in servers.Select(static server => (server, Load(server))))
             await WarmUp.RunAsync(() => ExchangeAsync(server, load));
         foreach (var check in (Action[])[.. conditions.Values, crypto.Es256, crypto.Rs256])
-            Rate(check, 0.4);
+            CallRate.PerSecond(check, 0.4);
         var medians = await new RoundLoop("federation", [.. servers.Select(static server => server.ServerId)], TimeSpan.FromSeconds(120)).RunAsync(async () =>
         {
             var values = new Dictionary<string, double>(StringComparer.Ordinal)
@@ -41,11 +41,11 @@ internal static class FederationBench
                 ["one"] = await ExchangeAsync(one, Load(one)),
                 ["many"] = await ExchangeAsync(many, Load(many)),
                 ["rsa"] = await ExchangeAsync(rsa, Load(rsa)),
-                ["bare ES256"] = Rate(crypto.Es256, Seconds),
-                ["bare RS256"] = Rate(crypto.Rs256, Seconds),
+                ["bare ES256"] = CallRate.PerSecond(crypto.Es256, Seconds),
+                ["bare RS256"] = CallRate.PerSecond(crypto.Rs256, Seconds),
             };
             foreach (var (name, condition) in conditions)
-                (values[name], values["bytes " + name]) = (Rate(condition, Seconds), Bytes(condition));
+                (values[name], values["bytes " + name]) = (CallRate.PerSecond(condition, Seconds), CallRate.Bytes(condition));
             return values;
         });
         return (Rows(medians, conditions.Keys), medians.Note);
@@ -81,28 +81,4 @@ internal static class FederationBench
 
     private static byte[] Form(string subject) => Encoding.ASCII.GetBytes(
         $"grant_type={Uri.EscapeDataString(OAuthNames.GrantTokenExchange)}&subject_token_type={Uri.EscapeDataString(OAuthNames.TokenTypeJwt)}&subject_token={subject}");
-
-    /// <summary>Calls in a CPU-second of this process.</summary>
-    private static double Rate(Action check, double seconds)
-    {
-        var began = Cpu.OfSelf;
-        long done = 0;
-        while (true)
-        {
-            for (var i = 0; i < 256; i++)
-                check();
-            done += 256;
-            if (Cpu.OfSelf - began is var used && used >= seconds)
-                return done / used;
-        }
-    }
-
-    private static double Bytes(Action check)
-    {
-        const int times = 1000;
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < times; i++)
-            check();
-        return (double)(GC.GetAllocatedBytesForCurrentThread() - before) / times;
-    }
 }

@@ -23,14 +23,14 @@ internal static class VerifyBench
         using var node = await NodePeer.StartAsync("verify.mjs");
         await node.AskAsync(subject.ForNode());
         foreach (var check in subject.Checks.Values)
-            Rate(check, 0.4);
+            CallRate.PerSecond(check, 0.4);
         var medians = await new RoundLoop("verify", [node.Id], TimeSpan.FromSeconds(90)).RunAsync(async () =>
         {
             var values = new Dictionary<string, double>(StringComparer.Ordinal);
             foreach (var (name, check) in subject.Checks)
             {
-                values[name] = Rate(check, Seconds);
-                values["bytes " + name] = Bytes(check);
+                values[name] = CallRate.PerSecond(check, Seconds);
+                values["bytes " + name] = CallRate.Bytes(check);
             }
             foreach (var algorithm in Algorithms)
                 foreach (var peer in (string[])["fast-jwt ", "jose "])
@@ -58,29 +58,5 @@ internal static class VerifyBench
         rows.Add(BenchRow.Rate("remembered token", medians["remembered"], 500_000, BenchRow.Limit, PerSecond, 1));
         rows.Add(BenchRow.Cost("remembered token, allocated", medians["bytes remembered"], 0, BenchRow.Limit, "B / check"));
         return rows;
-    }
-
-    /// <summary>Checks in a CPU-second of this process.</summary>
-    private static double Rate(Action check, double seconds)
-    {
-        var began = Cpu.OfSelf;
-        long done = 0;
-        while (true)
-        {
-            for (var i = 0; i < 64; i++)
-                check();
-            done += 64;
-            if (Cpu.OfSelf - began is var used && used >= seconds)
-                return done / used;
-        }
-    }
-
-    private static double Bytes(Action check)
-    {
-        const int times = 1000;
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < times; i++)
-            check();
-        return (double)(GC.GetAllocatedBytesForCurrentThread() - before) / times;
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Runners;
@@ -12,8 +11,7 @@ internal sealed record Polled(IReadOnlyList<OfferedRun> Offers, bool IsNudged);
 
 /// <summary>
 /// Brings waiting runs and waiting polls together. A run that enters a queue wakes one suitable poll of this replica right after the commit, and
-/// those of other replicas by notification; behind both stands the slow poll (<see cref="LookAsync"/>). Between the collections of a runner goes a
-/// weighted rotation in memory; inside one, priority and age in SQL.
+/// those of other replicas by notification; behind both stands the slow poll (<see cref="LookAsync"/>). What a poll is then offered is <see cref="OfferRounds"/>' to say.
 /// </summary>
 internal sealed class Dispatch : IDisposable
 {
@@ -26,22 +24,20 @@ internal sealed class Dispatch : IDisposable
     /// <summary>An attempt of a collection with a limit is over; the payload is the collection's id.</summary>
     public const string FreedChannel = "runs.freed";
 
-    private const int MaxRotations = 100_000;
-
     private readonly ClaimStore _claims;
-    private readonly RunRules _rules;
     private readonly TimeProvider _time;
     private readonly Notifications _notifications;
     private readonly IDisposable[] _subscriptions;
     private readonly CollectionGates _gates;
     private readonly WaiterLists _waiters = new();
     private readonly WaitingQueues _queues = new();
-    private readonly ConcurrentDictionary<string, WeightedRotation> _rotations = new(StringComparer.Ordinal);
+    private readonly OfferRounds _rounds;
 
     public Dispatch(ClaimStore claims, RunRules rules, CollectionDirectory collections, Database database, TimeProvider time)
     {
         _gates = new CollectionGates(collections);
-        (_claims, _rules, _time, _notifications) = (claims, rules, time, database.Notifications);
+        (_claims, _time, _notifications) = (claims, time, database.Notifications);
+        _rounds = new OfferRounds(claims, rules, _gates, _waiters, _queues);
         _subscriptions =
         [
             _notifications.Subscribe(QueuedChannel, OnQueued), _notifications.Subscribe(NudgeChannel, OnNudge), _notifications.Subscribe(FreedChannel, OnFreed),
@@ -84,7 +80,7 @@ internal sealed class Dispatch : IDisposable
         while (true)
         {
             poll.Waiter.TakeWord();
-            var offers = await ClaimAsync(poll.Runner, poll.Runner.Session!.Session, poll.Free, cancellationToken);
+            var offers = await _rounds.OfferAsync(poll.Runner, poll.Runner.Session!.Session, poll.Free, cancellationToken);
             var left = wait - _time.GetElapsedTime(began);
             if (offers.Count > 0 || poll.Waiter.IsNudged || left <= TimeSpan.Zero || !await WordAsync(poll.Waiter, left, cancellationToken))
                 return new(offers, poll.Waiter.IsNudged);
@@ -97,8 +93,7 @@ internal sealed class Dispatch : IDisposable
         _gates.Open(null);
         foreach (var queue in await _claims.WaitingQueuesAsync(cancellationToken))
             OnQueued(queue);
-        if (_rotations.Count > MaxRotations)
-            _rotations.Clear();
+        _rounds.Trim();
     }
 
     public void Dispose()
@@ -120,118 +115,6 @@ internal sealed class Dispatch : IDisposable
         {
             return false;
         }
-    }
-
-    private async Task<IReadOnlyList<OfferedRun>> ClaimAsync(ActiveRunner runner, string session, int free, CancellationToken cancellationToken)
-    {
-        if (free == 0)
-            return [];
-        var offers = new List<OfferedRun>();
-        var candidates = Candidates(runner);
-        while (candidates.Count > 0 && offers.Count < free)
-        {
-            foreach (var (collection, turns) in Turns(runner, candidates, free - offers.Count))
-            {
-                var (queue, mark) = candidates[collection].Peek();
-                var (claimed, isAtCapacity) = await ClaimAsync(runner, session, collection, queue, turns, cancellationToken);
-                offers.AddRange(claimed);
-                if (isAtCapacity)
-                {
-                    LeaveToOthers(candidates);
-                    return offers;
-                }
-                if (claimed.Count == turns)
-                    continue;
-                var (runsWait, isPresent) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
-                if (!isPresent)
-                {
-                    LeaveToOthers(candidates);
-                    return offers;
-                }
-                if (!runsWait)
-                    _queues.RemoveIfUnchanged(queue, mark);
-                candidates[collection].Dequeue();
-                if (candidates[collection].Count == 0)
-                    candidates.Remove(collection);
-            }
-        }
-        await DropEmptyAsync(candidates, runner, session, cancellationToken);
-        LeaveToOthers(candidates);
-        return offers;
-    }
-
-    /// <summary>Most runners and collections have no limits of their own: then it is one statement.</summary>
-    private async Task<(IReadOnlyList<OfferedRun> Offers, bool IsAtCapacity)> ClaimAsync(
-        ActiveRunner runner, string session, string collection, string queue, int limit, CancellationToken cancellationToken)
-    {
-        var bounds = new ClaimBounds(_gates.IsLimited(collection) ? collection : null, runner.Concurrency, runner.IsEphemeral);
-        if (bounds.AreNone)
-            return (await _claims.ClaimAsync(queue, runner.Runner.Id, session, limit, _rules.Now, _rules.OfferEnd, cancellationToken), false);
-        var mark = _gates.Mark;
-        var claim = await _claims.ClaimWithinAsync(bounds, queue, runner.Runner.Id, session, limit, _rules.Now, _rules.OfferEnd, cancellationToken);
-        if (claim.IsFull)
-            _gates.Fill(collection, mark);
-        return (claim.Offers, claim.IsAtCapacity);
-    }
-
-    /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim.</summary>
-    private async Task DropEmptyAsync(
-        Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session, CancellationToken cancellationToken)
-    {
-        if (_waiters.Count <= 1)
-            return;
-        foreach (var (collection, queues) in candidates.ToArray())
-        {
-            var (queue, mark) = queues.Peek();
-            var (runsWait, _) = await _claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
-            if (runsWait)
-                continue;
-            _queues.RemoveIfUnchanged(queue, mark);
-            candidates.Remove(collection);
-        }
-    }
-
-    /// <summary>This poll took one word for perhaps many runs: what is left is somebody else's.</summary>
-    private void LeaveToOthers(Dictionary<string, Queue<(string Queue, long Mark)>> candidates)
-    {
-        foreach (var left in candidates.Values)
-            _waiters.WakeOne(left.Peek().Queue);
-    }
-
-    private Dictionary<string, Queue<(string Queue, long Mark)>> Candidates(ActiveRunner runner)
-    {
-        var candidates = new Dictionary<string, Queue<(string, long)>>(StringComparer.Ordinal);
-        foreach (var collection in runner.Serves)
-        {
-            if (!_gates.IsOpen(collection.Id))
-                continue;
-            foreach (var (queue, mark) in _queues.Of(collection.Id, runner.Runner.Id, runner.Labels, runner.State == RunnerStates.Cordoned))
-            {
-                if (!candidates.TryGetValue(collection.Id, out var queues))
-                    candidates[collection.Id] = queues = new();
-                queues.Enqueue((queue, mark));
-            }
-        }
-        return candidates;
-    }
-
-    /// <summary>How many of the free slots each collection gets.</summary>
-    private Dictionary<string, int> Turns(ActiveRunner runner, Dictionary<string, Queue<(string Queue, long Mark)>> candidates, int free)
-    {
-        if (candidates.Count == 1)
-            return new(StringComparer.Ordinal) { [candidates.Keys.First()] = free };
-        var rotation = _rotations.GetOrAdd(runner.Runner.Id, static _ => new());
-        var keys = candidates.Keys.ToArray();
-        var turns = new Dictionary<string, int>(StringComparer.Ordinal);
-        lock (rotation)
-        {
-            for (var i = 0; i < free; i++)
-            {
-                var key = rotation.Next(keys, id => runner.Serves.First(c => c.Id == id).Weight);
-                turns[key] = turns.GetValueOrDefault(key) + 1;
-            }
-        }
-        return turns;
     }
 
     private void OnQueued(string? queue)
