@@ -23,8 +23,7 @@ internal sealed class CacheMatchStore(Database database)
         for (var i = 0; i < probes.Count; i++)
         {
             if (i > 0) all.AppendLiteral(" union all ");
-            var of = Of(workspaceId, repository, probes[i].Scope, version, trusted);
-            all.AppendFormatted(probes[i].IsPrefix ? PrefixOf(i, of, probes[i].Folded) : ExactOf(i, of, probes[i].Folded));
+            all.AppendFormatted(BestOf(i, Of(workspaceId, repository, probes[i].Scope, version, trusted), probes[i].Folded));
         }
 
         all.AppendLiteral(") as found order by probe limit 1");
@@ -34,19 +33,15 @@ internal sealed class CacheMatchStore(Database database)
         return await NewestAsync(Of(workspaceId, repository, probe.Scope, version, trusted), probe.Folded, cancellationToken) ?? found.Entry;
     }
 
-    private static SqlPart ExactOf(int number, SqlPart of, string folded) => ((Sql)
-        $"""
-        select * from (select {number} as probe, 1 as matches, {CacheEntryStore.Columns} from cache_entries where {of} and folded = {folded} limit 1) as e
-        """).Part;
-
-    /// <summary>Of more than <see cref="Few"/> matches it is not known here which is the newest.</summary>
-    private static SqlPart PrefixOf(int number, SqlPart of, string folded) => ((Sql)
+    /// <summary>The key itself sorts before all that begin with it. Of more than <see cref="Few"/> others it is not known here which is the newest.</summary>
+    private static SqlPart BestOf(int number, SqlPart of, string folded) => ((Sql)
         $"""
         select * from (
-            select {number} as probe, matches, {CacheEntryStore.Columns} from (
-                select few_id, count(*) over () as matches from (
-                    select id as few_id, created as few_created from cache_entries where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} limit {Few + 1}) as few
-                order by few_created desc, few_id desc limit 1) as newest
+            select {number} as probe, case when is_key then 1 else matches end as matches, {CacheEntryStore.Columns} from (
+                select few_id, is_key, count(*) over () as matches from (
+                    select id as few_id, created as few_created, folded = {folded} as is_key from cache_entries
+                    where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} order by folded limit {Few + 1}) as few
+                order by is_key desc, few_created desc, few_id desc limit 1) as best
             join cache_entries on id = few_id) as p
         """).Part;
 

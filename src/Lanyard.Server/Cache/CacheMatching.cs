@@ -2,8 +2,9 @@ using Lanyard.Server.Runtime;
 
 namespace Lanyard.Server.Cache;
 
-/// <param name="Folded">The key, or the prefix, in the form in which keys are compared.</param>
-internal sealed record CacheProbe(string Scope, string Folded, bool IsPrefix);
+/// <summary>For the key itself, and else for the newest key that begins with it.</summary>
+/// <param name="Folded">In the form in which keys are compared.</param>
+internal sealed record CacheProbe(string Scope, string Folded);
 
 /// <summary>
 /// GitHub's documented order: in a scope, each key in turn, exactly and then as a prefix (newest first); all of that in the own ref, then again in the
@@ -21,8 +22,7 @@ internal static class CacheMatching
         {
             foreach (var key in keys.Select(CacheKeys.Fold).Distinct())
             {
-                probes.Add(new CacheProbe(scope, key, IsPrefix: false));
-                probes.Add(new CacheProbe(scope, key, IsPrefix: true));
+                probes.Add(new CacheProbe(scope, key));
             }
         }
 

@@ -84,6 +84,9 @@ internal static class HttpFeature
             case BadHttpRequestException { StatusCode: 413 }:
                 await new Refused(new Refusal(RefusalReason.RequestTooLarge, exception.Message)).ExecuteAsync(context);
                 return;
+            case BadHttpRequestException { StatusCode: 408 }:
+                await WriteAsync(context, 408, "request-timeout", "The body came too slowly.");
+                return;
             case BadHttpRequestException:
                 await new Refused(new Refusal(RefusalReason.RequestMalformed, exception.Message)).ExecuteAsync(context);
                 return;

@@ -31,8 +31,8 @@ internal abstract class SqlExecutor
 }
 
 /// <summary>
-/// Statements that take effect together or not at all. The function that works with one may be run again after a deadlock, so it
-/// changes nothing outside the database; what must follow a commit goes to <see cref="OnCommitted"/>. It awaits nothing but the
+/// Statements that take effect together or not at all. The function that works with one may be run again after a deadlock or a
+/// neighbour's failure, so it changes nothing outside the database; what must follow a commit goes to <see cref="OnCommitted"/>. It awaits nothing but the
 /// transaction's own statements: on SQLite every other writer waits for it. After a violated constraint only the end is left.
 /// </summary>
 internal abstract class Transaction : SqlExecutor

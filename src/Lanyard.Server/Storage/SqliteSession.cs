@@ -14,8 +14,7 @@ internal sealed class SqliteSession : IDisposable
     private const int ConstraintRowId = 2579;
 
     private readonly SqliteConnection _connection;
-    private readonly Dictionary<string, SqliteCommand> _statements = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, SqliteWrite?> _writes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteStatement?> _statements = new(StringComparer.Ordinal);
 
     public SqliteSession(string connectionString, string pragmas)
     {
@@ -42,7 +41,13 @@ internal sealed class SqliteSession : IDisposable
     {
         try
         {
-            return FindWrite(sql.Text) is { } write ? write.Execute(sql.Values) : Prepare(sql).ExecuteNonQuery();
+            if (Find(sql.Text) is { } statement)
+            {
+                return statement.Execute(sql.Values);
+            }
+
+            Run(sql.Text);
+            return 0;
         }
         catch (SqliteException violation) when (ViolationOf(violation) is { } found)
         {
@@ -54,14 +59,7 @@ internal sealed class SqliteSession : IDisposable
     {
         try
         {
-            using var reader = Prepare(sql).ExecuteReader();
-            var rows = new List<T>();
-            while (reader.Read())
-            {
-                rows.Add(read(reader));
-            }
-
-            return rows;
+            return Find(sql.Text)?.Query(sql.Values, read) ?? throw new InvalidOperationException("a query is one statement");
         }
         catch (SqliteException violation) when (ViolationOf(violation) is { } found)
         {
@@ -71,84 +69,35 @@ internal sealed class SqliteSession : IDisposable
 
     public void Dispose()
     {
-        foreach (var statement in _statements.Values)
-        {
-            statement.Dispose();
-        }
-
-        foreach (var write in _writes.Values)
-        {
-            write?.Dispose();
-        }
-
+        Forget();
         _connection.Dispose();
     }
 
-    /// <returns>Null for texts of several statements: they are run once in a process's life.</returns>
-    private SqliteWrite? FindWrite(string text)
+    /// <returns>Null for texts of several statements, which have no parameters: they are run once in a process's life.</returns>
+    private SqliteStatement? Find(string text)
     {
-        if (_writes.TryGetValue(text, out var write))
+        if (_statements.TryGetValue(text, out var statement))
         {
-            return write;
+            return statement;
         }
 
-        if (_writes.Count >= MaxStatements)
-        {
-            foreach (var old in _writes.Values)
-            {
-                old?.Dispose();
-            }
-
-            _writes.Clear();
-        }
-
-        return _writes[text] = SqliteWrite.TryPrepare(_connection.Handle!, text);
-    }
-
-    private SqliteCommand Prepare(SqlText sql)
-    {
-        if (!_statements.TryGetValue(sql.Text, out var command))
-        {
-            command = Create(sql);
-        }
-
-        for (var i = 0; i < sql.Values.Count; i++)
-        {
-            command.Parameters[i].Value = sql.Values[i].Value ?? DBNull.Value;
-        }
-
-        return command;
-    }
-
-    private SqliteCommand Create(SqlText sql)
-    {
         if (_statements.Count >= MaxStatements)
         {
-            foreach (var statement in _statements.Values)
-            {
-                statement.Dispose();
-            }
-
-            _statements.Clear();
+            Forget();
         }
 
-        var command = _connection.CreateCommand();
-        command.CommandText = sql.Text;
-        for (var i = 0; i < sql.Values.Count; i++)
-        {
-            command.Parameters.Add(new SqliteParameter($"${i + 1}", TypeOf(sql.Values[i].Type)));
-        }
-
-        _statements.Add(sql.Text, command);
-        return command;
+        return _statements[text] = SqliteStatement.TryPrepare(_connection.Handle!, text);
     }
 
-    private static SqliteType TypeOf(SqlType type) => type switch
+    private void Forget()
     {
-        SqlType.Text => SqliteType.Text,
-        SqlType.Bytes => SqliteType.Blob,
-        _ => SqliteType.Integer,
-    };
+        foreach (var statement in _statements.Values)
+        {
+            statement?.Dispose();
+        }
+
+        _statements.Clear();
+    }
 
     private static ConstraintViolationException? ViolationOf(SqliteException exception) => exception.SqliteExtendedErrorCode switch
     {

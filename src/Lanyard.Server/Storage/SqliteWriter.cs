@@ -4,8 +4,9 @@ namespace Lanyard.Server.Storage;
 
 /// <summary>
 /// SQLite's one writer: one connection, and the right to use it. Whoever brings a job and finds nobody writing runs it himself, with everything that
-/// waits; the others' jobs gather meanwhile and are run together, in one transaction, each in a savepoint of its own, so that one sync acknowledges many
-/// and one job's failure undoes that job only. A lone job is done without a change of threads, which costs more than the sync; where jobs came together the last
+/// waits; the others' jobs gather meanwhile and are run together, in one transaction, so that one sync acknowledges many. Savepoints cost as much as the statements
+/// between them and few jobs fail, so there are none until one does: then all is undone and run again, each in a savepoint of its own, and one job's failure undoes
+/// that job only. A lone job is done without a change of threads, which costs more than the sync; where jobs came together the last
 /// time, the writing waits for its turn behind what is ready to run, so that more come together and a sync serves more.
 /// </summary>
 internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
@@ -116,9 +117,18 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         try
         {
             session.RunPrepared("begin immediate");
-            foreach (var job in batch)
+            if (!TryRunTogether(batch))
             {
-                RunJob(job);
+                if (batch.Count == 1)
+                {
+                    return null;
+                }
+
+                session.RunPrepared("begin immediate");
+                foreach (var job in batch)
+                {
+                    RunJob(job);
+                }
             }
 
             session.RunPrepared("commit");
@@ -136,6 +146,38 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
         }
     }
 
+    /// <returns>False when one failed: then there is no transaction any more, and nothing has happened.</returns>
+    private bool TryRunTogether(List<WriteJob> batch)
+    {
+        for (var i = 0; i < batch.Count; i++)
+        {
+            Run(batch[i]);
+            if (batch[i] is not { Failure: not null, NeedsSavepoint: true, WasBegun: true })
+            {
+                continue;
+            }
+
+            session.RunPrepared("rollback");
+            for (; i >= 0; i--)
+            {
+                batch[i].Undone(isCertain: true);
+            }
+
+            return false;
+        }
+
+        return true;
+    }
+
+    private void Run(WriteJob job)
+    {
+        job.Run(session);
+        if (!session.InTransaction)
+        {
+            throw new InvalidOperationException("SQLite gave the transaction up", job.Failure);
+        }
+    }
+
     private void RunJob(WriteJob job)
     {
         if (job.NeedsSavepoint)
@@ -143,12 +185,7 @@ internal sealed class SqliteWriter(SqliteSession session) : IAsyncDisposable
             session.RunPrepared("savepoint job");
         }
 
-        job.Run(session);
-        if (!session.InTransaction)
-        {
-            throw new InvalidOperationException("SQLite gave the transaction up", job.Failure);
-        }
-
+        Run(job);
         if (job.NeedsSavepoint)
         {
             if (job.Failure is not null)

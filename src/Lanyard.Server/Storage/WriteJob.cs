@@ -8,10 +8,13 @@ internal abstract class WriteJob
 
     public Exception? Failure { get; protected set; }
 
-    /// <summary>Never throws: a failure is kept in <see cref="Failure"/>.</summary>
+    /// <summary>False for one that was cancelled while it waited.</summary>
+    public bool WasBegun { get; protected set; }
+
+    /// <summary>Never throws: a failure is kept in <see cref="Failure"/>. It may be run again after it was undone.</summary>
     public abstract void Run(SqliteSession session);
 
-    /// <summary>It did not take effect. Called once or twice for a job that failed in a batch that is lost.</summary>
+    /// <summary>It did not take effect, or not yet: what was undone for another job's sake is run again. May be called twice for one run.</summary>
     public virtual void Undone(bool isCertain)
     {
     }
@@ -29,9 +32,11 @@ internal abstract class WriteJob<T>(CancellationToken cancellationToken) : Write
 
     public override void Run(SqliteSession session)
     {
+        Failure = null;
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
+            WasBegun = true;
             _result = Work(session);
         }
         catch (Exception failure)

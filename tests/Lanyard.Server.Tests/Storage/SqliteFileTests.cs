@@ -115,4 +115,40 @@ public sealed class SqliteFileTests
 
         Assert.Equal(0, await test.Database.ScalarAsync($"select count(*) from audit_chains"));
     }
+
+    [Fact]
+    public async Task What_is_undone_for_another_writers_failure_is_done_again_and_told_of_once()
+    {
+        await using var test = await TestDatabase.CreateAsync(DatabaseKind.Sqlite);
+        await test.Database.ExecuteAsync($"create table things (id text not null primary key)");
+        var (told, undone) = (new List<string>(), new List<string>());
+        Task<bool> InsertAsync(string id, bool fails) => test.Database.TransactionAsync(async transaction =>
+        {
+            transaction.OnUndone(isCertain => undone.Add($"{id} {isCertain}"));
+            transaction.OnCommitted(() => told.Add(id));
+            await transaction.ExecuteAsync($"insert into things (id) values ({id})");
+            return fails ? throw new InvalidOperationException(id) : true;
+        });
+
+        // All wait for one that writes, and so come into one batch.
+        using var brought = new ManualResetEventSlim();
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var writing = Task.Run(() => test.Database.TransactionAsync(async transaction =>
+        {
+            begun.TrySetResult();
+            brought.Wait(TimeSpan.FromSeconds(120));
+            await transaction.ExecuteAsync($"insert into things (id) values ({"first"})");
+        }));
+        await begun.Task;
+        Task<bool>[] all = [InsertAsync("a", fails: false), InsertAsync("b", fails: true), InsertAsync("c", fails: false)];
+        brought.Set();
+        await writing;
+
+        Assert.True(await all[0]);
+        Assert.Equal("b", (await Assert.ThrowsAsync<InvalidOperationException>(() => all[1])).Message);
+        Assert.True(await all[2]);
+        Assert.Equal(["a", "c"], told);
+        Assert.Equal(["b True", "a True", "b True"], undone);
+        Assert.Equal(["a", "c", "first"], await test.Database.QueryAsync($"select id from things order by id", static row => row.GetString(0)));
+    }
 }

@@ -40,6 +40,7 @@ internal static class AzureAnswers
         401 or 403 => "AuthenticationFailed",
         404 => "BlobNotFound",
         405 => "UnsupportedHttpVerb",
+        408 => "OperationTimedOut",
         409 => "BlobImmutableDueToPolicy",
         413 => "RequestBodyTooLarge",
         429 or 503 => "ServerBusy",

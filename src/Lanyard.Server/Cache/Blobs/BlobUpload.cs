@@ -2,12 +2,17 @@ using Lanyard.Identity;
 using Lanyard.Server.Cache.Limits;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, SegmentKeys keys)
+internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, CacheOptions options, SegmentKeys keys)
 {
+    /// <summary>A second: whoever sends holds buffers meanwhile, and a URL of an hour would let one hold them for a day.</summary>
+    public const double SlowestBytes = 4096;
+
     /// <param name="block">Under which name it is staged; <see cref="SegmentStore.Whole"/> is the whole blob at once.</param>
     /// <param name="length">What the body must have, in bytes.</param>
     /// <returns>Its bytes; or RequestTooLarge, RequestMalformed (another length), Conflict (not pending any more).</returns>
@@ -20,6 +25,9 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
 
         // The server's general limit is for requests that are read into memory.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
+        // Of HTTP/2 only the connection as a whole can be watched, and is.
+        if (HttpProtocol.IsHttp11(context.Request.Protocol) && context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } pace)
+            pace.MinDataRate = new MinDataRate(SlowestBytes, options.UploadPatience);
         if (await files.WriteAsync(entry.Blob, context.Request.Body, length, keys.Of(entry), context.RequestAborted) is not { } stored)
             return new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
 

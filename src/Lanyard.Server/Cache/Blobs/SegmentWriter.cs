@@ -15,7 +15,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
     private readonly FileStream _file;
     private readonly SegmentCipher? _cipher;
     private readonly SegmentTags _tags;
-    private readonly byte[][] _buffers;
+    private readonly byte[]?[] _buffers;
     private readonly int _bufferBytes;
     private Task _writing = Task.CompletedTask;
 
@@ -23,7 +23,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
     {
         (_file, _cipher, _tags) = (file, cipher, tags);
         _bufferBytes = (int)Math.Clamp(length, 1, Leaf.Bytes);
-        _buffers = length > Leaf.Bytes ? [Rent(), Rent()] : [Rent()];
+        _buffers = new byte[length > Leaf.Bytes ? 2 : 1][];
         Digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
         Tags = new byte[SegmentTags.CountOf(length) * SegmentTags.TagBytes];
     }
@@ -60,7 +60,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
         {
             var leaf = (int)(at / Leaf.Bytes);
             var wanted = (int)Math.Min(Leaf.Bytes, length - at);
-            var buffer = _buffers[leaf % _buffers.Length];
+            var buffer = _buffers[leaf % _buffers.Length] ??= ArrayPool<byte>.Shared.Rent(_bufferBytes);
             if (await body.ReadAtLeastAsync(buffer.AsMemory(0, wanted), wanted, throwOnEndOfStream: false, cancellationToken) < wanted) return false;
             await _writing;
             if (wanted <= Small) Store(buffer.AsSpan(0, wanted), leaf);
@@ -68,7 +68,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
         }
 
         await _writing;
-        return await body.ReadAsync(_buffers[0].AsMemory(0, 1), cancellationToken) == 0;
+        return await body.ReadAsync((_buffers[0] ??= ArrayPool<byte>.Shared.Rent(1)).AsMemory(0, 1), cancellationToken) == 0;
     }
 
     public async ValueTask DisposeAsync()
@@ -76,7 +76,10 @@ internal sealed class SegmentWriter : IAsyncDisposable
         // A write under way still reads from its buffer.
         await _writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _file.DisposeAsync();
-        foreach (var buffer in _buffers) ArrayPool<byte>.Shared.Return(buffer);
+        foreach (var buffer in _buffers)
+        {
+            if (buffer is not null) ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private void Store(Span<byte> bytes, int leaf)
@@ -95,6 +98,4 @@ internal sealed class SegmentWriter : IAsyncDisposable
             throw new BlobStoreException(exception);
         }
     }
-
-    private byte[] Rent() => ArrayPool<byte>.Shared.Rent(_bufferBytes);
 }

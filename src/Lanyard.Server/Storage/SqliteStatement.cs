@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
@@ -5,19 +6,19 @@ using SQLitePCL;
 namespace Lanyard.Server.Storage;
 
 /// <summary>
-/// A prepared statement that returns no rows, bound by position and stepped without the command and reader objects of ADO.NET, which cost more than
-/// most of our statements do.
+/// A prepared statement, bound by position and stepped without the command and reader objects of ADO.NET, which cost more than most of our statements do.
 /// </summary>
-internal sealed class SqliteWrite : IDisposable
+internal sealed class SqliteStatement : IDisposable
 {
     private readonly sqlite3 _database;
     private readonly sqlite3_stmt _statement;
+    private readonly SqliteRow _row;
 
-    private SqliteWrite(sqlite3 database, sqlite3_stmt statement) => (_database, _statement) = (database, statement);
+    private SqliteStatement(sqlite3 database, sqlite3_stmt statement) => (_database, _statement, _row) = (database, statement, new SqliteRow(statement));
 
     /// <returns>Null where the text has more than one statement, or none.</returns>
     /// <exception cref="SqliteException">The statement is wrong.</exception>
-    public static SqliteWrite? TryPrepare(sqlite3 database, string text)
+    public static SqliteStatement? TryPrepare(sqlite3 database, string text)
     {
         var result = raw.sqlite3_prepare_v2(database, text, out var statement, out var tail);
         if (result != raw.SQLITE_OK)
@@ -27,7 +28,7 @@ internal sealed class SqliteWrite : IDisposable
 
         if (statement is { IsInvalid: false } && string.IsNullOrWhiteSpace(tail))
         {
-            return new SqliteWrite(database, statement);
+            return new SqliteStatement(database, statement);
         }
 
         statement?.Dispose();
@@ -38,31 +39,67 @@ internal sealed class SqliteWrite : IDisposable
     /// <exception cref="SqliteException">With its extended code.</exception>
     public int Execute(List<SqlValue> values)
     {
-        for (var i = 0; i < values.Count; i++)
-        {
-            // Parameters are $1, $2 … in the order of their first mention, and so are SQLite's positions.
-            Bind(i + 1, values[i].Value);
-        }
-
-        int result;
-        do
-        {
-            result = raw.sqlite3_step(_statement);
-        }
-        while (result == raw.SQLITE_ROW);
         try
         {
-            return result == raw.SQLITE_DONE ? raw.sqlite3_changes(_database) : throw Failure(_database, result);
+            Bind(values);
+            while (Step())
+            {
+            }
+
+            return raw.sqlite3_changes(_database);
         }
         finally
         {
-            // It repeats the error of the step; bound values are not kept, because they may be secrets.
-            _ = raw.sqlite3_reset(_statement);
-            _ = raw.sqlite3_clear_bindings(_statement);
+            Reset();
+        }
+    }
+
+    /// <param name="read">Gets the row where it stands now; it must not keep it.</param>
+    /// <exception cref="SqliteException">With its extended code.</exception>
+    public List<T> Query<T>(List<SqlValue> values, Func<DbDataReader, T> read)
+    {
+        try
+        {
+            Bind(values);
+            var rows = new List<T>();
+            while (Step())
+            {
+                rows.Add(read(_row));
+            }
+
+            return rows;
+        }
+        finally
+        {
+            Reset();
         }
     }
 
     public void Dispose() => _statement.Dispose();
+
+    /// <summary>Parameters are $1, $2 … in the order of their first mention, and so are SQLite's positions.</summary>
+    private void Bind(List<SqlValue> values)
+    {
+        for (var i = 0; i < values.Count; i++)
+        {
+            Bind(i + 1, values[i].Value);
+        }
+    }
+
+    /// <returns>Whether there is a row.</returns>
+    private bool Step() => raw.sqlite3_step(_statement) switch
+    {
+        raw.SQLITE_ROW => true,
+        raw.SQLITE_DONE => false,
+        var failed => throw Failure(_database, failed),
+    };
+
+    /// <summary>It repeats the error of the step; bound values are not kept, because they may be secrets.</summary>
+    private void Reset()
+    {
+        _ = raw.sqlite3_reset(_statement);
+        _ = raw.sqlite3_clear_bindings(_statement);
+    }
 
     private void Bind(int position, object? value)
     {
