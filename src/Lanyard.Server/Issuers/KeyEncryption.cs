@@ -1,20 +1,19 @@
 using System.Security.Cryptography;
 using System.Text;
+using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Issuers;
 
 /// <summary>
-/// Encrypts private keys at rest with a key that lies outside the database (AES-256-GCM). The row's owner and <c>kid</c> are authenticated
-/// with it, so that a ciphertext moved to another row does not open.
+/// Encrypts private keys, plans and states at rest with a key that lies outside the database; the row's owner and <c>kid</c> are bound to it (<see cref="RowBox"/>).
 /// </summary>
 internal sealed class KeyEncryption
 {
     private const int KeyBytes = 32;
-    private const int NonceBytes = 12;
-    private const int TagBytes = 16;
     private readonly byte[] _key;
+    private readonly RowBox _box;
 
-    private KeyEncryption(byte[] key) => _key = key;
+    private KeyEncryption(byte[] key) => (_key, _box) = (key, new RowBox(key));
 
     /// <summary>Reads the key file, or makes it (0600) at the first start.</summary>
     /// <exception cref="InvalidOperationException">The file has another size, or other users may read it.</exception>
@@ -37,26 +36,12 @@ internal sealed class KeyEncryption
     public byte[] DeriveSecret(string purpose) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _key, KeyBytes, info: Encoding.UTF8.GetBytes($"lanyard secret: {purpose}"));
 
-    public byte[] Encrypt(ReadOnlySpan<byte> plain, string owner, string kid)
-    {
-        var box = new byte[NonceBytes + TagBytes + plain.Length];
-        RandomNumberGenerator.Fill(box.AsSpan(0, NonceBytes));
-        using var aes = new AesGcm(_key, TagBytes);
-        aes.Encrypt(box.AsSpan(0, NonceBytes), plain, box.AsSpan(NonceBytes + TagBytes), box.AsSpan(NonceBytes, TagBytes), Bound(owner, kid));
-        return box;
-    }
+    public byte[] Encrypt(ReadOnlySpan<byte> plain, string owner, string kid) => _box.Close(plain, Row(owner, kid));
 
     /// <exception cref="CryptographicException">Another key file, another row, or changed bytes.</exception>
-    public byte[] Decrypt(ReadOnlySpan<byte> box, string owner, string kid)
-    {
-        if (box.Length < NonceBytes + TagBytes) throw new CryptographicException("an encrypted key is too short");
-        var plain = new byte[box.Length - NonceBytes - TagBytes];
-        using var aes = new AesGcm(_key, TagBytes);
-        aes.Decrypt(box[..NonceBytes], box[(NonceBytes + TagBytes)..], box.Slice(NonceBytes, TagBytes), plain, Bound(owner, kid));
-        return plain;
-    }
+    public byte[] Decrypt(ReadOnlySpan<byte> box, string owner, string kid) => _box.Open(box, Row(owner, kid));
 
-    private static byte[] Bound(string owner, string kid) => Encoding.UTF8.GetBytes($"{owner}\n{kid}");
+    private static string Row(string owner, string kid) => $"{owner}\n{kid}";
 
     private static void Create(string path)
     {
