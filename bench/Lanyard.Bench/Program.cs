@@ -27,6 +27,12 @@ internal static class Program
         ["proxy-soak"] = SoakBench.RunAsync,
     };
 
+    static Program()
+    {
+        foreach (var (name, part) in RunsBench.Parts)
+            Benches.Add(name, part);
+    }
+
     public static async Task<int> Main(string[] args)
     {
         if (args is ["--list"])

@@ -41,7 +41,7 @@ internal static class DrainBench
         await using var load = new Drain(psql, single, batched);
         await load.SingleAsync(Jobs);
         await load.BatchedAsync(Jobs);
-        var medians = await new RoundLoop("drain", [installation.ServerId, postgres.Id, graphile.Id, boss.Id], TimeSpan.FromSeconds(240)).RunAsync(async () => new()
+        var medians = await new RoundLoop("drain", [installation.ServerId, postgres.Id, graphile.Id, boss.Id], TimeSpan.FromSeconds(150)).RunAsync(async () => new()
         {
             ["single"] = await load.SingleAsync(Jobs),
             ["pgbench"] = await peers.Psql.BenchAsync(ClaimAndComplete, Clients, 4),
