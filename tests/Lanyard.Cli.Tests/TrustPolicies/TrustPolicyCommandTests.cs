@@ -135,7 +135,7 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
 
         Assert.Equal(0, await _cli.RunAsync(["trust-policy", target, "deploy", "--hcl", "--audience", google, .. more]));
 
-        var formatted = await Command.RunAsync("terraform", ["fmt", "-check", "-diff", _cli.Write("main.tf", _cli.Out.ToString())]);
+        var formatted = await Command.RunAsync(MachineParts.Find("terraform", "tofu")!, ["fmt", "-check", "-diff", _cli.Write("main.tf", _cli.Out.ToString())]);
         Assert.True(formatted.ExitCode == 0, formatted.Output + formatted.Errors + _cli.Out);
         Assert.Contains("$${x}", _cli.Out.ToString(), StringComparison.Ordinal);
     }

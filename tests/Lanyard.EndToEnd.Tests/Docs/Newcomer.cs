@@ -40,11 +40,9 @@ public sealed class Newcomer : IAsyncLifetime
         await _demo.WaitForLineAsync("The server stays up", TimeSpan.FromSeconds(120));
     }
 
-    /// <summary>Whether this machine has one of the tools of docs/infrastructure-as-code.md.</summary>
-    internal static bool HasTofu => Tofu().Any();
-
-    private static IEnumerable<(string Name, string Path)> Tofu() => new[] { "tofu", "terraform" }.SelectMany(static name =>
-        Environment.GetEnvironmentVariable("PATH")!.Split(':').Select(folder => Path.Combine(folder, name)).Where(File.Exists).Take(1).Select(path => (name, path)));
+    /// <summary>The tools of docs/infrastructure-as-code.md that this machine has.</summary>
+    private static IEnumerable<(string Name, string Path)> Tofu() =>
+        new[] { "tofu", "terraform" }.Select(static name => (Name: name, Path: MachineParts.Find(name))).Where(static tool => tool.Path is not null).Select(static tool => (tool.Name, tool.Path!));
 
     /// <summary>Runs the lines in bash, as typed, and ends what they left in the background.</summary>
     /// <returns>Both outputs of a script that succeeded, without the words of what runs in the background.</returns>

@@ -37,6 +37,21 @@ public sealed class ForeignClientTests
         console.log(JSON.stringify({ adminsOwn: adminsOwn.token_type, api, identity, refused, before, after }));
         """;
 
+    private const string DpopClient = """
+        import * as client from 'openid-client';
+        import { readFileSync } from 'node:fs';
+        const { instance, subjectToken, resource } = JSON.parse(readFileSync(0, 'utf8'));
+        const config = await client.discovery(new URL(instance), 'pipeline', undefined, client.None(), { execute: [client.allowInsecureRequests] });
+        const handle = async () => client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
+        const exchange = DPoP => client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
+          subject_token: subjectToken, subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' }, { DPoP }).catch(e => ({ error: e.error }));
+        const ask = DPoP => client.fetchProtectedResource(config, bound.access_token, new URL(resource), 'GET', undefined, undefined, { DPoP }).then(r => r.status, e => e.status ?? e.response?.status ?? String(e));
+        const [own, thief] = [await handle(), await handle()];
+        const bound = await exchange(own);
+        const bare = await exchange(undefined);
+        console.log(JSON.stringify({ type: bound.token_type, bare: bare.error, own: await ask(own), again: await ask(own), thief: await ask(thief), bearer: await ask(undefined) }));
+        """;
+
     private const string ActionsCore = """
         import { getIDToken } from '@actions/core';
         import { writeFileSync } from 'node:fs';
@@ -72,6 +87,25 @@ public sealed class ForeignClientTests
         Assert.Equal("""{"active":false}""", said["after"]!.ToJsonString());
         var accepted = await JoseClient.AcceptAsync(said["identity"]!["access_token"]!.GetValue<string>(), installation.IssuerOf("acme"), Audience);
         Assert.Equal("acme", accepted["claims"]!["workspace"]!.GetValue<string>());
+    }
+
+    [Fact]
+    [Line("6.5")]
+    public async Task The_openid_client_of_npm_gets_a_token_bound_to_its_key_by_DPoP_and_no_other_key_can_use_it()
+    {
+        await using var installation = await Installation.StartAsync();
+        await using var outside = await TestIssuer.StartAsync();
+        await installation.ApplyAsync(
+            Documents.Workspace("acme"), Documents.TrustedIssuer("acme", "outside", outside), Documents.TrustPolicy("acme", null, "ci", "outside", "ci", "roles: [viewer]") + "\n  dpop: true");
+
+        var said = JsonNode.Parse((await NodeScript.RunAsync(DpopClient, new JsonObject
+        {
+            ["instance"] = installation.Url,
+            ["subjectToken"] = outside.Mint(installation.Url, "ci"),
+            ["resource"] = installation.Url + "/v1/workspaces/acme/collections",
+        }.ToJsonString())).Succeeded())!;
+
+        Assert.Equal("""{"type":"dpop","bare":"invalid_dpop_proof","own":200,"again":200,"thief":401,"bearer":401}""", said.ToJsonString());
     }
 
     [Fact]

@@ -19,9 +19,7 @@ public sealed class InfrastructureTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Assert.SkipUnless(
-            new[] { "tofu", "terraform" }.Any(tool => Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, tool)))),
-            "neither tofu nor terraform is on the PATH");
+        if (MachineParts.WhyAbsent("terraform") is not null) return;
         _installation = await Installation.StartAsync();
         await _installation.ApplyAsync(Documents.Workspace("acme"), Documents.Collection("acme", "prod"));
         await DefineAsync("first", "true");

@@ -34,7 +34,7 @@ internal sealed class TestDatabase : IAsyncDisposable
         else
         {
             var server = await PostgresServer.SharedAsync();
-            Assert.SkipWhen(server is null, "PostgreSQL is not installed");
+            Assert.True(server is not null, "PostgreSQL is not installed: eng/postgres");
             database = new TestDatabase(await server!.CreateDatabaseAsync(), null);
         }
 
