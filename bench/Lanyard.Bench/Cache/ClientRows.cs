@@ -39,7 +39,13 @@ internal static class ClientRows
     private static async Task<Dictionary<string, double>> MeasureAsync(CacheBed bed, NodePeer client, string front, string name)
     {
         var values = new Dictionary<string, double>();
-        async Task TimeAsync(string what, object asked) => values[what] = Megabytes / double.Parse(await AskAsync(client, asked), CultureInfo.InvariantCulture) * 1000;
+        async Task TimeAsync(string what, object asked)
+        {
+            var before = Cpu.Of(client.Id);
+            values[what] = Megabytes / double.Parse(await AskAsync(client, asked), CultureInfo.InvariantCulture) * 1000;
+            values[what + " cpu"] = (Cpu.Of(client.Id) - before) * 1000 / Megabytes * 1024;
+        }
+
         await AskAsync(client, new { op = "target", url = bed.Url.AbsoluteUri, token = bed.Token });
         await TimeAsync("our save", new { op = "save", name });
         await TimeAsync("our restore", new { op = "restore", name });
@@ -70,6 +76,8 @@ internal static class ClientRows
             Rate($"@actions/cache 5.3.0 restores {Megabytes} MiB", "restore", 1.1),
             Rate($"@azure/storage-blob uploads {Megabytes} MiB, blocks of 8, 4 at once", "up", 2, 167),
             Rate($"@azure/storage-blob downloads {Megabytes} MiB, ranges of 8, 4 at once", "down", 2, 265),
+            BenchRow.Cost("@azure/storage-blob downloads, the client's own CPU", medians["our down cpu"], medians["its down cpu"], AzuritePeer.Name, "CPU-ms / GiB", 0),
+            BenchRow.Cost("@azure/storage-blob uploads, the client's own CPU", medians["our up cpu"], medians["its up cpu"], AzuritePeer.Name, "CPU-ms / GiB", 0),
         ]);
     }
 

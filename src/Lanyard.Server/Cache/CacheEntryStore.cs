@@ -58,7 +58,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <returns>False when it is not pending any more.</returns>
     public async Task<bool> RenewAsync(long id, string subject, DateTimeOffset pendingUntil, CancellationToken cancellationToken) =>
         await database.ExecuteAsync(
-            $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = {CacheStates.Pending} and subject = {subject}",
+            $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = 'pending' and subject = {subject}",
             cancellationToken) == 1;
 
     /// <summary>Removes a pending entry that was abandoned, with all that was uploaded for it. The caller deletes its bytes.</summary>
@@ -69,7 +69,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             {
                 var now = time.GetUtcNow();
                 var removed = await transaction.ExecuteAsync(
-                    $"delete from cache_entries where id = {entry.Id} and state = {CacheStates.Pending} and pending_until <= {now}");
+                    $"delete from cache_entries where id = {entry.Id} and state = 'pending' and pending_until <= {now}");
                 if (removed == 0) return false;
                 await transaction.ExecuteAsync($"delete from cache_layout where blob = {entry.Blob}");
                 await transaction.ExecuteAsync($"delete from cache_segments where blob = {entry.Blob}");
@@ -84,13 +84,13 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>Takes a ready entry whose bytes are not what was written out of service; its key is free again.</summary>
     public Task<int> MarkDamagedAsync(long id, CancellationToken cancellationToken) =>
         database.ExecuteAsync(
-            $"update cache_entries set state = {CacheStates.Damaged}, live = false where id = {id} and state = {CacheStates.Ready}", cancellationToken);
+            $"update cache_entries set state = {CacheStates.Damaged}, live = false where id = {id} and state = 'ready'", cancellationToken);
 
     /// <summary>Notes the use of a ready entry, and holds its bytes.</summary>
     /// <returns>False when it was taken out meanwhile.</returns>
     public async Task<bool> MarkUsedAsync(long id, DateTimeOffset readUntil, CancellationToken cancellationToken) =>
         await database.ExecuteAsync(
-            $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = {CacheStates.Ready}", cancellationToken) == 1;
+            $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = 'ready'", cancellationToken) == 1;
 
     /// <summary>Its bytes have been handed out by another way than ours, without a check.</summary>
     public Task<int> MarkUnverifiedAsync(long id, CancellationToken cancellationToken) =>

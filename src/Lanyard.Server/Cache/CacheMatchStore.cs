@@ -11,39 +11,59 @@ internal sealed class CacheMatchStore(Database database)
 {
     private const int Few = 64;
 
-    /// <summary>Asks all probes in one statement; a second one follows where the first with an answer is a prefix of many.</summary>
+    /// <summary>What was found may be taken out before it is read.</summary>
+    private const int Tries = 3;
+
+    /// <summary>
+    /// Asks all probes in one statement, for no more than the keys' ids: whatever else it did, SQLite would take longer to prepare and run it than to find the keys. States are
+    /// written out, because a parameter that stands where an index says <c>where state = …</c> has SQLite prepare the statement again for each of its values.
+    /// </summary>
     /// <param name="rules">Each: refs of the writers that are trusted.</param>
-    /// <returns>What the first probe with an answer has found: of a prefix, the newest.</returns>
+    /// <returns>What the first probe with an answer has found: the key itself, else of those that begin with it the newest.</returns>
     public async Task<CacheEntry?> MatchAsync(
         string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, IReadOnlyList<IReadOnlyList<string>> rules, CancellationToken cancellationToken)
     {
         if (probes.Count == 0) return null;
         var trusted = CacheReadRules.Condition(rules);
-        Sql all = $"select {CacheEntryStore.Columns}, probe, matches from (";
-        for (var i = 0; i < probes.Count; i++)
+        for (var i = 0; i < Tries; i++)
         {
-            if (i > 0) all.AppendLiteral(" union all ");
-            all.AppendFormatted(BestOf(i, Of(workspaceId, repository, probes[i].Scope, version, trusted), probes[i].Folded));
+            var found = await FindAsync(workspaceId, repository, version, probes, trusted, cancellationToken);
+            if (found.Count == 0) return null;
+            var probe = probes[found[0].Probe];
+            var entry = found is [{ IsKey: false }, ..] && found.Count > Few
+                ? await NewestAsync(Of(workspaceId, repository, probe.Scope, version, trusted), probe.Folded, cancellationToken)
+                : await database.QuerySingleOrNullAsync(
+                    $"select {CacheEntryStore.Columns} from cache_entries where id = {BestOf(found)} and live and state = 'ready'", CacheEntryStore.Read, cancellationToken);
+            if (entry is not null) return entry;
         }
 
-        all.AppendLiteral(") as found order by probe limit 1");
-        var found = await database.QuerySingleOrNullAsync(all, static row => new Match(CacheEntryStore.Read(row), row.GetInt(17), row.GetInt64(18)), cancellationToken);
-        if (found is null || found.Matches <= Few) return found?.Entry;
-        var probe = probes[found.Probe];
-        return await NewestAsync(Of(workspaceId, repository, probe.Scope, version, trusted), probe.Folded, cancellationToken) ?? found.Entry;
+        return null;
     }
 
-    /// <summary>The key itself sorts before all that begin with it. Of more than <see cref="Few"/> others it is not known here which is the newest.</summary>
-    private static SqlPart BestOf(int number, SqlPart of, string folded) => ((Sql)
-        $"""
-        select * from (
-            select {number} as probe, case when is_key then 1 else matches end as matches, {CacheEntryStore.Columns} from (
-                select few_id, is_key, count(*) over () as matches from (
-                    select id as few_id, created as few_created, folded = {folded} as is_key from cache_entries
-                    where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} order by folded limit {Few + 1}) as few
-                order by is_key desc, few_created desc, few_id desc limit 1) as best
-            join cache_entries on id = few_id) as p
-        """).Part;
+    /// <returns>Of the first probe that found something, the first <see cref="Few"/> and one, by their keys: the key itself sorts before all that begin with it.</returns>
+    private async Task<List<Found>> FindAsync(
+        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted, CancellationToken cancellationToken)
+    {
+        var all = new Sql(0, 0);
+        for (var i = 0; i < probes.Count; i++)
+        {
+            var (of, folded) = (Of(workspaceId, repository, probes[i].Scope, version, trusted), probes[i].Folded);
+            if (i > 0) all.AppendLiteral(" union all ");
+            all.AppendFormatted(((Sql)
+                $"""
+                select * from (select {i} as probe, id, created, folded = {folded} as is_key from cache_entries
+                    where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} order by folded limit {Few + 1}) as found
+                """).Part);
+        }
+
+        var rows = await database.QueryAsync(all, static row => new Found(row.GetInt(0), row.GetInt64(1), row.GetInt64(2), row.GetBoolean(3)), cancellationToken);
+        if (rows.Count == 0) return rows;
+        var first = rows.Min(static row => row.Probe);
+        return [.. rows.Where(row => row.Probe == first).OrderByDescending(static row => row.IsKey)];
+    }
+
+    private static long BestOf(List<Found> found) =>
+        found[0].IsKey ? found[0].Id : found.MaxBy(static one => (one.Created, one.Id)).Id;
 
     /// <summary>The keys are hidden from the planner, so that it keeps to the index of the newest.</summary>
     private Task<CacheEntry?> NewestAsync(SqlPart of, string folded, CancellationToken cancellationToken) => database.QuerySingleOrNullAsync(
@@ -55,9 +75,8 @@ internal sealed class CacheMatchStore(Database database)
         cancellationToken);
 
     private static SqlPart Of(string workspaceId, string repository, string scope, string version, SqlPart trusted) => ((Sql)
-        $"""
-        live and workspace = {workspaceId} and repository = {repository} and scope = {scope} and version = {version} and state = {CacheStates.Ready} {trusted}
-        """).Part;
+        $"live and workspace = {workspaceId} and repository = {repository} and scope = {scope} and version = {version} and state = 'ready' {trusted}").Part;
 
-    private sealed record Match(CacheEntry Entry, int Probe, long Matches);
+    /// <param name="IsKey">It has the probe's key itself.</param>
+    private readonly record struct Found(int Probe, long Id, long Created, bool IsKey);
 }

@@ -25,7 +25,7 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
                 var entry = await transaction.QuerySingleOrNullAsync(
                     $"""
                     update cache_entries set staged_bytes = staged_bytes + {stored.Length}, staged_count = staged_count + 1, {made}
-                    where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()}
+                    where blob = {blob} and state = 'pending' and pending_until > {time.GetUtcNow()}
                     returning staged_bytes, staged_count
                     """,
                     static row => new Staged(row.GetInt64(0), row.GetInt64(1)));
@@ -57,7 +57,7 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
             async transaction =>
             {
                 var taken = await transaction.QueryAsync(
-                    $"select id from cache_entries where blob = {blob} and state = {CacheStates.Pending} and pending_until > {time.GetUtcNow()} {database.ForUpdate}",
+                    $"select id from cache_entries where blob = {blob} and state = 'pending' and pending_until > {time.GetUtcNow()} {database.ForUpdate}",
                     static row => row.GetInt64(0));
                 if (taken.Count == 0) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
                 var staged = await transaction.QueryAsync(
@@ -85,7 +85,7 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
         var made = await transaction.QuerySingleOrNullAsync(
             $"""
             update cache_entries set state = {CacheStates.Ready}, size = {size}, ready_at = {now}, used_at = {now}
-            where id = {entry.Id} and state = {CacheStates.Pending} and subject = {entry.Subject} and committed and listed = {size}
+            where id = {entry.Id} and state = 'pending' and subject = {entry.Subject} and committed and listed = {size}
             returning staged_count, spare
             """,
             static row => new StoredCount(row.GetInt64(0), row.GetBoolean(1)));
