@@ -204,11 +204,7 @@ internal sealed class AuditLog : IAsyncDisposable
 
     private Task StoreAsync(List<AuditRow> rows, ChainHead? checkpoint) => _database.TransactionAsync(async transaction =>
     {
-        foreach (var row in rows)
-        {
-            await AuditStore.InsertAsync(transaction, row);
-        }
-
+        await AuditStore.InsertAsync(transaction, rows);
         if (checkpoint is { } reached)
         {
             await InsertAsync(transaction, reached);
