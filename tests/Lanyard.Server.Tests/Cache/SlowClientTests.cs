@@ -2,7 +2,9 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Limits;
 using Lanyard.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace Lanyard.Server.Tests.Cache;
@@ -36,6 +38,25 @@ public sealed class SlowClientTests
         await Eventually.HoldsAsync(() => Task.FromResult(server.Files.Count == 1), "no file but the other entry's", Deadline);
         Assert.Equal(201, (int)(await server.PutAsync(url.AbsoluteUri, [1, 2])).StatusCode);
         Assert.True((await server.FinalizeAsync(machine, "slow", 2)).Json.GetProperty("ok").GetBoolean());
+    }
+
+    [Fact]
+    [Line("4.7")]
+    public async Task Ten_who_stop_reading_hold_nobody_up_and_in_the_end_nothing()
+    {
+        await using var server = await CacheServer.StartAsync();
+        var machine = await server.MachineAsync();
+        await server.SaveAsync(machine, "large", CacheServer.Random(32 << 20));
+        var url = new Uri(await server.DownloadUrlAsync(machine, "large"));
+        var reads = server.Server.Services.GetRequiredService<BlobReads>();
+        var deaf = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => StopReadingAsync(url)));
+        Assert.NotEmpty(reads.All);
+
+        await server.SaveAsync(machine, "other", CacheServer.Random(3 << 20));
+        Assert.Equal(CacheServer.Random(3 << 20), await server.Client.GetByteArrayAsync(await server.DownloadUrlAsync(machine, "other")));
+
+        await Eventually.HoldsAsync(() => Task.FromResult(reads.All.Count == 0), "nobody is sent anything any more", Deadline);
+        foreach (var one in deaf) one.Dispose();
     }
 
     /// <summary>
@@ -76,6 +97,16 @@ public sealed class SlowClientTests
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
             $"PUT {url.PathAndQuery}&comp=block&blockid={block} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: 4194304\r\n\r\n"));
         await client.GetStream().WriteAsync(new byte[1000]);
+        return client;
+    }
+
+    /// <summary>Asks, reads the first bytes of the answer and no more.</summary>
+    private static async Task<TcpClient> StopReadingAsync(Uri url)
+    {
+        var client = new TcpClient { ReceiveBufferSize = 16 * 1024 };
+        await client.ConnectAsync(url.Host, url.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\n\r\n"));
+        Assert.Equal(12, await client.GetStream().ReadAtLeastAsync(new byte[12], 12));
         return client;
     }
 
