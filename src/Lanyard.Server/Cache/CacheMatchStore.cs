@@ -15,8 +15,7 @@ internal sealed class CacheMatchStore(Database database)
     private const int Tries = 3;
 
     /// <summary>
-    /// Asks all probes in one statement, for no more than the keys' ids: whatever else it did, SQLite would take longer to prepare and run it than to find the keys. States are
-    /// written out, because a parameter that stands where an index says <c>where state = …</c> has SQLite prepare the statement again for each of its values.
+    /// Asks all probes in one statement, for no more than the keys' ids: whatever else it did, databases would take longer to prepare it than to find the keys. States are written out, because a parameter that stands where an index says <c>where state = …</c> has SQLite prepare the statement again for each of its values.
     /// </summary>
     /// <param name="rules">Each: refs of the writers that are trusted.</param>
     /// <returns>What the first probe with an answer has found: the key itself, else of those that begin with it the newest.</returns>
@@ -31,7 +30,7 @@ internal sealed class CacheMatchStore(Database database)
             if (found.Count == 0) return null;
             var probe = probes[found[0].Probe];
             var entry = found is [{ IsKey: false }, ..] && found.Count > Few
-                ? await NewestAsync(Of(workspaceId, repository, probe.Scope, version, trusted), probe.Folded, cancellationToken)
+                ? await NewestAsync(Of(workspaceId, repository, ((Sql)$"{probe.Scope}").Part, version, trusted), probe.Folded, cancellationToken)
                 : await database.QuerySingleOrNullAsync(
                     $"select {CacheEntryStore.Columns} from cache_entries where id = {BestOf(found)} and live and state = 'ready'", CacheEntryStore.Read, cancellationToken);
             if (entry is not null) return entry;
@@ -44,22 +43,46 @@ internal sealed class CacheMatchStore(Database database)
     private async Task<List<Found>> FindAsync(
         string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted, CancellationToken cancellationToken)
     {
-        var all = new Sql(0, 0);
-        for (var i = 0; i < probes.Count; i++)
-        {
-            var (of, folded) = (Of(workspaceId, repository, probes[i].Scope, version, trusted), probes[i].Folded);
-            if (i > 0) all.AppendLiteral(" union all ");
-            all.AppendFormatted(((Sql)
-                $"""
-                select * from (select {i} as probe, id, created, folded = {folded} as is_key from cache_entries
-                    where {of} and folded >= {folded} and folded < {folded + CacheKeys.Highest} order by folded limit {Few + 1}) as found
-                """).Part);
-        }
-
+        var all = database.HasLateral ? Laterally(workspaceId, repository, version, probes, trusted) : Together(workspaceId, repository, version, probes, trusted);
         var rows = await database.QueryAsync(all, static row => new Found(row.GetInt(0), row.GetInt64(1), row.GetInt64(2), row.GetBoolean(3)), cancellationToken);
         if (rows.Count == 0) return rows;
         var first = rows.Min(static row => row.Probe);
         return [.. rows.Where(row => row.Probe == first).OrderByDescending(static row => row.IsKey)];
+    }
+
+    private static Sql Together(string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted)
+    {
+        var all = new Sql(0, 0);
+        for (var i = 0; i < probes.Count; i++)
+        {
+            var folded = probes[i].Folded;
+            if (i > 0) all.AppendLiteral(" union all ");
+            all.AppendFormatted(((Sql)
+                $"""
+                select * from (select {i} as probe, id, created, folded = {folded} as is_key from cache_entries
+                    where {Of(workspaceId, repository, ((Sql)$"{probes[i].Scope}").Part, version, trusted)} and folded >= {folded} and folded < {folded + CacheKeys.Highest}
+                    order by folded limit {Few + 1}) as found
+                """).Part);
+        }
+
+        return all;
+    }
+
+    private static Sql Laterally(string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted)
+    {
+        var values = new Sql(0, 0);
+        for (var i = 0; i < probes.Count; i++)
+        {
+            if (i > 0) values.AppendLiteral(", ");
+            values.AppendFormatted(((Sql)$"({i}, {probes[i].Scope}, {probes[i].Folded}, {probes[i].Folded + CacheKeys.Highest})").Part);
+        }
+
+        return $"""
+            select p.probe, e.id, e.created, e.folded = p.low as is_key from (values {values.Part}) as p(probe, wanted, low, high)
+            cross join lateral (select id, created, folded from cache_entries
+                where {Of(workspaceId, repository, ((Sql)$"p.wanted").Part, version, trusted)} and folded >= p.low and folded < p.high
+                order by folded limit {Few + 1}) as e
+            """;
     }
 
     private static long BestOf(List<Found> found) =>
@@ -74,7 +97,7 @@ internal sealed class CacheMatchStore(Database database)
         CacheEntryStore.Read,
         cancellationToken);
 
-    private static SqlPart Of(string workspaceId, string repository, string scope, string version, SqlPart trusted) => ((Sql)
+    private static SqlPart Of(string workspaceId, string repository, SqlPart scope, string version, SqlPart trusted) => ((Sql)
         $"live and workspace = {workspaceId} and repository = {repository} and scope = {scope} and version = {version} and state = 'ready' {trusted}").Part;
 
     /// <param name="IsKey">It has the probe's key itself.</param>

@@ -21,6 +21,11 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// </summary>
     public abstract bool IsSerial { get; }
 
+    /// <summary>
+    /// Knows <c>lateral</c>: many questions are then one for its planner, which looks at each branch of a union anew. SQLite does not know it, and plans a union once.
+    /// </summary>
+    public abstract bool HasLateral { get; }
+
     /// <summary><c>sqlite</c> or <c>postgres</c>: the infix of migrations for one dialect only.</summary>
     public abstract string Dialect { get; }
 

@@ -27,6 +27,8 @@ internal sealed class PostgresDatabase : Database
 
     public override bool IsSerial => false;
 
+    public override bool HasLateral => true;
+
     public override string Dialect => "postgres";
 
     public override Notifications Notifications { get; }

@@ -51,6 +51,8 @@ internal sealed class SqliteDatabase : Database
 
     public override bool IsSerial => true;
 
+    public override bool HasLateral => false;
+
     public override string Dialect => "sqlite";
 
     public override Notifications Notifications { get; } = new();
