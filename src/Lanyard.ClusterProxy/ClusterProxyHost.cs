@@ -1,3 +1,4 @@
+using System.Net.Security;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.ClientImpersonation;
 using Lanyard.ClusterProxy.Cluster;
@@ -87,7 +88,7 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         return authentication;
     }
 
-    private Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? Certificate(ClusterProxyOptions options)
+    private Func<SslServerAuthenticationOptions>? Certificate(ClusterProxyOptions options)
     {
         if (options.Tls is not { } files)
         {

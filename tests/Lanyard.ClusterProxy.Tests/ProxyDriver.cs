@@ -34,7 +34,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null,
         TimeProvider? time = null, Action<HttpContext>? observe = null, bool tellClientAddress = false,
-        Func<System.Security.Cryptography.X509Certificates.X509Certificate2>? certificate = null,
+        Func<System.Net.Security.SslServerAuthenticationOptions>? certificate = null,
         Action<Admission>? admitted = null)
     {
         var clock = time ?? TimeProvider.System;
@@ -47,7 +47,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, clock), new ClusterVersion(calls, clock), clock);
         var callers = new CallerIdentification(
-            (token, _, _) => new(Judge(token, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
+            (bearer, _) => new(Judge(bearer.Text, identity)), passthrough is null ? null : new TokenReviews(calls, passthrough, clock));
         var forwarder = new RequestForwarder(client, target, trusted ?? TrustedProxies.None, NullLogger<RequestForwarder>.Instance, tellClientAddress);
         var admission = new Admission(limits ?? LimitOptions.Default, clock);
         admitted?.Invoke(admission);

@@ -4,12 +4,18 @@ using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.ClusterProxy.Authentication;
 
-/// <summary>The token of a request and where it stood.</summary>
-/// <param name="Token">Null when the request brings none that can be read.</param>
+/// <summary>The token of a request and where it stood. Its text is not copied out of the header: whoever knows the hash has no need of it.</summary>
+/// <param name="Source">The header or sub-protocol that the token is in; null when the request brings none that can be read.</param>
+/// <param name="Place">Where in the source it is.</param>
 /// <param name="Hash">Of the token, where there is one.</param>
 /// <param name="Protocols">Not null when the token was a WebSocket sub-protocol: the others, which alone may go on.</param>
-internal readonly record struct BearerToken(string? Token, TokenHash Hash, string? Protocols)
+internal readonly record struct BearerToken(string? Source, Range Place, TokenHash Hash, string? Protocols)
 {
+    public bool Exists => Source is not null;
+
+    /// <summary>Made anew for each who asks.</summary>
+    public string Text => Source![Place];
+
     private const string SubProtocol = "base64url.bearer.authorization.k8s.io.";
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -35,24 +41,27 @@ internal readonly record struct BearerToken(string? Token, TokenHash Hash, strin
             return last.Bearer;
         }
 
-        var bearer = OfValue(header) is { } token ? new BearerToken(token, TokenHash.Of(token), null) : default;
+        var bearer = PlaceIn(header) is { } place ? new BearerToken(header, place, TokenHash.Of(header.AsSpan(place)), null) : default;
         memo?.Last = new(header, bearer);
         return bearer;
     }
 
-    private static string? OfValue(string value)
+    private static Range? PlaceIn(string header)
     {
-        value = value.Trim(' ', '\t');
-        var space = value.IndexOf(' ', StringComparison.Ordinal);
-        if (space < 0 || !value.AsSpan(0, space).Equals("bearer", StringComparison.OrdinalIgnoreCase))
+        var (start, end) = (0, header.Length);
+        while (start < end && header[start] is ' ' or '\t') start++;
+        while (end > start && header[end - 1] is ' ' or '\t') end--;
+        var value = header.AsSpan(start..end);
+        var space = value.IndexOf(' ');
+        if (space < 0 || !value[..space].Equals("bearer", StringComparison.OrdinalIgnoreCase))
         {
             return null;
         }
 
-        var rest = value.AsSpan(space + 1);
-        var end = rest.IndexOf(' ');
-        var token = end < 0 ? rest : rest[..end];
-        return token.IsEmpty ? null : token.ToString();
+        var rest = value[(space + 1)..];
+        var length = rest.IndexOf(' ') is >= 0 and var next ? next : rest.Length;
+        start += space + 1;
+        return length == 0 ? null : start..(start + length);
     }
 
     private static BearerToken OfSubProtocols(HttpRequest request)
@@ -79,7 +88,7 @@ internal readonly record struct BearerToken(string? Token, TokenHash Hash, strin
             }
         }
 
-        return token is null || others.Count == 0 ? default : new(token, TokenHash.Of(token), string.Join(", ", others));
+        return token is null || others.Count == 0 ? default : new(token, .., TokenHash.Of(token), string.Join(", ", others));
     }
 
     private static string? Decode(string encoded)

@@ -28,8 +28,8 @@ internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys
     /// <summary>Keys or liveness changed: every token is judged anew.</summary>
     public void Forget() => _remembered.Forget();
 
-    public ValueTask<Outcome<ImpersonationHeaders>> AuthenticateAsync(string token, TokenHash hash, CancellationToken cancellation) =>
-        _remembered.TryGet(hash, out var known) ? new(known) : JudgeAsync(token, null, cancellation);
+    public ValueTask<Outcome<ImpersonationHeaders>> AuthenticateAsync(BearerToken bearer, CancellationToken cancellation) =>
+        _remembered.TryGet(bearer.Hash, out var known) ? new(known) : JudgeAsync(bearer.Text, null, cancellation);
 
     /// <param name="trace">Collects every step for <c>lanyard explain</c>.</param>
     public async ValueTask<Outcome<ImpersonationHeaders>> JudgeAsync(string text, Trace? trace, CancellationToken cancellation)

@@ -2,12 +2,11 @@ using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity;
-using Lanyard.Identity.Tokens;
 
 namespace Lanyard.ClusterProxy.Serving;
 
 /// <summary>Judges a token down to the lines that impersonate its user.</summary>
-internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(string token, TokenHash hash, CancellationToken cancellation);
+internal delegate ValueTask<Outcome<ImpersonationHeaders>> Authenticate(BearerToken bearer, CancellationToken cancellation);
 
 /// <summary>Who called, and as whom the request goes on.</summary>
 /// <param name="Impersonated">Null when the API server judges the caller's own token.</param>
@@ -16,9 +15,9 @@ internal readonly record struct Caller(KubernetesUser User, ImpersonationHeaders
 /// <summary>From a bearer token to its caller: our own chain first, then, where the operator wants it, the API server's word.</summary>
 internal sealed class CallerIdentification(Authenticate authenticate, TokenReviews? reviews)
 {
-    public async ValueTask<Outcome<Caller>> IdentifyAsync(string token, TokenHash hash, CancellationToken cancellation)
+    public async ValueTask<Outcome<Caller>> IdentifyAsync(BearerToken bearer, CancellationToken cancellation)
     {
-        if ((await authenticate(token, hash, cancellation)).TryGet(out var headers, out var refusal))
+        if ((await authenticate(bearer, cancellation)).TryGet(out var headers, out var refusal))
         {
             return new Caller(headers.User, headers, UpstreamIdentity.Of(headers));
         }
@@ -28,6 +27,7 @@ internal sealed class CallerIdentification(Authenticate authenticate, TokenRevie
             return refusal;
         }
 
+        var token = bearer.Text;
         return (await reviews.AskAsync(token, cancellation)).TryGet(out var user, out var second)
             ? new Caller(user, null, UpstreamIdentity.WithToken(token))
             : second.Reason == RefusalReason.Unavailable ? second : refusal with { Detail = $"{refusal.Detail}; {second.Detail}" };

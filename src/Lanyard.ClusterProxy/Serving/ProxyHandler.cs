@@ -54,14 +54,14 @@ internal sealed class ProxyHandler(
 
         // 2
         var bearer = BearerToken.Read(context.Request, "websocket".Equals(shape.Upgrade, StringComparison.OrdinalIgnoreCase));
-        if (bearer.Token is null)
+        if (!bearer.Exists)
         {
             await RefuseAsync(context, passage, new Refusal(RefusalReason.TokenMissing, "no bearer token"));
             return;
         }
 
         // 3
-        if (!(await callers.IdentifyAsync(bearer.Token, bearer.Hash, context.RequestAborted)).TryGet(out var caller, out refusal))
+        if (!(await callers.IdentifyAsync(bearer, context.RequestAborted)).TryGet(out var caller, out refusal))
         {
             await RefuseAsync(context, passage, refusal);
             return;

@@ -1,5 +1,5 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
+using System.Net.Security;
 
 namespace Lanyard.ClusterProxy.Serving;
 
@@ -10,7 +10,7 @@ internal sealed record ServingOptions
     public required IPEndPoint Listen { get; init; }
 
     /// <summary>Asked for at each handshake, so that a renewed certificate is served without a restart; null for plain HTTP/1.1.</summary>
-    public Func<X509Certificate2>? Certificate { get; init; }
+    public Func<SslServerAuthenticationOptions>? Certificate { get; init; }
 
     /// <summary>Bytes of a request's body; null for no limit.</summary>
     public long? MaxBody { get; init; }

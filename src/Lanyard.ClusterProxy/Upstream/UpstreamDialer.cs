@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Lanyard.ClusterProxy.Tls;
 
 namespace Lanyard.ClusterProxy.Upstream;
 
@@ -77,6 +78,7 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
             {
                 var secured = new SslStream(stream, leaveInnerStreamOpen: false);
                 await secured.AuthenticateAsClientAsync(tls, both.Token);
+                TlsBuffers.ReleaseWhenIdle(secured);
                 stream = secured;
             }
 

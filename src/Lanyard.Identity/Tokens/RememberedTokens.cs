@@ -60,7 +60,8 @@ public sealed class RememberedTokens<T>(int capacity, TimeProvider time)
         {
             // Only one thread turns the page; a Forget in between has done it already.
             if (!ReferenceEquals(generations, _generations)) return;
-            Volatile.Write(ref _generations, new Generations(NewMap(), generations.Young) { Epoch = generations.Epoch });
+            // As many again are to be expected: a map that grows copies all that it has.
+            Volatile.Write(ref _generations, new Generations(new(Environment.ProcessorCount, _half), generations.Young) { Epoch = generations.Epoch });
             _youngCount = 0;
         }
     }

@@ -145,6 +145,6 @@ public sealed class ExpressionTests : IAsyncLifetime
         var rules = new AuthenticationRules(AuthenticationFile.Parse(yaml, "file"), entries, ReservedNames.None);
         var authentication = new TokenAuthentication(new TokenVerifier(TimeProvider.System), (_, _, _) => new(_issuer.Keys), rules, TimeProvider.System);
         var token = _issuer.Mint(Audience, change: change);
-        return await authentication.AuthenticateAsync(token, TokenHash.Of(token), default);
+        return await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default);
     }
 }

@@ -120,12 +120,12 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
 
         for (var i = 0; i < 5; i++)
         {
-            Assert.Equal("gh:subject", (await authentication.AuthenticateAsync(token, TokenHash.Of(token), default)).Value.User.Name);
+            Assert.Equal("gh:subject", (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Value.User.Name);
         }
 
         Assert.Equal(1, _lookups);
         authentication.Replace(Rules(Record() with { Audiences = ["other"] }));
-        Assert.Equal(RefusalReason.AudienceMismatch, (await authentication.AuthenticateAsync(token, TokenHash.Of(token), default)).Refusal.Reason);
+        Assert.Equal(RefusalReason.AudienceMismatch, (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Refusal.Reason);
     }
 
     [Fact]
@@ -137,10 +137,10 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
         var authentication = new TokenAuthentication(new TokenVerifier(time), (_, _, _) => new(issuer.Keys), Rules(record), time);
         var token = issuer.Mint(Audience);
 
-        Assert.False((await authentication.AuthenticateAsync(token, TokenHash.Of(token), default)).IsRefused);
+        Assert.False((await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).IsRefused);
         time.Advance(TimeSpan.FromSeconds(331));
 
-        Assert.Equal(RefusalReason.Expired, (await authentication.AuthenticateAsync(token, TokenHash.Of(token), default)).Refusal.Reason);
+        Assert.Equal(RefusalReason.Expired, (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Refusal.Reason);
     }
 
     [Fact]
@@ -204,6 +204,6 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
         var authenticator = new JwtAuthenticator(record ?? Record(), username ?? new("sub", "gh:"), new("groups", groupsPrefix), uid);
         var rules = new AuthenticationRules([authenticator], entries, reserved ?? ReservedNames.None);
         var token = _issuer.Mint(Audience, change: change);
-        return await Authentication(rules).AuthenticateAsync(token, TokenHash.Of(token), default);
+        return await Authentication(rules).AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default);
     }
 }

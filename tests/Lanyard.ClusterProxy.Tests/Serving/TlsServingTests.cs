@@ -1,6 +1,9 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Tls;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
 using Xunit;
@@ -39,7 +42,7 @@ public sealed class TlsServingTests : IDisposable
     {
         using var certificate = TestCertificates.Create();
         await using var upstream = RawUpstream.Answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        await using var proxy = await ProxyDriver.StartAsync(upstream.Address, certificate: () => certificate);
+        await using var proxy = await ProxyDriver.StartAsync(upstream.Address, certificate: () => new() { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true) });
 
         var (_, version, body) = await GetAsync(proxy, HttpVersion.Version20);
 
@@ -47,6 +50,58 @@ public sealed class TlsServingTests : IDisposable
         Assert.True(upstream.Heads.TryDequeue(out var head));
         Assert.Equal("GET /api HTTP/1.1", head.StartLine);
         Assert.Equal(["a", "b"], head.Values("Impersonate-Group"));
+    }
+
+    [Fact]
+    public async Task What_stands_behind_the_certificate_in_its_file_is_sent_to_clients()
+    {
+        using var root = TestCertificates.Create("root.test");
+        using var between = TestCertificates.CreateIssuedBy(root, "between.test");
+        using var issued = TestCertificates.CreateIssuedBy(between);
+        Write(issued);
+        File.AppendAllText(At("tls.crt"), "\n" + between.ExportCertificatePem());
+        using var serving = new ServingCertificate(At("tls.crt"), At("tls.key"));
+        await using var upstream = RawUpstream.Answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        await using var proxy = await ProxyDriver.StartAsync(upstream.Address, certificate: serving.Get);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, proxy.Address.Port);
+        var sent = new List<string>();
+        await using var tls = new SslStream(new NetworkStream(socket), false, (_, _, chain, _) =>
+        {
+            sent.AddRange(chain!.ChainPolicy.ExtraStore.Select(static c => c.Thumbprint));
+            return true;
+        });
+
+        await tls.AuthenticateAsClientAsync("localhost");
+
+        Assert.Contains(between.Thumbprint, sent);
+    }
+
+    [Fact]
+    [Line("3.6")]
+    public async Task An_idle_connection_holds_no_buffers_of_OpenSSL_on_the_runtime_that_these_tests_run_on()
+    {
+        using var certificate = TestCertificates.Create();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var accepting = listener.AcceptTcpClientAsync();
+        using var far = new TcpClient();
+        await far.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
+        using var near = await accepting;
+        await using var server = new SslStream(near.GetStream());
+        await using var client = new SslStream(far.GetStream(), false, static (_, _, _, _) => true);
+        Assert.False(TlsBuffers.ReleaseWhenIdle(server));
+        await Task.WhenAll(server.AuthenticateAsServerAsync(certificate), client.AuthenticateAsClientAsync("localhost"));
+
+        Assert.True(TlsBuffers.ReleaseWhenIdle(server));
+        Assert.True(TlsBuffers.ReleaseWhenIdle(client));
+        var buffer = new byte[64 * 1024];
+        foreach (var length in (int[])[1, 64 * 1024, 1])
+        {
+            var sending = client.WriteAsync(new byte[length]);
+            await server.ReadExactlyAsync(buffer.AsMemory(0, length));
+            await sending;
+        }
     }
 
     private string At(string name) => Path.Combine(_folder, name);
