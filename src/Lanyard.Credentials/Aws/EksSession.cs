@@ -41,6 +41,22 @@ internal readonly record struct EksSession(AwsCredentials? Credentials, string? 
         return error is not null ? new(null, error, ExitCodes.Unreachable) : Read(status, body, time.GetUtcNow()) with { TokenEnds = ends };
     }
 
+    /// <summary>AssumeRole, signed: the second role's credentials, as <c>aws eks get-token --role-arn</c> has them. One role that takes on another has at most an hour.</summary>
+    public static async Task<EksSession> AssumeAsync(AwsCredentials first, ClusterTarget target, Func<string, string?> environment, TimeProvider time)
+    {
+        var endpoint = AwsEndpoint.Sts(target.Region!, environment)!;
+        var form = new FormUrlEncodedContent(
+        [
+            new("Action", "AssumeRole"), new("Version", "2011-06-15"), new("RoleArn", target.AssumedRoleArn!), new("RoleSessionName", SessionName(environment)), new("DurationSeconds", "900"),
+        ]);
+        var text = await form.ReadAsByteArrayAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(endpoint, "/")) { Content = form };
+        KeyValuePair<string, string>[] headers = [new("Content-Type", form.Headers.ContentType!.ToString())];
+        foreach (var (name, value) in new SigV4(first, target.Region!, "sts", time.GetUtcNow()).Sign("POST", endpoint.Authority, "/", [], headers, text)) request.Headers.TryAddWithoutValidation(name, value);
+        var (status, body, error) = await AwsHttp.SendAsync(request);
+        return error is not null ? new(null, error, ExitCodes.Unreachable) : Read(status, body, time.GetUtcNow());
+    }
+
     /// <summary>Names the job, so that CloudTrail leads back to it.</summary>
     private static string SessionName(Func<string, string?> environment)
     {

@@ -7,11 +7,14 @@ namespace Lanyard.Credentials.Kubernetes;
 /// <summary>The cluster that a command is for: a cluster proxy by its URL, or an EKS cluster by region and role.</summary>
 /// <param name="Server">Null for EKS, which tells its own address.</param>
 /// <param name="Authority">PEM; null where the system's own authorities are trusted.</param>
-internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority, string Audience, string? Region, string? RoleArn)
+/// <param name="AssumedRoleArn">A second role, which the first takes on (AssumeRole) and which the cluster knows, such as one of the cluster's account; null: the cluster knows the first.</param>
+internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority, string Audience, string? Region, string? RoleArn, string? AssumedRoleArn = null)
 {
     public const string EksAudience = "sts.amazonaws.com";
 
-    public static readonly string[] Options = ["--cluster", "--clusters", "--server", "--certificate-authority", "--audience", "--eks!", "--region", "--role-arn"];
+    public static readonly string[] Options = ["--cluster", "--clusters", "--server", "--certificate-authority", "--audience", "--eks!", "--region", "--role-arn", AssumeRole];
+
+    public const string AssumeRole = "--assume-role-arn";
 
     /// <summary>
     /// Options win over the environment, and that over the file of clusters (<c>--clusters</c>, <c>LANYARD_CLUSTERS</c>):
@@ -31,6 +34,7 @@ internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority
         var role = words.Text("--role-arn", environment) ?? listed.GetValueOrDefault("roleArn") ?? words.Text("--role-arn", environment, "AWS_OIDC_ROLE_ARN", "AWS_ROLE_ARN");
         var eks = words.Has("--eks") || (server is null && role is not null);
         var audience = words.Text("--audience", environment, "LANYARD_CLUSTER_AUDIENCE") ?? listed.GetValueOrDefault("audience");
+        if (words.Has(AssumeRole) && !eks) words.Mistakes.Add($"{AssumeRole} (ROLE_ARN) is for EKS: a cluster proxy takes the pipeline's own token");
         return eks ? OfEks(words, name, role, listed.GetValueOrDefault("region") is { } r && !words.Has("--region") ? r : words.Text("--region", environment, "AWS_DEFAULT_REGION", "AWS_REGION"), audience)
             : OfProxy(words, name, server, words.Text("--certificate-authority", environment, "LANYARD_CLUSTER_CA_FILE") ?? listed.GetValueOrDefault("certificateAuthority"), audience);
     }
@@ -65,7 +69,13 @@ internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority
             words.Mistakes.Add("--cluster must be an EKS cluster's name");
         }
 
-        return words.Mistakes.Count > 0 ? null : new ClusterTarget(name, null, null, audience ?? EksAudience, region, role);
+        var assumed = words.Text(AssumeRole, static _ => null);
+        if (assumed is not null && !AwsNames.IsRole(assumed))
+        {
+            words.Mistakes.Add($"{AssumeRole} must be an IAM role's ARN (or ROLE_ARN)");
+        }
+
+        return words.Mistakes.Count > 0 ? null : new ClusterTarget(name, null, null, audience ?? EksAudience, region, role, assumed);
     }
 
     private static string? ReadAuthority(Words words, string file)

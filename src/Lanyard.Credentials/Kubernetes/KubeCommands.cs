@@ -15,10 +15,10 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         usage: lanyard kubeconfig --cluster NAME [CLUSTER] [TOKEN] [--exec-api v1beta1|v1] [--output FILE]
                lanyard kubectl --cluster NAME [CLUSTER] [TOKEN] [--kubectl PROGRAM] [-- ARGUMENT…]
                lanyard credential kube --audience AUDIENCE [TOKEN]
-               lanyard credential eks --cluster NAME [--region REGION] [--role-arn ARN] [TOKEN]
+               lanyard credential eks --cluster NAME [--region REGION] [--role-arn ARN] [--assume-role-arn ARN] [TOKEN]
 
         CLUSTER: --server URL [--certificate-authority FILE] [--audience AUDIENCE]      a cluster proxy
-                 [--eks] [--region REGION] [--role-arn ARN]                            EKS itself
+                 [--eks] [--region REGION] [--role-arn ARN] [--assume-role-arn ARN]    EKS itself; the second role is taken on by the first
                  or an entry of --clusters FILE; LANYARD_CLUSTER[_SERVER|_CA_FILE|_AUDIENCE], LANYARD_CLUSTERS,
                  CLUSTER_NAME, AWS_DEFAULT_REGION and AWS_OIDC_ROLE_ARN say the same; without --, KUBECTL_COMMAND is run
         TOKEN:   found by itself in GitHub Actions, Bitbucket, Buildkite, CircleCI, Spacelift, HCP Terraform, Azure DevOps, a Lanyard run, and in GitLab as
@@ -123,7 +123,7 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
     /// <summary>The exec plugin of an EKS cluster's kubeconfig: what <c>aws eks get-token</c> prints, from the pipeline's token alone.</summary>
     public async Task<int> EksCredentialAsync(string[] args)
     {
-        var words = Words.Parse(args, ["--cluster", "--region", "--role-arn", "--audience", "--eks!", .. TokenSource.Options]);
+        var words = Words.Parse(args, ["--cluster", "--region", "--role-arn", ClusterTarget.AssumeRole, "--audience", "--eks!", .. TokenSource.Options]);
         var source = TokenSource.Resolve(words, environment);
         var version = ReadExecInfo(words);
         var target = ClusterTarget.Resolve(words, name => name is "LANYARD_CLUSTER_SERVER" or "LANYARD_CLUSTERS" ? null : environment(name));
@@ -133,6 +133,11 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         }
 
         var session = await EksSession.StartAsync(target, source!, environment, TimeProvider.System);
+        if (session.Credentials is not null && target.AssumedRoleArn is not null)
+        {
+            session = await EksSession.AssumeAsync(session.Credentials, target, environment, TimeProvider.System);
+        }
+
         if (session.Credentials is null)
         {
             return await FailedAsync(session.Error!, session.ExitCode);
@@ -206,7 +211,7 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
         var own = Environment.ProcessPath!;
         List<string> command = Path.GetFileNameWithoutExtension(own) is "dotnet" ? [own, Path.GetFullPath(Environment.GetCommandLineArgs()[0])] : [own];
         command.AddRange(target.RoleArn is { } role
-            ? ["credential", "eks", "--cluster", target.Name, "--region", target.Region!, "--role-arn", role]
+            ? ["credential", "eks", "--cluster", target.Name, "--region", target.Region!, "--role-arn", role, .. target.AssumedRoleArn is { } assumed ? (string[])[ClusterTarget.AssumeRole, assumed] : []]
             : ["credential", "kube"]);
         return [.. command, "--audience", target.Audience, .. source.AsOptions()];
     }

@@ -16,7 +16,7 @@ internal sealed class PipeCommand(Func<string, string?> environment, TextWriter 
         KUBECTL_ARGS               further arguments: words, or a list (KUBECTL_ARGS_COUNT, KUBECTL_ARGS_0 …)
         RESOURCE_PATH              of apply: a file or folder; KUBECTL_APPLY_ARGS before it (default -f)
         LABELS                     of apply: NAME=VALUE, words or a list; WITH_DEFAULT_LABELS=false leaves out those that name the commit and the step
-        CLUSTER_NAME, AWS_OIDC_ROLE_ARN, AWS_DEFAULT_REGION          an EKS cluster
+        CLUSTER_NAME, AWS_OIDC_ROLE_ARN, AWS_DEFAULT_REGION          an EKS cluster; ROLE_ARN is a second role, which the first takes on and the cluster knows
         CLUSTER_NAME, LANYARD_CLUSTER_SERVER, LANYARD_CLUSTER_CA_FILE, LANYARD_CLUSTER_AUDIENCE     a cluster proxy
         DEBUG=true                 says which commands are run; tokens are in none of them
 
@@ -35,11 +35,10 @@ internal sealed class PipeCommand(Func<string, string?> environment, TextWriter 
 
     public async Task<int> RunAsync()
     {
-        var words = Words.Parse([], []);
+        var words = Words.Parse(environment("ROLE_ARN") is { Length: > 0 } second ? [ClusterTarget.AssumeRole, second] : [], ClusterTarget.AssumeRole);
         var command = Split(words, "KUBECTL_COMMAND", environment("KUBECTL_COMMAND")) ?? [];
         if (command.Length == 0) words.Mistakes.Add("KUBECTL_COMMAND is needed");
         var more = List(words, "KUBECTL_ARGS");
-        if (environment("ROLE_ARN") is { Length: > 0 }) words.Mistakes.Add("ROLE_ARN: a second role is not taken on; let AWS_OIDC_ROLE_ARN be the one that the cluster knows");
         if (command is ["apply"])
         {
             var path = environment("RESOURCE_PATH") is { Length: > 0 } given ? given : null;

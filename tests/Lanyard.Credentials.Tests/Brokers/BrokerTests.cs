@@ -154,6 +154,32 @@ public sealed class BrokerTests : IAsyncLifetime
         Assert.Equal(2, await RunAsync("", "ecr", "fetch"));
     }
 
+    [Fact]
+    [Line("6.9")]
+    public async Task A_second_role_is_taken_on_by_the_first_and_is_who_the_cluster_sees()
+    {
+        string[] cluster = ["eks", "--cluster", AwsDouble.Cluster];
+        Be(AwsDouble.Audience);
+        Assert.Equal((0, AwsDouble.Role), (await RunAsync(cluster), await CallerAsync()));
+        Be(AwsDouble.Audience);
+        Assert.Equal((0, AwsDouble.SecondRole), (await RunAsync([.. cluster, "--assume-role-arn", AwsDouble.SecondRole]), await CallerAsync()));
+
+        Be(AwsDouble.Audience);
+        Assert.Equal(1, await RunAsync([.. cluster, "--assume-role-arn", AwsDouble.SecondRole + "-of-others"]));
+        Assert.Contains("AccessDenied", _diagnosis, StringComparison.Ordinal);
+        Assert.Equal(2, await RunAsync([.. cluster, "--assume-role-arn", "cluster"]));
+    }
+
+    /// <summary>Whom the EKS API server sees in the token that was printed.</summary>
+    private async Task<string> CallerAsync()
+    {
+        using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = HttpClientHandler.DangerousAcceptAnyServerCertificateValidator };
+        using var http = new HttpClient(handler);
+        http.DefaultRequestHeaders.Authorization = new("Bearer", JsonNode.Parse(_said)!["status"]!["token"]!.GetValue<string>());
+        var answer = JsonNode.Parse(await (await http.GetAsync(new Uri(_aws.KubernetesUrl), TestContext.Current.CancellationToken)).Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
+        return answer["caller"]?.GetValue<string>() ?? answer.ToJsonString();
+    }
+
     /// <summary>To the byte what <c>aws rds generate-db-auth-token</c> makes of the same keys at the same second.</summary>
     [Fact]
     [Needs("aws-cli")]
@@ -214,7 +240,7 @@ public sealed class BrokerTests : IAsyncLifetime
     private void Be(string audience, int seconds = 300) => _environment["BITBUCKET_STEP_OIDC_TOKEN"] =
         _issuer.Mint(audience, Subject, claims => claims["exp"] = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + seconds);
 
-    private Task<int> RunAsync(params string[] args) => args[0] is "aws" or "gcp" or "azure" or "vault" or "rds" ? RunWithAsync("", args) : RunWithAsync(args[0], args[1..]);
+    private Task<int> RunAsync(params string[] args) => args[0] is "aws" or "gcp" or "azure" or "vault" or "rds" or "eks" ? RunWithAsync("", args) : RunWithAsync(args[0], args[1..]);
 
     private async Task<int> RunWithAsync(string input, string[] args)
     {

@@ -92,7 +92,7 @@ public sealed class PipeCommandTests : IDisposable
 
         Assert.Equal(ExitCodes.Usage, await RunAsync());
 
-        foreach (var word in (string[])["RESOURCE_PATH", "KUBECTL_ARGS", "LABELS", "ROLE_ARN", "--server"]) Assert.Contains($"lanyard: {word}", _diagnosis.ToString(), StringComparison.Ordinal);
+        foreach (var word in (string[])["RESOURCE_PATH", "KUBECTL_ARGS", "LABELS", "--assume-role-arn (ROLE_ARN)", "--server"]) Assert.Contains($"lanyard: {word}", _diagnosis.ToString(), StringComparison.Ordinal);
         Assert.Empty(Calls());
         Assert.Equal(ExitCodes.Usage, await CredentialsProgram.RunAsync(["pipe", "get", "pods"], _environment.GetValueOrDefault, _output, _diagnosis));
     }

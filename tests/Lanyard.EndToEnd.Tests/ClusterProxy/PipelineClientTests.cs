@@ -120,6 +120,19 @@ public sealed class PipelineClientTests(ProxiedCluster proxied) : IClassFixture<
         Assert.All(aws.SessionNames, static name => Assert.Equal("lanyard-step-7", name));
     }
 
+    [Fact]
+    [Line("6.9")]
+    public async Task The_pipes_second_role_is_the_one_that_the_cluster_sees()
+    {
+        await using var aws = await AwsDouble.StartAsync(proxied.Issuer, "{repo}:{step}");
+        var environment = Pipe(aws, "{repo}:{step}");
+        environment["ROLE_ARN"] = AwsDouble.SecondRole;
+
+        var said = (await LanyardProcess.RunAsync(["pipe"], environment, deadline: TimeSpan.FromMinutes(1))).Succeeded();
+
+        Assert.Contains($"\"caller\":\"{AwsDouble.SecondRole}\"", said, StringComparison.Ordinal);
+    }
+
     private Dictionary<string, string?> Pipe(AwsDouble aws, string subject) => new()
     {
         ["BITBUCKET_STEP_OIDC_TOKEN"] = proxied.Issuer.Mint(AwsDouble.Audience, subject),

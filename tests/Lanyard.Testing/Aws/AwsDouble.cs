@@ -19,6 +19,9 @@ namespace Lanyard.Testing.Aws;
 public sealed class AwsDouble : IAsyncDisposable
 {
     public const string Role = "arn:aws:iam::123456789012:role/pipeline";
+
+    /// <summary>Trusts <see cref="Role"/>, and nobody else.</summary>
+    public const string SecondRole = "arn:aws:iam::210987654321:role/cluster";
     public const string Region = "eu-central-1";
     public const string Cluster = "demo";
     public const string Audience = "sts.amazonaws.com";
@@ -27,7 +30,7 @@ public sealed class AwsDouble : IAsyncDisposable
     private readonly X509Certificate2 _certificate;
     private readonly TestIssuer _issuer;
     private readonly string _subject;
-    private readonly Dictionary<string, (string Secret, string Session)> _sessions = [];
+    private readonly Dictionary<string, (string Secret, string Session, string Role)> _sessions = [];
 
     private AwsDouble(WebApplication app, X509Certificate2 certificate, TestIssuer issuer, string subject)
     {
@@ -82,8 +85,10 @@ public sealed class AwsDouble : IAsyncDisposable
             return;
         }
 
-        var form = await context.Request.ReadFormAsync();
-        var (status, code) = Judge(form);
+        using var reader = new StreamReader(context.Request.Body);
+        var body = await reader.ReadToEndAsync();
+        var form = new FormCollection(Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(body));
+        var (status, code) = form["Action"] == "AssumeRole" ? JudgeSecond(context.Request, form, body) : Judge(form);
         context.Response.ContentType = "text/xml";
         context.Response.StatusCode = status;
         await context.Response.WriteAsync(status == 200 ? Session(form) : $"""
@@ -112,10 +117,20 @@ public sealed class AwsDouble : IAsyncDisposable
             : (200, "");
     }
 
+    /// <summary>Signed by a live session of the first role, for the second.</summary>
+    private (int Status, string Code) JudgeSecond(HttpRequest request, FormCollection form, string body)
+    {
+        var signature = AwsSignature.OfHeader(request);
+        var isSigned = signature is { Service: "sts", Region: Region } && signature.Names.Contains("host") && signature.Names.Contains("x-amz-security-token")
+            && _sessions.TryGetValue(signature.AccessKeyId, out var session) && session.Role == Role && request.Headers["X-Amz-Security-Token"] == session.Session
+            && signature.Matches(session.Secret, request.Method, request.Path, [], name => request.Headers[name].ToString(), body);
+        return !isSigned ? (403, "SignatureDoesNotMatch") : form["RoleArn"] == SecondRole && form["Version"] == "2011-06-15" ? (200, "") : (403, "AccessDenied");
+    }
+
     private string Session(IFormCollection form)
     {
         var (id, secret, session) = ($"ASIA{Guid.NewGuid():N}"[..20].ToUpperInvariant(), Guid.NewGuid().ToString("N"), $"{Guid.NewGuid():N}+/==");
-        _sessions[id] = (secret, session);
+        _sessions[id] = (secret, session, form["RoleArn"]!);
         SessionNames.Add(form["RoleSessionName"]!);
         return $"""
             <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
@@ -168,25 +183,27 @@ public sealed class AwsDouble : IAsyncDisposable
     private Task AnswerKubernetesAsync(HttpContext context)
     {
         var bearer = context.Request.Headers.Authorization.ToString();
-        context.Response.StatusCode = bearer.StartsWith("Bearer k8s-aws-v1.", StringComparison.Ordinal) && IsCaller(bearer["Bearer k8s-aws-v1.".Length..]) ? 200 : 401;
+        var caller = bearer.StartsWith("Bearer k8s-aws-v1.", StringComparison.Ordinal) ? CallerOf(bearer["Bearer k8s-aws-v1.".Length..]) : null;
+        context.Response.StatusCode = caller is not null ? 200 : 401;
         context.Response.ContentType = "application/json";
         return context.Response.WriteAsync(context.Response.StatusCode == 200
-            ? new JsonObject { ["caller"] = Role, ["path"] = context.Request.Path.Value }.ToJsonString()
+            ? new JsonObject { ["caller"] = caller, ["path"] = context.Request.Path.Value }.ToJsonString()
             : """{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}""");
     }
 
     /// <summary>The rules of aws-iam-authenticator: a known set of parameters, the cluster's name signed, at most 15 minutes old.</summary>
-    private bool IsCaller(string encoded)
+    private string? CallerOf(string encoded)
     {
         var url = new Uri(Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(encoded)));
         var query = url.Query[1..].Split('&').Select(static p => p.Split('=', 2)).ToDictionary(static p => p[0], static p => Uri.UnescapeDataString(p[1]));
         string[] allowed = ["Action", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Security-Token", "X-Amz-Signature"];
         var signature = AwsSignature.OfQuery(query);
         var at = DateTimeOffset.ParseExact(signature.Stamp, "yyyyMMdd'T'HHmmss'Z'", System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal);
-        return query.Keys.All(allowed.Contains) && query["Action"] == "GetCallerIdentity" && query["X-Amz-Expires"] == "60" && url.AbsolutePath == "/"
+        var isGood = query.Keys.All(allowed.Contains) && query["Action"] == "GetCallerIdentity" && query["X-Amz-Expires"] == "60" && url.AbsolutePath == "/"
             && TimeProvider.System.GetUtcNow() - at < TimeSpan.FromMinutes(15)
             && signature is { Service: "sts", Region: Region, Names: ["host", "x-k8s-aws-id"] }
             && _sessions.TryGetValue(signature.AccessKeyId, out var session) && query["X-Amz-Security-Token"] == session.Session
             && signature.Matches(session.Secret, "GET", "/", query, name => name == "host" ? url.Authority : Cluster, "");
+        return isGood ? _sessions[signature.AccessKeyId].Role : null;
     }
 }

@@ -36,6 +36,32 @@ public sealed class AttemptLogTests : IDisposable
     }
 
     [Fact]
+    [Line("5.7")]
+    public async Task Of_a_gigabyte_the_head_and_the_tail_are_kept_in_memory_that_does_not_grow_with_it()
+    {
+        const int Limit = 4 << 20;
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), Limit);
+        log.TryHide("a-secret-of-this-run");
+        var chunk = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("some output, then a-secret-of-this-run, and more of it\n", 600)));
+        log.Append("THE-BEGINNING\n"u8);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var written = 14L;
+        for (; written < 1L << 30; written += chunk.Length) log.Append(chunk);
+        log.Append("THE-END\n"u8);
+        var grown = GC.GetTotalMemory(forceFullCollection: true) - before;
+        var total = log.Complete();
+        var text = await ReadAsync(log, total.Bytes);
+
+        Assert.InRange(grown, long.MinValue, 64 << 20);
+        Assert.InRange(total.Bytes, Limit, Limit + 200);
+        Assert.StartsWith("THE-BEGINNING\n", text, StringComparison.Ordinal);
+        Assert.EndsWith("THE-END\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("a-secret-of-this-run", text, StringComparison.Ordinal);
+        Assert.Contains("bytes of output were dropped here: the log is limited to", text, StringComparison.Ordinal);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(text))), total.Sha256);
+    }
+
+    [Fact]
     public async Task A_log_just_at_its_limit_loses_nothing()
     {
         using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1000);
