@@ -44,16 +44,12 @@ public sealed class Newcomer : IAsyncLifetime
     private static IEnumerable<(string Name, string Path)> Tofu() =>
         new[] { "tofu", "terraform" }.Select(static name => (Name: name, Path: MachineParts.Find(name))).Where(static tool => tool.Path is not null).Select(static tool => (tool.Name, tool.Path!));
 
-    /// <summary>Runs the lines in bash, as typed, and ends what they left in the background.</summary>
-    /// <returns>Both outputs of a script that succeeded, without the words of what runs in the background.</returns>
-    internal async Task<string> TypeAsync(string script, IReadOnlyDictionary<string, string?>? environment = null)
+    /// <summary>Types the lines at this desk, see <see cref="Walk.TypeAsync"/>.</summary>
+    internal Task<string> TypeAsync(string script, IReadOnlyDictionary<string, string?>? environment = null)
     {
         foreach (var (named, free) in _ports) script = script.Replace(named, free, StringComparison.Ordinal);
         var all = new Dictionary<string, string?>(environment ?? new Dictionary<string, string?>()) { ["PATH"] = _path, ["KUBECONFIG"] = Cluster.KubeconfigPath };
-        await using var shell = ChildProcess.Start("bash", ["-euo", "pipefail", "-c", $"trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT\n{script}"], all, _folder.FullName);
-        var code = await shell.WaitForExitAsync(TimeSpan.FromMinutes(3));
-        Assert.True(code == 0, $"exit code {code}\n{shell.Output}\n{shell.Errors}\n{_demo!.Errors}");
-        return shell.Output + "\n" + shell.Errors;
+        return Walk.TypeAsync(script, _folder.FullName, all, () => _demo!.Errors);
     }
 
     /// <summary>What a page says is printed, with the ports of this walk.</summary>

@@ -44,11 +44,7 @@ public sealed partial class PipelinePagesTests : IDisposable
         };
         var walk = Walk.Read("docs/pipelines/clouds.md", "## A hook for each");
 
-        await using var shell = ChildProcess.Start("bash", ["-euo", "pipefail", "-c", walk.Script], environment, _folder);
-        var code = await shell.WaitForExitAsync(TimeSpan.FromMinutes(2));
-
-        Assert.True(code == 0, shell.Output + shell.Errors);
-        Assert.Empty(walk.Missing(shell.Output));
+        Assert.Empty(walk.Missing(await Walk.TypeAsync(walk.Script, _folder, environment)));
     }
 
     [Fact]

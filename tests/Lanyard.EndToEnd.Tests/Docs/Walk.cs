@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using Lanyard.Testing;
+using Lanyard.Testing.Processes;
+using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Docs;
 
@@ -29,6 +31,17 @@ internal sealed record Walk(IReadOnlyList<(string Kind, string Text)> Blocks)
     /// <summary>The commands under <c>script:</c> of a pipeline's file.</summary>
     public string PipelineScript => string.Join('\n', Blocks.Where(static block => block.Kind == "yaml").SelectMany(static block => block.Text.Split('\n'))
         .SkipWhile(static line => !line.TrimEnd().EndsWith("script:", StringComparison.Ordinal)).Skip(1).Select(static line => line.TrimStart(' ', '-')));
+
+    /// <summary>Types lines in bash, and ends what they left in the background.</summary>
+    /// <param name="trouble">What else there is to know where it fails.</param>
+    /// <returns>Both outputs of a script that succeeded, without the words of what runs in the background.</returns>
+    public static async Task<string> TypeAsync(string script, string folder, IReadOnlyDictionary<string, string?> environment, Func<string>? trouble = null)
+    {
+        await using var shell = ChildProcess.Start("bash", ["-euo", "pipefail", "-c", $"trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT\n{script}"], environment, folder);
+        var code = await shell.WaitForExitAsync(TimeSpan.FromMinutes(3));
+        Assert.True(code == 0, $"exit code {code}\n{shell.Output}\n{shell.Errors}\n{trouble?.Invoke()}");
+        return shell.Output + "\n" + shell.Errors;
+    }
 
     /// <summary>Which of the promised lines did not come; <c>…</c> stands for anything.</summary>
     public IReadOnlyList<string> Missing(string output)
