@@ -56,6 +56,52 @@ public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTool
         Assert.Equal($"assumed-role/{role}/{run}", aws.Sessions.First());
     }
 
+    /// <summary>Its token for EKS is made of the role's credentials, without a further call.</summary>
+    [Theory]
+    [Needs("aws-cli")]
+    [InlineData("file")]
+    [InlineData("endpoint")]
+    public async Task The_AWS_CLI_of_this_machine_has_the_roles_credentials_in_a_step(string credentials)
+    {
+        var program = (await Command.RunAsync("sh", ["-c", "readlink -f \"$(pyenv which aws 2> /dev/null || command -v aws)\""])).Succeeded().Trim();
+        var isReadable = (await Command.RunAsync("setpriv", ["--reuid", "65534", "--clear-groups", "test", "-x", program])).ExitCode == 0;
+        Assert.SkipUnless(isReadable, $"the AWS CLI of this machine is {program}, which no step may read");
+        var version = Version.Parse((await Command.RunAsync(program, ["--version"])).Succeeded().Split('/')[1].Split(' ')[0]);
+        var knowsEndpoints = version.Major == 1 ? version.Minor >= 29 : version >= new Version(2, 13);
+        Assert.SkipWhen(credentials == "file" && !knowsEndpoints, $"the AWS CLI of this machine is {version}, which asks no STS but Amazon's own");
+        var home = program.StartsWith("/usr/", StringComparison.Ordinal) ? "/usr/share" : Path.GetDirectoryName(Path.GetDirectoryName(program))!;
+        await using var scene = await CloudScene.StartAsync(tools, "", $"{program} eks get-token --cluster-name demo --region eu-central-1 --query status.token --output text 2>&1 | tr '\\n' ' ' > said", home);
+        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
+        var role = aws.AddRole("apply", static _ => true);
+        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{role}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+
+        var (run, said) = await scene.RunAsync();
+
+        Assert.True(said.StartsWith("k8s-aws-v1.", StringComparison.Ordinal), $"{said}; {string.Join(", ", aws.Refused)}");
+        Assert.Contains("Credential=ASIAEXAMPLE", System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(said.Trim().AsSpan("k8s-aws-v1.".Length))), StringComparison.Ordinal);
+        Assert.Equal($"assumed-role/apply/{run}", aws.Sessions.First());
+    }
+
+    [Theory]
+    [Needs("gcloud")]
+    [InlineData("file")]
+    [InlineData("url")]
+    public async Task Gcloud_acts_as_the_service_account_in_a_step(string source)
+    {
+        await using var scene = await CloudScene.StartAsync(
+            tools, "", "export CLOUDSDK_CONFIG=$PWD/gcloud; gcloud auth login --quiet --cred-file=\"$GOOGLE_APPLICATION_CREDENTIALS\" > said 2>&1 && gcloud auth print-access-token > said 2>&1 || :");
+        await using var google = await GoogleDouble.StartAsync(scene.Issuer);
+        var account = google.AddServiceAccount("deployer", static _ => true);
+        await scene.ApplyCollectionAsync(
+            $"gcp: {{provider: '{GoogleDouble.Provider}', serviceAccount: '{account}', source: {source}, stsEndpoint: '{google.StsUrl}', iamEndpoint: '{google.Url}'}}",
+            $"audiences: [{{audience: 'https://iam.googleapis.com/{GoogleDouble.Provider}', subject: '{{workspace}}:{{collection}}:{{definition}}'}}]");
+
+        var (_, said) = await scene.RunAsync();
+
+        Assert.True(said.Trim() == "ya29." + account, $"{said}; {string.Join(", ", google.Refused)}");
+        Assert.Equal("acme:prod:deploy", google.Admitted.First());
+    }
+
     [Theory]
     [InlineData("file")]
     [InlineData("endpoint")]

@@ -12,20 +12,23 @@ internal sealed class CloudScene : IAsyncDisposable
     private readonly string _folder;
     private readonly string _before;
 
+    /// <summary>More that steps may read: tools of this machine that lie outside <c>/usr</c>.</summary>
+    public IReadOnlyList<string> More { get; init; } = [];
+
     private CloudScene(Installation installation, string tools, string folder, string before) =>
         (_installation, _tools, _folder, _before) = (installation, tools, folder, before);
 
     public string Issuer => _installation.IssuerOf("acme");
 
     /// <param name="before">Shell that the step runs before the script.</param>
-    public static async Task<CloudScene> StartAsync(CloudTools tools, string script, string before = ":")
+    public static async Task<CloudScene> StartAsync(CloudTools tools, string script, string before = ":", params IReadOnlyList<string> more)
     {
         var installation = await Installation.StartAsync();
         var folder = Path.Combine(installation.Folder, "script");
         Directory.CreateDirectory(folder);
         Directory.CreateSymbolicLink(Path.Combine(folder, "node_modules"), Path.Combine(tools.Folder, "node_modules"));
         await File.WriteAllTextAsync(Path.Combine(folder, "script.mjs"), script);
-        return new CloudScene(installation, tools.Folder, folder, before);
+        return new CloudScene(installation, tools.Folder, folder, before) { More = more };
     }
 
     /// <param name="cloud">One member of the collection's <c>cloud</c> block.</param>
@@ -46,7 +49,7 @@ internal sealed class CloudScene : IAsyncDisposable
                 {{cloud}}
             """,
             Documents.Definition("acme", "prod", "deploy", step, audiences));
-        await _installation.StartApprovedRunnerAsync("host", ["acme/prod"], "--read-only", _tools, "--read-only", _folder);
+        await _installation.StartApprovedRunnerAsync("host", ["acme/prod"], [.. More.Append(_tools).Append(_folder).SelectMany(static path => (string[])["--read-only", path])]);
     }
 
     /// <returns>The run and what its client said.</returns>
