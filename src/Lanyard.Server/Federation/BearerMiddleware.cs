@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Lanyard.Server.Federation;
 
 /// <summary>
-/// Puts the caller's principal on every request under <c>/v1</c>, <c>/runtime</c> and <c>/twirp</c> that shows a bearer. A bearer that is shown and not
+/// Puts the caller's principal on every request under <c>/v1</c>, <c>/runtime</c> and <c>/twirp</c>, and for <c>/metrics</c>, that shows a bearer. A bearer that is shown and not
 /// good is refused here, whatever the path, so that the answer says nothing about what exists. A request without one goes on: endpoints that need a
 /// principal refuse it themselves.
 /// </summary>
@@ -54,7 +54,7 @@ internal sealed class BearerMiddleware(RequestDelegate next)
     }
 
     private static Doors? DoorsOf(PathString path) =>
-        path.StartsWithSegments("/v1", StringComparison.Ordinal) ? Doors.Api
+        path.StartsWithSegments("/v1", StringComparison.Ordinal) || path == "/metrics" ? Doors.Api
         : path.StartsWithSegments("/runtime", StringComparison.Ordinal) || path.StartsWithSegments("/twirp", StringComparison.Ordinal) ? Doors.Runtime | Doors.Workflow
         : null;
 }
