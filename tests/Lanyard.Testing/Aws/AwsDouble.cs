@@ -96,7 +96,7 @@ public sealed class AwsDouble : IAsyncDisposable
             """);
     }
 
-    private (int Status, string Code) Judge(IFormCollection form)
+    private (int Status, string Code) Judge(FormCollection form)
     {
         var name = form["RoleSessionName"].ToString();
         if (form["Action"] != "AssumeRoleWithWebIdentity" || form["Version"] != "2011-06-15" || name.Length is < 2 or > 64
@@ -127,7 +127,7 @@ public sealed class AwsDouble : IAsyncDisposable
         return !isSigned ? (403, "SignatureDoesNotMatch") : form["RoleArn"] == SecondRole && form["Version"] == "2011-06-15" ? (200, "") : (403, "AccessDenied");
     }
 
-    private string Session(IFormCollection form)
+    private string Session(FormCollection form)
     {
         var (id, secret, session) = ($"ASIA{Guid.NewGuid():N}"[..20].ToUpperInvariant(), Guid.NewGuid().ToString("N"), $"{Guid.NewGuid():N}+/==");
         _sessions[id] = (secret, session, form["RoleArn"]!);
