@@ -41,8 +41,15 @@ internal readonly record struct EksSession(AwsCredentials? Credentials, string? 
         return error is not null ? new(null, error, ExitCodes.Unreachable) : Read(status, body, time.GetUtcNow()) with { TokenEnds = ends };
     }
 
+    /// <summary>Of the role that the cluster knows: the second where there is one, else the first.</summary>
+    public static async Task<EksSession> AsClusterKnowsAsync(ClusterTarget target, TokenSource source, Func<string, string?> environment, TimeProvider time)
+    {
+        var session = await StartAsync(target, source, environment, time);
+        return session.Credentials is { } first && target.AssumedRoleArn is not null ? await AssumeAsync(first, target, environment, time) : session;
+    }
+
     /// <summary>AssumeRole, signed: the second role's credentials, as <c>aws eks get-token --role-arn</c> has them. One role that takes on another has at most an hour.</summary>
-    public static async Task<EksSession> AssumeAsync(AwsCredentials first, ClusterTarget target, Func<string, string?> environment, TimeProvider time)
+    private static async Task<EksSession> AssumeAsync(AwsCredentials first, ClusterTarget target, Func<string, string?> environment, TimeProvider time)
     {
         var endpoint = AwsEndpoint.Sts(target.Region!, environment)!;
         var form = new FormUrlEncodedContent(

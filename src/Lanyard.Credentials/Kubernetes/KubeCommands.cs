@@ -132,12 +132,7 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
             return await MistakenAsync(words);
         }
 
-        var session = await EksSession.StartAsync(target, source!, environment, TimeProvider.System);
-        if (session.Credentials is not null && target.AssumedRoleArn is not null)
-        {
-            session = await EksSession.AssumeAsync(session.Credentials, target, environment, TimeProvider.System);
-        }
-
+        var session = await EksSession.AsClusterKnowsAsync(target, source!, environment, TimeProvider.System);
         if (session.Credentials is null)
         {
             return await FailedAsync(session.Error!, session.ExitCode);
