@@ -161,6 +161,19 @@ public abstract class CacheLimitTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_quota_that_was_lowered_holds_after_the_next_save_without_waiting_for_the_sweep()
+    {
+        var machine = await _server.MachineAsync();
+        foreach (var key in (string[])["a", "b"]) await SaveAsync(machine, key, 100);
+        await SetAsync("""{"repositoryBytes":150}""");
+
+        await SaveAsync(machine, "c", 10);
+
+        await Eventually.HoldsAsync(async () => (await EntriesAsync("?state=ready")).Count == 2, "one of the three evicted", TimeSpan.FromSeconds(120));
+        Assert.Equal(["b", "c"], (await EntriesAsync("?state=ready")).Select(static entry => entry.GetProperty("key").GetString()).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task An_entry_over_its_limit_is_refused_while_it_is_uploaded_and_in_words_when_it_is_finalised()
     {
         await SetAsync("""{"entryBytes":100}""");

@@ -47,14 +47,14 @@ internal sealed class CacheEvictor(
     /// <summary>One repository and its workspace, after something was added.</summary>
     public async Task EnforceAsync(string workspace, string repository, CancellationToken cancellationToken)
     {
-        tally.Begin((workspace, repository));
+        var begun = tally.Begin((workspace, repository));
         var limits = await settings.LimitsAsync(workspace, cancellationToken);
         var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken)
             + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
         var room = Math.Min(
             limits.RepositoryBytes(repository) - await store.BytesAsync(workspace, repository, cancellationToken),
             limits.WorkspaceBytes - await store.BytesAsync(workspace, null, cancellationToken));
-        tally.Counted(workspace, repository, room);
+        tally.Counted(workspace, repository, room, begun);
         if (evicted > 0) await PurgeAsync(cancellationToken);
     }
 

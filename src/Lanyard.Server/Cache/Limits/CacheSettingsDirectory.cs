@@ -17,14 +17,15 @@ internal sealed class CacheSettingsDirectory : IDisposable
 
     private readonly Database _database;
     private readonly CacheOptions _options;
+    private readonly CacheTally _tally;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, CacheLimits> _known = new(StringComparer.Ordinal);
     private readonly IDisposable _subscription;
     private long _generation;
 
-    public CacheSettingsDirectory(Database database, CacheOptions options, TimeProvider time)
+    public CacheSettingsDirectory(Database database, CacheOptions options, CacheTally tally, TimeProvider time)
     {
-        (_database, _options, _time) = (database, options, time);
+        (_database, _options, _tally, _time) = (database, options, tally, time);
         _subscription = database.Notifications.Subscribe(Channel, Forget);
     }
 
@@ -76,6 +77,7 @@ internal sealed class CacheSettingsDirectory : IDisposable
         Interlocked.Increment(ref _generation);
         if (workspaceId is null) _known.Clear();
         else _known.TryRemove(workspaceId, out _);
+        _tally.Forget(workspaceId);
     }
 
     private static KeptSettings Read(System.Data.Common.DbDataReader row) =>

@@ -15,15 +15,36 @@ internal sealed class CacheTally(TimeProvider time)
     private readonly ConcurrentDictionary<(string Workspace, string Repository), bool> _queued = new();
     private readonly Channel<(string Workspace, string Repository)> _wanted = Channel.CreateUnbounded<(string, string)>();
 
+    /// <summary>Counts the changes of quotas.</summary>
+    private long _quotas;
+
     public IAsyncEnumerable<(string Workspace, string Repository)> WantedAsync(CancellationToken cancellationToken) => _wanted.Reader.ReadAllAsync(cancellationToken);
 
-    public void Begin((string Workspace, string Repository) one) => _queued.TryRemove(one, out _);
+    /// <summary>To be called before limits are read.</summary>
+    /// <returns>To be given to <see cref="Counted"/>.</returns>
+    public long Begin((string Workspace, string Repository) one)
+    {
+        _queued.TryRemove(one, out _);
+        return Interlocked.Read(ref _quotas);
+    }
 
     /// <param name="room">What may still come before somebody must count again.</param>
-    public void Counted(string workspace, string repository, long room)
+    /// <param name="begun">What <see cref="Begin"/> returned: a count by quotas that changed meanwhile is not kept.</param>
+    public void Counted(string workspace, string repository, long room, long begun)
     {
         if (_counted.Count > 10_000) _counted.Clear();
         _counted[(workspace, repository)] = (0, room, time.GetUtcNow());
+        if (begun != Interlocked.Read(ref _quotas)) _counted.TryRemove((workspace, repository), out _);
+    }
+
+    /// <summary>Quotas are others now, of one workspace or (null) of any: whoever adds next has all of it counted.</summary>
+    public void Forget(string? workspace)
+    {
+        Interlocked.Increment(ref _quotas);
+        foreach (var one in _counted.Keys)
+        {
+            if (workspace is null || one.Workspace == workspace) _counted.TryRemove(one, out _);
+        }
     }
 
     public void Added(string workspace, string repository, long bytes)
