@@ -3,10 +3,10 @@ namespace Lanyard.Testing;
 /// <summary>For things outside the process that give no event to wait for: asks again until it holds, with a deadline.</summary>
 public static class Eventually
 {
-    /// <summary>Asks every 100 ms, for 30 s unless told; fails with <paramref name="what"/>.</summary>
+    /// <summary>Asks every 100 ms, for 120 s unless told; fails with <paramref name="what"/>.</summary>
     public static async Task HoldsAsync(Func<Task<bool>> condition, string what, TimeSpan? deadline = null)
     {
-        using var limit = new CancellationTokenSource(deadline ?? TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(deadline ?? TimeSpan.FromSeconds(120));
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
         while (!await condition())
         {

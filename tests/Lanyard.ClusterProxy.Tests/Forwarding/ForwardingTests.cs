@@ -97,7 +97,7 @@ public sealed class ForwardingTests
         for (var i = 0; i < 3; i++)
         {
             next.Release();
-            Assert.Equal($"{i}", await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)));
+            Assert.Equal($"{i}", await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(120)));
         }
 
         Assert.Null(await lines.ReadLineAsync());
@@ -260,6 +260,6 @@ public sealed class ForwardingTests
             await client.ReadHeadAsync();
         }
 
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(120));
     }
 }

@@ -44,7 +44,7 @@ public sealed class LimitTests : IAsyncLifetime
     {
         await using var proxy = await StartAsync(of == "all" ? new LimitOptions { InFlight = 1 } : new LimitOptions { UserInFlight = 1 });
         var first = proxy.SendAsync(Get("/api/v1/pods"));
-        await _arrived.WaitAsync(TimeSpan.FromSeconds(20));
+        await _arrived.WaitAsync(TimeSpan.FromSeconds(120));
 
         var (head, body) = await proxy.SendAsync(Get("/api/v1/pods"));
 
@@ -60,10 +60,10 @@ public sealed class LimitTests : IAsyncLifetime
     {
         await using var proxy = await StartAsync(new LimitOptions { InFlight = 1, LongRunning = 1, UserInFlight = 1, UserLongRunning = 1 });
         var stream = proxy.SendAsync(Get("/api/v1/pods?watch=1"));
-        await _arrived.WaitAsync(TimeSpan.FromSeconds(20));
+        await _arrived.WaitAsync(TimeSpan.FromSeconds(120));
 
         var second = proxy.SendAsync(Get("/api/v1/pods"));
-        await _arrived.WaitAsync(TimeSpan.FromSeconds(20));
+        await _arrived.WaitAsync(TimeSpan.FromSeconds(120));
 
         Assert.Equal("HTTP/1.1 429 Too Many Requests", (await proxy.SendAsync(Get("/api/v1/pods?watch=1"))).Head.StartLine);
         _go.SetResult();

@@ -267,7 +267,7 @@ public sealed class UpstreamClientTests
 
         Assert.Equal("one", Encoding.ASCII.GetString(first.Buffer.FirstSpan));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => copying);
-        await closed.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(120));
     }
 
     [Fact]

@@ -121,7 +121,7 @@ public sealed class ClusterProxyTests(ProxiedCluster proxied) : IClassFixture<Pr
 
         Assert.Equal("through the proxy", echoed.Succeeded());
         Assert.Equal(7, failed.ExitCode);
-        Assert.Equal("served", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal("served", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(120)));
         await logs.WaitForLineAsync("again");
         var denied = await proxied.KubectlAsync(proxied.Token("stranger"), "exec", "-n", ProxiedCluster.Namespace, "worker", "--", "true");
         Assert.Contains("Forbidden", denied.Errors, StringComparison.Ordinal);

@@ -180,7 +180,7 @@ public sealed class KeySetCacheTests : IDisposable
         };
         var cache = Cache();
         var before = Ask(cache, _first.KeyId);
-        await asked.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
 
         // An admin points the record at another issuer; a call that still has the old one in its hands ends afterwards.
         cache.ForgetAll();

@@ -20,7 +20,7 @@ public sealed class PostgresDispatchTests() : DispatchContract(DatabaseKind.Post
 public abstract class DispatchContract(DatabaseKind kind) : IAsyncLifetime
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(50);
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
     private readonly ManualTime _time = new();
     private TestDatabase _test = null!;
     private RunsHarness _runs = null!;

@@ -55,7 +55,7 @@ public sealed class LogStreamTests : IAsyncLifetime
         for (var i = 0; i < bytes.Length; i++)
             await runner.LogAsync(run, i, bytes[i..(i + 1)]);
         await runner.EndAsync(run, log: bytes);
-        var events = await reading.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        var events = await reading.WaitAsync(TimeSpan.FromSeconds(120), Cancel);
         Assert.Equal("a🙂b\ufffdü", string.Concat(events.Where(e => e.Event == "log").Select(e => e.Data.GetProperty("text").GetString())));
     }
 
@@ -85,7 +85,7 @@ public sealed class LogStreamTests : IAsyncLifetime
         Assert.Equal(run, await runner.TakeAsync());
         await runner.LogAsync(run, 0, "second\n"u8.ToArray(), attempt: 2);
         await runner.EndAsync(run, log: "second\n"u8.ToArray(), attempt: 2);
-        var events = await reading.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        var events = await reading.WaitAsync(TimeSpan.FromSeconds(120), Cancel);
         Assert.Equal([(1, "first\n"), (2, "second\n")], events.Where(e => e.Event == "log").Select(e => (e.Data.GetProperty("attempt").GetInt32(), e.Data.GetProperty("text").GetString()!)));
     }
 
@@ -95,7 +95,7 @@ public sealed class LogStreamTests : IAsyncLifetime
         var run = await _runs.CreateAsync();
         var reading = ReadAsync(run);
         await _runs.Server.SendAsync(HttpMethod.Post, $"{RunsServer.Runs}/{run}/cancel", "admin", "{}");
-        Assert.Equal("canceled", Assert.Single(await reading.WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Data.GetProperty("state").GetString());
+        Assert.Equal("canceled", Assert.Single(await reading.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Data.GetProperty("state").GetString());
     }
 
     [Theory]

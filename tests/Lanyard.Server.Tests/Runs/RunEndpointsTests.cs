@@ -42,7 +42,7 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(["demo/one"], (await runner.OpenAsync()).Collections);
         var poll = runner.PollAsync(1, 20);
         var run = await _runs.CreateAsync("""{"definition":"build","variables":{"X":"y"},"phase":"plan","repository":"acme/app","environment":"prod"}""");
-        var offer = Assert.Single((await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Value!.Offers);
+        var offer = Assert.Single((await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Value!.Offers);
         Assert.Equal((run, 1, "demo", "one"), (offer.Run, offer.Attempt, offer.Workspace, offer.Collection));
 
         var payload = (await runner.AcceptAsync(run)).Value!;
@@ -165,7 +165,7 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : IAsyncLifetime
         var poll = runner.PollAsync(0, 30, new Hold(run, 1, AttemptStates.Running));
         var canceled = await Server.SendAsync(HttpMethod.Post, $"{RunsServer.Runs}/{run}/cancel", "admin");
         Assert.Equal("running", canceled.Json.GetProperty("state").GetString());
-        Assert.Equal(HoldAnswers.Cancel, Assert.Single((await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Value!.Answers).Answer);
+        Assert.Equal(HoldAnswers.Cancel, Assert.Single((await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Value!.Answers).Answer);
         Assert.False(await _runs.Get<AttemptLiveness>().IsAliveAsync(run, 1, Cancel));
         Assert.Equal(HttpStatusCode.OK, (await runner.LogAsync(run, 0, "stopping"u8.ToArray())).Status);
         Assert.Equal("canceling", (await runner.StepAsync(run, 0, "canceled")).Value!.State);
@@ -284,11 +284,11 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : IAsyncLifetime
         var run = await runner.TakeAsync();
         var follow = Server.GetAsync($"{RunsServer.Runs}/{run}/logs?offset=0&follow=true");
         await runner.LogAsync(run, 0, "one"u8.ToArray());
-        var answer = await follow.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        var answer = await follow.WaitAsync(TimeSpan.FromSeconds(120), Cancel);
         Assert.Equal(("one", "false"), (answer.Body, answer.Headers.GetValues("Lanyard-Log-Over").Single()));
         follow = Server.GetAsync($"{RunsServer.Runs}/{run}/logs?offset=3&follow=true");
         await runner.EndAsync(run, log: "one"u8.ToArray());
-        answer = await follow.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        answer = await follow.WaitAsync(TimeSpan.FromSeconds(120), Cancel);
         Assert.Equal((HttpStatusCode.NoContent, "true"), (answer.Status, answer.Headers.GetValues("Lanyard-Log-Over").Single()));
     }
 

@@ -138,7 +138,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var poll = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         Assert.False(poll.IsCompleted);
         var run = await _runs.CreateRunAsync();
-        Assert.Equal(run.Id, Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Run);
+        Assert.Equal(run.Id, Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Run);
     }
 
     [Fact]
@@ -147,7 +147,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var runner = await _runs.RunnerAsync("rnr_1", "col_1");
         var poll = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         _time.Advance(TimeSpan.FromSeconds(50));
-        Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
+        Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel));
         Assert.Equal(0, _runs.Dispatch.Waiting);
     }
 
@@ -157,7 +157,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var runners = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => _runs.RunnerAsync($"rnr_{i}", "col_1")));
         var polls = runners.Select(r => _runs.PollAsync(r, 1, TimeSpan.FromSeconds(50), Cancel)).ToArray();
         var runs = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _runs.CreateRunAsync()));
-        var offers = await Task.WhenAll(polls).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+        var offers = await Task.WhenAll(polls).WaitAsync(TimeSpan.FromSeconds(120), Cancel);
         Assert.Equal(runs.Select(r => r.Id).Order(), offers.Select(o => Assert.Single(o).Run).Order());
     }
 
@@ -167,9 +167,9 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var runner = await _runs.RunnerAsync("rnr_1", "col_1");
         var older = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
         var newer = _runs.PollAsync(runner, 1, TimeSpan.FromSeconds(50), Cancel);
-        Assert.Empty(await older.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
+        Assert.Empty(await older.WaitAsync(TimeSpan.FromSeconds(120), Cancel));
         var run = await _runs.CreateRunAsync();
-        Assert.Equal(run.Id, Assert.Single(await newer.WaitAsync(TimeSpan.FromSeconds(10), Cancel)).Run);
+        Assert.Equal(run.Id, Assert.Single(await newer.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Run);
         var standing = Assert.Single(await _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, _runs.Rules.Now, Cancel));
         Assert.Equal((run.Id, 1), (standing.Run, standing.Attempt));
     }
@@ -180,7 +180,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var (runner, offer) = await AcceptedAsync();
         var poll = _runs.PollAsync(runner, 3, TimeSpan.FromSeconds(50), Cancel);
         await _runs.CancelAsync(offer.Run);
-        Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
+        Assert.Empty(await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel));
         var answer = Assert.Single(await _runs.Holds.AnswerAsync(runner, [new(offer.Run, 1, "running")], Cancel));
         Assert.Equal(HoldAnswers.Cancel, answer.Answer);
     }
@@ -242,7 +242,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var poll = _runs.PollAsync(other, 1, TimeSpan.FromSeconds(50), Cancel);
         _time.Advance(TimeSpan.FromSeconds(20));
         await _runs.Sweeper.SweepAsync(Cancel);
-        Assert.Equal((offer.Run, 2), Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(10), Cancel)) is var o ? (o.Run, o.Attempt) : default);
+        Assert.Equal((offer.Run, 2), Assert.Single(await poll.WaitAsync(TimeSpan.FromSeconds(120), Cancel)) is var o ? (o.Run, o.Attempt) : default);
     }
 
     [Fact]

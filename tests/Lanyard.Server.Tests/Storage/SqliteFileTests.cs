@@ -72,7 +72,7 @@ public sealed class SqliteFileTests
 
         var work = test.Database.TransactionAsync(async _ => await test.Database.ExecuteAsync($"delete from audit_events"));
 
-        await Assert.ThrowsAsync<InvalidOperationException>(() => work.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => work.WaitAsync(TimeSpan.FromSeconds(120), TimeProvider.System, TestContext.Current.CancellationToken));
         Assert.Equal(0, await test.Database.ExecuteAsync($"delete from audit_events"));
     }
 

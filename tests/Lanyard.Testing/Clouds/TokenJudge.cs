@@ -26,7 +26,7 @@ public sealed record JudgedToken(string Subject, string Audience, TokenMistake? 
 /// </summary>
 public sealed class TokenJudge(string issuer, IReadOnlyList<string> algorithms)
 {
-    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(60) };
 
     public string Issuer => issuer;
 

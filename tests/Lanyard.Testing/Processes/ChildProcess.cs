@@ -9,7 +9,7 @@ namespace Lanyard.Testing.Processes;
 /// </summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(120);
     private readonly Process _process;
     private readonly ProcessOutput _output = new();
     private readonly ProcessOutput _errors = new();

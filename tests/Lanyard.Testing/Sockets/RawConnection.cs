@@ -17,7 +17,7 @@ public sealed record RawHead(string StartLine, IReadOnlyList<string> HeaderLines
 /// <summary>One side of a TCP or TLS connection, spoken by hand. Every wait has a deadline of 20 s.</summary>
 public sealed class RawConnection(Socket socket, Stream stream) : IDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
     private readonly byte[] _one = new byte[1];
 
     public Stream Stream => stream;

@@ -56,7 +56,7 @@ public sealed class LeaseTests
         Assert.False(stop.Killed.IsCancellationRequested);
 
         _time.Advance(TimeSpan.FromSeconds(5));
-        await watch.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await watch.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
         Assert.True(stop.Killed.IsCancellationRequested && lease.Remaining > TimeSpan.Zero);
     }
 }

@@ -181,7 +181,7 @@ public sealed class PodPlaceTests : IAsyncDisposable
         _container = ChildProcess.Start(
             "bwrap",
             ["--dev-bind", "/", "/", "--proc", "/proc", "--unshare-pid", "--as-pid-1", "--die-with-parent", "--", .. words, "-c", StepWrapper.Text(Path.Combine(_folder, "control"))]);
-        await _place.Ready.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        await _place.Ready.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
     }
 
     private async Task<(string Output, int? Status)> RunAsync(StepCommand command)
