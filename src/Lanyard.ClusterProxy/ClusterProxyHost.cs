@@ -96,7 +96,12 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         }
 
         var certificate = Keep(new ServingCertificate(files.Certificate, files.Key));
-        Watch(files.Certificate, File.ReadAllText(files.Certificate), _ => certificate.Reload());
+        // Both: a renewal writes two files, and it is done with the second, whichever that is.
+        foreach (var file in (string[])[files.Certificate, files.Key])
+        {
+            Watch(file, File.ReadAllText(file), _ => certificate.Reload());
+        }
+
         return certificate.Get;
     }
 

@@ -1,12 +1,9 @@
 using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
+using Lanyard.Protocol.Tls;
 
 namespace Lanyard.ClusterProxy.Serving;
 
-/// <summary>
-/// The serving certificate from two PEM files, with what stands behind it in the file; renewed without a restart. What handshakes need of it is made once,
-/// not for each of them: neither its time nor its memory is a connection's.
-/// </summary>
+/// <summary>The serving certificate from two PEM files, with what stands behind it in the file; renewed without a restart.</summary>
 internal sealed class ServingCertificate : IDisposable
 {
     private readonly string _certificateFile;
@@ -27,14 +24,5 @@ internal sealed class ServingCertificate : IDisposable
 
     public void Dispose() => _current.ServerCertificateContext!.TargetCertificate.Dispose();
 
-    private SslServerAuthenticationOptions Load()
-    {
-        var certificate = X509Certificate2.CreateFromPemFile(_certificateFile, _keyFile);
-        var all = new X509Certificate2Collection();
-        all.ImportFromPemFile(_certificateFile);
-        all.RemoveAt(0);
-
-        // Offline: what clients need is in the file; nothing is fetched that a certificate names.
-        return new() { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, all, offline: true) };
-    }
+    private SslServerAuthenticationOptions Load() => new() { ServerCertificateContext = PemPair.Load(_certificateFile, _keyFile) };
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lanyard.Protocol.Runs;
 
 namespace Lanyard.Protocol.Resources;
 
@@ -71,7 +72,7 @@ public static class RetryOn
     public const string Lost = "lost";
 
     /// <summary>The runner could not run the attempt, before the first step or in it.</summary>
-    public const string RunnerError = "runner_error";
+    public const string RunnerError = AttemptOutcomes.RunnerError;
 
     /// <summary>A step failed.</summary>
     public const string Failed = "failed";

@@ -29,6 +29,13 @@ public static class AttemptStates
     public static bool IsOver(string state) => state is Ended or Lost;
 }
 
+/// <summary>How an attempt may end, beside the final states of a run.</summary>
+public static class AttemptOutcomes
+{
+    /// <summary>It could not be run: the runner's fault, or its host's. Another try may go well.</summary>
+    public const string RunnerError = "runner_error";
+}
+
 /// <summary>What the server answers for each attempt that a runner says it holds.</summary>
 public static class HoldAnswers
 {

@@ -1,10 +1,11 @@
+using System.Net.Security;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
+using Lanyard.Protocol.Tls;
 
 namespace Lanyard.Server.Http;
 
 /// <summary>
-/// The server's certificate from two PEM files, read again when either changes (looked at no more than once a second, on a new connection).
+/// The server's certificate from two PEM files, with what stands behind it in the file; read again when either changes (looked at no more than once a second, on a new connection).
 /// A pair that can't be read or does not match keeps the old one in service: a renewal writes two files, and between them they don't fit.
 /// </summary>
 internal sealed class ServerCertificate : IDisposable
@@ -14,7 +15,7 @@ internal sealed class ServerCertificate : IDisposable
     private readonly TimeProvider _time;
     private readonly Action<Exception> _onBadPair;
     private readonly Lock _gate = new();
-    private X509Certificate2 _current;
+    private SslStreamCertificateContext _current;
     private (DateTime Certificate, DateTime Key) _stamp;
     private long _lookedAt;
 
@@ -35,7 +36,7 @@ internal sealed class ServerCertificate : IDisposable
         _lookedAt = time.GetTimestamp();
     }
 
-    public X509Certificate2 Current
+    public SslStreamCertificateContext Current
     {
         get
         {
@@ -49,7 +50,7 @@ internal sealed class ServerCertificate : IDisposable
         }
     }
 
-    public void Dispose() => _current.Dispose();
+    public void Dispose() => _current.TargetCertificate.Dispose();
 
     private void TryReload_NeedsLock()
     {
@@ -67,7 +68,7 @@ internal sealed class ServerCertificate : IDisposable
         }
     }
 
-    private X509Certificate2 Load() => X509Certificate2.CreateFromPemFile(_certificateFile, _keyFile);
+    private SslStreamCertificateContext Load() => PemPair.Load(_certificateFile, _keyFile);
 
     private (DateTime, DateTime) Stamp() => (File.GetLastWriteTimeUtc(_certificateFile), File.GetLastWriteTimeUtc(_keyFile));
 }

@@ -117,7 +117,6 @@ public static class RunReasons
     public const string AttemptsExhausted = "attempts_exhausted";
     public const string StopOverdue = "stop_overdue";
     public const string QueueExpired = "queue_expired";
-    public const string RunnerError = "runner_error";
     public const string CanceledBeforeStart = "canceled_before_start";
     public const string CollectionDrained = "collection_drained";
     public const string Discarded = "discarded";

@@ -12,9 +12,6 @@ namespace Lanyard.Server.Runs;
 /// </summary>
 public sealed class RunRules(RunsOptions options, TimeProvider time)
 {
-    /// <summary>The outcome word for a runner that could not run the attempt at all.</summary>
-    public const string RunnerErrorOutcome = "runner_error";
-
     public const string ApplyPhase = "apply";
     public const string PlanPhase = "plan";
 
@@ -92,7 +89,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             Deadline = 0,
             StopBy = 0,
         };
-        if (end.Outcome == RunnerErrorOutcome)
+        if (end.Outcome == AttemptOutcomes.RunnerError)
             return AfterFailedAttempt(ended, run, now, RetryCauses.RunnerError);
         if (end.Outcome == RunStates.Succeeded && run is { Flow: not null, Phase: PlanPhase })
             return AfterPlan(ended, end.Plan, now);

@@ -71,7 +71,7 @@ internal static class RunnerCalls
     public static List<Mistake> Check(EndRequest request)
     {
         var mistakes = new List<Mistake>();
-        if (!RunStates.IsFinal(request.Outcome) && request.Outcome != RunRules.RunnerErrorOutcome)
+        if (!RunStates.IsFinal(request.Outcome) && request.Outcome != AttemptOutcomes.RunnerError)
             mistakes.Add(new("outcome", "must be succeeded, failed, canceled, timed_out or runner_error"));
         if (request.Reason is { Length: > 1000 } || request.Reason?.Any(char.IsControl) == true)
             mistakes.Add(new("reason", "must be at most 1000 characters, none of them a control character"));

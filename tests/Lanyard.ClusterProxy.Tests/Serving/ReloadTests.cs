@@ -1,5 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Lanyard.ClusterProxy.Cluster;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
@@ -32,15 +35,7 @@ public sealed class ReloadTests : IAsyncLifetime
             """);
         Write("authentication", Authentication("ci:"));
         Write("policy", Policy("None"));
-        _host = new ClusterProxyHost(
-            ClusterProxyOptions.Parse(
-            [
-                "--kubeconfig", At("kubeconfig"), "--authentication-config", At("authentication"), "--plain-http", "--listen", "127.0.0.1:0",
-                "--audit-policy-file", At("policy"), "--audit-log-path", At("audit"),
-            ]),
-            _time,
-            NullLoggerFactory.Instance);
-        await _host.StartAsync();
+        _host = await StartAsync("--plain-http", "--audit-policy-file", At("policy"), "--audit-log-path", At("audit"));
     }
 
     public async ValueTask DisposeAsync()
@@ -87,6 +82,43 @@ public sealed class ReloadTests : IAsyncLifetime
 
         Assert.Equal(["ci:me", "other:me", "other:me"], _upstream.Heads.Select(static h => h.Value("Impersonate-User")));
         Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+    }
+
+    [Theory]
+    [Line("3.6")]
+    [InlineData("tls.crt", "tls.key")]
+    [InlineData("tls.key", "tls.crt")]
+    public async Task Of_a_renewal_that_writes_one_file_after_the_other_the_new_certificate_is_served_when_both_are_there(string first, string second)
+    {
+        using var old = TestCertificates.Create();
+        using var renewed = TestCertificates.Create();
+        Write("tls.crt", old.ExportCertificatePem());
+        Write("tls.key", old.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        await using var host = await StartAsync("--tls-cert-file", At("tls.crt"), "--tls-private-key-file", At("tls.key"));
+        var pair = new Dictionary<string, string> { ["tls.crt"] = renewed.ExportCertificatePem(), ["tls.key"] = renewed.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem() };
+
+        Change(first, pair[first]);
+        Assert.Equal(old.Thumbprint, await SeenAsync(host));
+        Change(second, pair[second]);
+
+        Assert.Equal(renewed.Thumbprint, await SeenAsync(host));
+    }
+
+    private async Task<ClusterProxyHost> StartAsync(params string[] options)
+    {
+        var host = new ClusterProxyHost(
+            ClusterProxyOptions.Parse(["--kubeconfig", At("kubeconfig"), "--authentication-config", At("authentication"), "--listen", "127.0.0.1:0", .. options]), _time, NullLoggerFactory.Instance);
+        await host.StartAsync();
+        return host;
+    }
+
+    private static async Task<string> SeenAsync(ClusterProxyHost host)
+    {
+        using var connection = new TcpClient();
+        await connection.ConnectAsync(IPAddress.Loopback, host.Address.Port);
+        await using var tls = new SslStream(connection.GetStream(), leaveInnerStreamOpen: false, static (_, certificate, _, _) => certificate is not null);
+        await tls.AuthenticateAsClientAsync("localhost");
+        return tls.RemoteCertificate!.GetCertHashString();
     }
 
     /// <summary>What was noted down is written by then.</summary>

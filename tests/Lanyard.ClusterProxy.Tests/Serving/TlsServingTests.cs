@@ -79,7 +79,7 @@ public sealed class TlsServingTests : IDisposable
 
     [Fact]
     [Line("3.6")]
-    public async Task An_idle_connection_holds_no_buffers_of_OpenSSL_on_the_runtime_that_these_tests_run_on()
+    public async Task On_this_runtime_an_authenticated_connection_can_be_asked_to_release_OpenSSLs_buffers_and_goes_on_reading_and_writing()
     {
         using var certificate = TestCertificates.Create();
         using var listener = new TcpListener(IPAddress.Loopback, 0);

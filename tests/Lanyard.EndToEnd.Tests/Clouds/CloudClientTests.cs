@@ -45,15 +45,14 @@ public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTool
     [InlineData("endpoint", "plan", "plan")]
     public async Task Aws_sdk_assumes_the_role_of_the_phase(string credentials, string? phase, string role)
     {
-        await using var scene = await CloudScene.StartAsync(tools, Aws);
-        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
-        var (apply, plan) = (aws.AddRole("apply", static _ => true), aws.AddRole("plan", static _ => true));
-        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{apply}', planRoleArn: '{plan}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+        await using var scene = await AwsScene.StartAsync(tools, Aws);
+        var (apply, plan) = (scene.Sts.AddRole("apply", static _ => true), scene.Sts.AddRole("plan", static _ => true));
+        await scene.ApplyCollectionAsync($"roleArn: '{apply}', planRoleArn: '{plan}', credentials: {credentials}");
 
-        var (run, said) = await scene.RunAsync(phase);
+        var (run, said) = await scene.Cloud.RunAsync(phase);
 
-        Assert.True(said == "secret " + Convert.ToHexStringLower(System.Text.Encoding.ASCII.GetBytes(aws.Secrets.FirstOrDefault() ?? "")), $"{said}; {string.Join(", ", aws.Refused)}");
-        Assert.Equal($"assumed-role/{role}/{run}", aws.Sessions.First());
+        Assert.True(said == "secret " + Convert.ToHexStringLower(System.Text.Encoding.ASCII.GetBytes(scene.Sts.Secrets.FirstOrDefault() ?? "")), $"{said}; {string.Join(", ", scene.Sts.Refused)}");
+        Assert.Equal($"assumed-role/{role}/{run}", scene.Sts.Sessions.First());
     }
 
     /// <summary>Its token for EKS is made of the role's credentials, without a further call.</summary>
@@ -70,16 +69,15 @@ public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTool
         var knowsEndpoints = version.Major == 1 ? version.Minor >= 29 : version >= new Version(2, 13);
         Assert.SkipWhen(credentials == "file" && !knowsEndpoints, $"the AWS CLI of this machine is {version}, which asks no STS but Amazon's own");
         var home = program.StartsWith("/usr/", StringComparison.Ordinal) ? "/usr/share" : Path.GetDirectoryName(Path.GetDirectoryName(program))!;
-        await using var scene = await CloudScene.StartAsync(tools, "", $"{program} eks get-token --cluster-name demo --region eu-central-1 --query status.token --output text 2>&1 | tr '\\n' ' ' > said", home);
-        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
-        var role = aws.AddRole("apply", static _ => true);
-        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{role}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+        await using var scene = await AwsScene.StartAsync(tools, "", $"{program} eks get-token --cluster-name demo --region eu-central-1 --query status.token --output text 2>&1 | tr '\\n' ' ' > said", home);
+        var role = scene.Sts.AddRole("apply", static _ => true);
+        await scene.ApplyCollectionAsync($"roleArn: '{role}', credentials: {credentials}");
 
-        var (run, said) = await scene.RunAsync();
+        var (run, said) = await scene.Cloud.RunAsync();
 
-        Assert.True(said.StartsWith("k8s-aws-v1.", StringComparison.Ordinal), $"{said}; {string.Join(", ", aws.Refused)}");
+        Assert.True(said.StartsWith("k8s-aws-v1.", StringComparison.Ordinal), $"{said}; {string.Join(", ", scene.Sts.Refused)}");
         Assert.Contains("Credential=ASIAEXAMPLE", System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(said.Trim().AsSpan("k8s-aws-v1.".Length))), StringComparison.Ordinal);
-        Assert.Equal($"assumed-role/apply/{run}", aws.Sessions.First());
+        Assert.Equal($"assumed-role/apply/{run}", scene.Sts.Sessions.First());
     }
 
     [Theory]
@@ -107,16 +105,15 @@ public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTool
     [InlineData("endpoint")]
     public async Task Aws_refuses_a_role_that_trusts_another_subject_and_the_step_hears_why(string credentials)
     {
-        await using var scene = await CloudScene.StartAsync(tools, Aws);
-        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
-        var role = aws.AddRole("other", static subject => subject == "somebody-else");
-        await scene.ApplyCollectionAsync($"aws: {{roleArn: '{role}', region: eu-central-1, credentials: {credentials}, stsEndpoint: '{aws.Url}'}}");
+        await using var scene = await AwsScene.StartAsync(tools, Aws);
+        var role = scene.Sts.AddRole("other", static subject => subject == "somebody-else");
+        await scene.ApplyCollectionAsync($"roleArn: '{role}', credentials: {credentials}");
 
-        var (_, said) = await scene.RunAsync();
+        var (_, said) = await scene.Cloud.RunAsync();
 
         Assert.DoesNotContain("secret", said, StringComparison.Ordinal);
-        Assert.Contains("Subject", aws.Refused.First(), StringComparison.Ordinal);
-        Assert.Empty(aws.Secrets);
+        Assert.Contains("Subject", scene.Sts.Refused.First(), StringComparison.Ordinal);
+        Assert.Empty(scene.Sts.Secrets);
     }
 
     [Theory]
@@ -161,15 +158,13 @@ public sealed class CloudClientTests(CloudTools tools) : IClassFixture<CloudTool
     [Fact]
     public async Task In_a_long_run_the_token_of_60_seconds_is_another_before_it_ends_and_the_cloud_takes_the_new_one()
     {
-        await using var scene = await CloudScene.StartAsync(tools, Aws, "first=$(cat $AWS_WEB_IDENTITY_TOKEN_FILE); while [ \"$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)\" = \"$first\" ]; do sleep 0.2; done");
-        await using var aws = await AwsDouble.StartAsync(scene.Issuer, "sts.amazonaws.com");
-        var role = aws.AddRole("apply", static _ => true);
-        await scene.ApplyCollectionAsync(
-            $"aws: {{roleArn: '{role}', region: eu-central-1, stsEndpoint: '{aws.Url}'}}", "audiences: [{audience: sts.amazonaws.com, lifetimeSeconds: 60}]");
+        await using var scene = await AwsScene.StartAsync(tools, Aws, "first=$(cat $AWS_WEB_IDENTITY_TOKEN_FILE); while [ \"$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)\" = \"$first\" ]; do sleep 0.2; done");
+        var role = scene.Sts.AddRole("apply", static _ => true);
+        await scene.ApplyCollectionAsync($"roleArn: '{role}'", "audiences: [{audience: sts.amazonaws.com, lifetimeSeconds: 60}]");
 
-        var (_, said) = await scene.RunAsync();
+        var (_, said) = await scene.Cloud.RunAsync();
 
         Assert.StartsWith("secret", said, StringComparison.Ordinal);
-        Assert.Empty(aws.Refused);
+        Assert.Empty(scene.Sts.Refused);
     }
 }

@@ -70,6 +70,17 @@ internal sealed class FaultScene : IAsyncDisposable
         return (run, message);
     }
 
+    /// <returns>The first attempt of a run whose end is told, and the answer to it held: what the step had said.</returns>
+    public async Task<(string Run, StepMessage Message)> HoldEndAsync()
+    {
+        var run = await CreateRunAsync();
+        var message = await Mailbox.ReceiveAsync(Patience);
+        var held = Front.HoldAsync("/end HTTP");
+        await message.AnswerAsync();
+        await held.WaitAsync(Patience);
+        return (run, message);
+    }
+
     public Task EndsWellAsync(string run, string[] effects, params StepMessage[] said) => EndsAsync("succeeded", "ended", run, effects, said);
 
     public async Task EndsAsync(string state, string last, string run, string[] effects, params StepMessage[] said)

@@ -94,11 +94,7 @@ public sealed class StoppedProcessesTests
     {
         await using var scene = await FaultScene.StartAsync();
         var runner = await scene.StartRunnerAsync();
-        var run = await scene.CreateRunAsync();
-        var first = await scene.Mailbox.ReceiveAsync(Patience);
-        var held = scene.Front.HoldAsync("/end HTTP");
-        await first.AnswerAsync();
-        await held.WaitAsync(Patience);
+        var (run, first) = await scene.HoldEndAsync();
         runner.Signal(Stop);
         scene.Front.LoseHeld();
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
@@ -54,6 +55,26 @@ public sealed class ServerDoorTests : IDisposable
         Touch(KeyFile, PrivateKey(renewed));
         time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(renewed.Thumbprint, await SeenAsync(server));
+    }
+
+    [Fact]
+    public async Task A_client_that_knows_only_the_root_believes_the_door_by_what_stands_behind_the_certificate_in_its_file()
+    {
+        var time = new ManualTime();
+        using var root = TestCertificates.Create("root.test");
+        WriteChain(root, "first.test");
+        await using var server = await StartTlsAsync(time);
+        await SeenAsync(server, root);
+
+        WriteChain(root, "second.test");
+        time.Advance(TimeSpan.FromSeconds(2));
+        await SeenAsync(server, root);
+
+        // Without it there is nothing to believe.
+        using var missing = TestCertificates.CreateIssuedBy(root, "missing.test");
+        Write(TestCertificates.CreateIssuedBy(missing));
+        time.Advance(TimeSpan.FromSeconds(2));
+        await Assert.ThrowsAsync<AuthenticationException>(() => SeenAsync(server, root));
     }
 
     [Fact]
@@ -151,13 +172,21 @@ public sealed class ServerDoorTests : IDisposable
     }
 
     /// <summary>The thumbprint of the certificate that a new connection is shown.</summary>
-    private static async Task<string> SeenAsync(RunningServer server)
+    /// <param name="root">All that the client trusts; null: it takes whatever it sees.</param>
+    private static async Task<string> SeenAsync(RunningServer server, X509Certificate2? root = null)
     {
         var url = new Uri(server.Instance.Url);
         using var connection = new TcpClient();
         await connection.ConnectAsync(url.Host, url.Port);
-        await using var tls = new SslStream(connection.GetStream(), leaveInnerStreamOpen: false, static (_, certificate, _, _) => certificate is not null);
-        await tls.AuthenticateAsClientAsync("localhost");
+        await using var tls = new SslStream(connection.GetStream());
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+        if (root is not null) policy.CustomTrustStore.Add(root);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost",
+            CertificateChainPolicy = policy,
+            RemoteCertificateValidationCallback = root is null ? static (_, certificate, _, _) => certificate is not null : null,
+        });
         using var certificate = X509CertificateLoader.LoadCertificate(tls.RemoteCertificate!.GetRawCertData());
         return certificate.Thumbprint;
     }
@@ -171,6 +200,15 @@ public sealed class ServerDoorTests : IDisposable
             Touch(KeyFile, PrivateKey(certificate));
             return certificate.Thumbprint;
         }
+    }
+
+    /// <summary>A leaf, and behind it in the file a certificate between it and the root.</summary>
+    private void WriteChain(X509Certificate2 root, string between)
+    {
+        using var issuer = TestCertificates.CreateIssuedBy(root, between);
+        using var leaf = TestCertificates.CreateIssuedBy(issuer);
+        Touch(CertificateFile, $"{leaf.ExportCertificatePem()}\n{issuer.ExportCertificatePem()}");
+        Touch(KeyFile, PrivateKey(leaf));
     }
 
     private int _writes;

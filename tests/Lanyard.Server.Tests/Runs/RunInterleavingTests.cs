@@ -155,7 +155,7 @@ public abstract class RunInterleavingTests(DatabaseKind kind)
             if (Any() is not { } one)
                 return;
             Last = $"end of {one.Offer.Run}/{one.Offer.Attempt}";
-            var outcome = random.Next(4) switch { 0 => RunStates.Failed, 1 => RunRules.RunnerErrorOutcome, 2 => RunStates.Canceled, _ => RunStates.Succeeded };
+            var outcome = random.Next(4) switch { 0 => RunStates.Failed, 1 => AttemptOutcomes.RunnerError, 2 => RunStates.Canceled, _ => RunStates.Succeeded };
             var ends = await Task.WhenAll(runs.EndAsync(one.Runner, one.Offer, outcome), runs.EndAsync(one.Runner, one.Offer, RunStates.Succeeded));
             var took = ends.Count(e => !e.IsRefused && !e.Value.IsNone);
             Assert.True(took <= 1, $"{Last} was taken twice");

@@ -202,11 +202,11 @@ public sealed class RunRulesTests
     public void A_runner_error_before_the_first_step_sends_the_run_to_another_runner_and_after_it_fails_the_run()
     {
         var accepted = _rules.Accept(Offered(), Mine).Value;
-        var back = _rules.End(accepted, Mine, Ended(RunRules.RunnerErrorOutcome)).Value;
+        var back = _rules.End(accepted, Mine, Ended(AttemptOutcomes.RunnerError)).Value;
         Assert.True(back.IsWaiting);
-        Assert.Same(back, _rules.End(back, Mine, Ended(RunRules.RunnerErrorOutcome)).Value);
+        Assert.Same(back, _rules.End(back, Mine, Ended(AttemptOutcomes.RunnerError)).Value);
         var started = _rules.Start(accepted, Mine).Value;
-        Assert.Equal(RunStates.Failed, _rules.End(started, Mine, Ended(RunRules.RunnerErrorOutcome)).Value.State);
+        Assert.Equal(RunStates.Failed, _rules.End(started, Mine, Ended(AttemptOutcomes.RunnerError)).Value.State);
     }
 
     [Fact]

@@ -12,7 +12,6 @@ namespace Lanyard.Cli.Runner.Attempts;
 internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices services, int slot, int maxLogChunkBytes)
     : HeldAttempt(new AttemptKey(payload.Run, payload.Attempt), services.Time)
 {
-    private const string RunnerError = StopOutcome.RunnerError;
     private readonly AttemptBounds _bounds = new(services.Plane, new AttemptKey(payload.Run, payload.Attempt), services.Time);
     private readonly StopSwitch _stop = new();
     private readonly AttemptTimeout _timeout = new(TimeSpan.FromSeconds(payload.TimeoutSeconds), services.Time);
@@ -112,7 +111,7 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
     {
         if (PayloadCheck.FirstMistake(Key, payload) is { } mistake)
         {
-            return (RunnerError, $"the runner does not take this payload: {mistake}");
+            return (AttemptOutcomes.RunnerError, $"the runner does not take this payload: {mistake}");
         }
 
         return await StartAsync() ? await steps.RunAsync(reports) : StopOutcome.Of(_stop.Reason, _timeout);

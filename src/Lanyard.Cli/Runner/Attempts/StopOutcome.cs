@@ -5,16 +5,13 @@ namespace Lanyard.Cli.Runner.Attempts;
 /// <summary>What the server is told of an attempt that was stopped.</summary>
 internal static class StopOutcome
 {
-    /// <summary>It was the runner's fault, or its host's: another try may go well.</summary>
-    public const string RunnerError = "runner_error";
-
     public static (string Outcome, string? Reason) Of(StopReason reason, AttemptTimeout timeout) => reason switch
     {
         StopReason.TimedOut => (RunStates.TimedOut, $"the run took longer than its {timeout.Seconds} s"),
         StopReason.Canceled => (RunStates.Canceled, null),
         StopReason.RunnerStopped => (RunStates.Canceled, "the runner was stopped"),
-        StopReason.PodEnding => (RunnerError, "the pod was told to end: deleted, evicted, or its node is drained"),
-        StopReason.LeaseEnding => (RunnerError, "the lease could not be renewed"),
-        _ => (RunnerError, "the attempt could not be started"),
+        StopReason.PodEnding => (AttemptOutcomes.RunnerError, "the pod was told to end: deleted, evicted, or its node is drained"),
+        StopReason.LeaseEnding => (AttemptOutcomes.RunnerError, "the lease could not be renewed"),
+        _ => (AttemptOutcomes.RunnerError, "the attempt could not be started"),
     };
 }

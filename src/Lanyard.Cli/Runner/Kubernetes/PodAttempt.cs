@@ -73,20 +73,20 @@ internal sealed class PodAttempt(
                 answer = await cluster.GetJobAsync(_name, _stop.Silenced);
                 if (answer.IsSuccess)
                 {
-                    return IsOurs(answer.Body!, body) ? null : new("runner_error", $"there is another Job {_name}, which is not this attempt's", 0);
+                    return IsOurs(answer.Body!, body) ? null : new(AttemptOutcomes.RunnerError, $"there is another Job {_name}, which is not this attempt's", 0);
                 }
             }
 
             if (!answer.IsPassing && !answer.IsMissing)
             {
-                return new(answer.Status == 422 ? RunStates.Failed : "runner_error", $"the API server does not take the Job: {answer.Message}", 0);
+                return new(answer.Status == 422 ? RunStates.Failed : AttemptOutcomes.RunnerError, $"the API server does not take the Job: {answer.Message}", 0);
             }
 
             services.Log.ClusterAway(answer.Message);
             await backoff.WaitAsync(null, _stop.Silenced);
         }
 
-        return new("runner_error", "the API server could not be reached", 0);
+        return new(AttemptOutcomes.RunnerError, "the API server could not be reached", 0);
     }
 
     private static bool IsOurs(JsonObject found, JsonObject wanted) =>
@@ -132,7 +132,7 @@ internal sealed class PodAttempt(
         }
 
         var trouble = pod is not null ? PodVerdict.Of(pod)
-            : _isBound && watch.Lists > lists ? new("runner_error", "the pod is gone", 0)
+            : _isBound && watch.Lists > lists ? new(AttemptOutcomes.RunnerError, "the pod is gone", 0)
             : null;
         if (trouble is { Patience: 0 })
         {
@@ -151,7 +151,7 @@ internal sealed class PodAttempt(
         }
 
         return !_hasRun && services.Time.GetElapsedTime(_began) > settings.StartLimit
-            ? new("runner_error", $"the pod did not start within {settings.StartLimit.TotalMinutes:0} minutes", 0)
+            ? new(AttemptOutcomes.RunnerError, $"the pod did not start within {settings.StartLimit.TotalMinutes:0} minutes", 0)
             : null;
     }
 

@@ -10,14 +10,13 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
 {
     private const int MayPass = 60;
     private const int MaySayItself = 20;
-    private const string RunnerError = "runner_error";
 
     /// <summary>Null: all is well, or may still become so.</summary>
     public static PodVerdict? Of(PodState pod)
     {
         if (pod.IsDeleted || pod.Reason is "Evicted" or "NodeLost" or "Shutdown" or "Terminated" or "Preempting")
         {
-            return new(RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself, pod.Reason);
+            return new(AttemptOutcomes.RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself, pod.Reason);
         }
 
         return pod.Find(JobManifest.LanyardContainer) is { } ours && OfLanyard(ours) is { } verdict
@@ -27,8 +26,8 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
 
     private static PodVerdict? OfLanyard(ContainerState container) => container switch
     {
-        { Ended: { } ended } => new(RunnerError, $"the container lanyard ended too early: {Words(ended, container)}", MaySayItself, ended),
-        { Waiting: { } waiting } when IsTrouble(waiting) => new(RunnerError, $"the container lanyard can't start: {Words(waiting, container)}", MayPass, waiting),
+        { Ended: { } ended } => new(AttemptOutcomes.RunnerError, $"the container lanyard ended too early: {Words(ended, container)}", MaySayItself, ended),
+        { Waiting: { } waiting } when IsTrouble(waiting) => new(AttemptOutcomes.RunnerError, $"the container lanyard can't start: {Words(waiting, container)}", MayPass, waiting),
         _ => null,
     };
 
