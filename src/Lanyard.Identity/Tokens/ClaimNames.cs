@@ -37,5 +37,6 @@ public static class ClaimNames
 
     /// <summary>The trust policy and trust record that an API token rests on.</summary>
     public const string Policy = "policy";
+    public const string Policies = "policies";
     public const string TrustRecord = "trust_record";
 }

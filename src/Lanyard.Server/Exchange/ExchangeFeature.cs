@@ -17,7 +17,7 @@ internal static class ExchangeFeature
     {
         services.AddSingleton(apps ?? GitHubApps.None);
         services.AddSingleton<TokenExchange>();
-        services.AddSingleton<Introspection>();
+        services.AddSingleton<TokenStanding>().AddSingleton<Introspection>();
         services.AddSingleton<GitHubTokens>();
         services.AddSingleton<PrincipalRates>().AddSingleton<Downscoping>();
         return services;

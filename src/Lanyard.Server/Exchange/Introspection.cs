@@ -14,7 +14,7 @@ namespace Lanyard.Server.Exchange;
 /// everybody else, and for everything that is not ours, the answer is the same <c>active: false</c>.
 /// </summary>
 internal sealed class Introspection(
-    TokenExchange exchange, Doorkeeper door, Possession possession, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, ExchangeQuestions questions)
+    TokenExchange exchange, Doorkeeper door, Possession possession, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, TokenStanding standing)
 {
     private static readonly IntrospectionResponse Inactive = new(Active: false);
 
@@ -31,7 +31,7 @@ internal sealed class Introspection(
     {
         if (await VerifyOursAsync(token, issuer, cancellation) is not { } verified) return Inactive;
         if (!MayAsk(caller, verified, issuer) || memory.IsRevoked(verified.TokenId ?? "")) return Inactive;
-        if (!await SubjectLivesAsync(verified, cancellation)) return Inactive;
+        if (!await standing.IsGoodAsync(token, verified, issuer.WorkspaceId, cancellation)) return Inactive;
         return new IntrospectionResponse(
             Active: true,
             Iss: verified.Issuer,
@@ -66,13 +66,4 @@ internal sealed class Introspection(
         Access.RoleIn(caller, issuer.WorkspaceId, null) is not null
         || caller.TokenSha256 == token.Sha256.ToString()
         || token.Audiences.Any(audience => caller.Introspects.Contains(audience, StringComparer.Ordinal));
-
-    private async ValueTask<bool> SubjectLivesAsync(VerifiedToken token, CancellationToken cancellation)
-    {
-        string? run = null;
-        if (token.Claims.TryGetString(ClaimNames.Run, out var named)) run = named;
-        else if (token.Claims.TryGetString(OwnClaims.Kind, out var kind) && kind == "run") run = token.Subject;
-        if (run is null) return true;
-        return token.Claims.TryGetInt64(ClaimNames.Attempt, out var attempt) && await questions.IsAlive(run, (int)attempt, cancellation);
-    }
 }

@@ -33,6 +33,7 @@ internal static class RunnerTokens
             TokenId = caller.TokenId,
             ExpiresAt = caller.ExpiresAt,
             Confirmation = caller.Confirmation,
+            Origin = caller.Origin,
             Facets = [facet],
             HasTerms = facet.Terms is not null,
         };

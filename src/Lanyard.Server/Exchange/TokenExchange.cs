@@ -196,7 +196,7 @@ internal sealed class TokenExchange(
         if (issuer is not { WorkspaceId: { } workspaceId, WorkspaceSlug: { } slug })
             return new Refusal(RefusalReason.AudienceNotAllowed, "identity tokens for a policy's principal come from its workspace's token endpoint");
         return new IdentityGrant(workspaceId, slug, principal.Name, SignatureAlgorithm.RS256, null, claims => claims
-            .Set(ClaimNames.Workspace, slug).Set(ClaimNames.WorkspaceId, workspaceId).Set("policies", principal.Policies));
+            .Set(ClaimNames.Workspace, slug).Set(ClaimNames.WorkspaceId, workspaceId).Set(ClaimNames.Policies, principal.Policies));
     }
 
     /// <summary>Whether the principal may have an identity token for an audience, without minting one.</summary>

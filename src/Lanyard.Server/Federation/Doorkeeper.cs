@@ -104,7 +104,8 @@ internal sealed class Doorkeeper(
             }
 
             if (record.Workflows is not null) return workflows.PrincipalOf(token, record, trace);
-            if (await questions.PodOf(token, cancellation) is { } pod) return await PodPrincipalAsync(pod, token, record, trace, cancellation);
+            if (await questions.PodOf(token, cancellation) is { } pod)
+                return revoked.RefusesPrincipal(pod.WorkspaceId, $"runner:{pod.Runner}") is { } stopped ? stopped : await PodPrincipalAsync(pod, token, record, trace, cancellation);
             if (await questions.RunnerOf(token, cancellation) is { } runner)
                 return revoked.RefusesPrincipal(runner.WorkspaceId, $"runner:{runner.Id}") is { } gone ? gone : RunnerPrincipal(runner, token, record, trace);
             var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation, onlyPolicy);
@@ -187,6 +188,7 @@ internal sealed class Doorkeeper(
         TokenSha256 = token.Sha256.ToString(),
         TokenId = null,
         ExpiresAt = token.ExpiresAt,
+        Origin = RevocationSet.OriginOf(token),
     };
 
     private sealed record Judgement(Principal Principal, Doors Doors, string? WorkspaceId);

@@ -48,8 +48,10 @@ internal sealed class OwnTokens(
         }
 
         if (revoked.RefusesPrincipal(principal.Value.WorkspaceId, principal.Value.Name) is { } gone) return Refuse(trace, gone);
+        var bound = Bound(token, principal.Value);
+        if (!bound.IsRefused && revoked.RefusesActors(bound.Value.ActorJson, bound.Value.WorkspaceId) is { } acting) return Refuse(trace, acting);
         trace?.Pass(Stage.Liveness, $"{principal.Value.Name} stands");
-        return Bound(token, principal.Value);
+        return bound;
     }
 
     /// <summary>What the token says of itself beyond whose it is: a key that it is bound to, who acts with it, what it was narrowed to.</summary>
@@ -92,6 +94,7 @@ internal sealed class OwnTokens(
     {
         var runner = token.Claims.TryGetString(OwnClaims.Id, out var id) ? await questions.RunnerById(id, cancellation) : null;
         if (runner is null) return new Refusal(RefusalReason.SubjectEnded, "the runner is no longer registered");
+        if (revoked.RefusesOrigin(OriginOf(token), runner.WorkspaceId) is { } ended) return ended;
         var own = Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
         if (token.Claims.TryGet(OwnClaims.Policies, out _))
         {
@@ -109,9 +112,16 @@ internal sealed class OwnTokens(
     {
         var records = new List<KnownIssuer>();
         var claimed = token.Claims.TryGetString(OwnClaims.TrustRecord, out var text) ? text : "";
+        var origin = OriginOf(token);
+        Refusal? ended = null;
         foreach (var versioned in claimed.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            if (await trust.FindAsync(versioned, cancellation) is { } record) records.Add(record);
-        if (records.Count == 0) return new Refusal(RefusalReason.Revoked, $"the trust record {claimed} was changed or removed");
+        {
+            if (await trust.FindAsync(versioned, cancellation) is not { } record) continue;
+            if (revoked.RefusesOrigin(origin, record.Record.WorkspaceId) is { } refusal) ended = refusal;
+            else records.Add(record);
+        }
+
+        if (records.Count == 0) return ended ?? new Refusal(RefusalReason.Revoked, $"the trust record {claimed} was changed or removed");
 
         var named = token.Claims.TryGetStrings(OwnClaims.Policies, out var list) ? list : [];
         var facets = new List<PrincipalFacet>();
@@ -125,6 +135,8 @@ internal sealed class OwnTokens(
             ? new Refusal(RefusalReason.NoMatchingPolicy, "the trust policies that it rests on are of another workspace")
             : PrincipalFacet.Together(Of(PrincipalKind.Policy, token), own);
     }
+
+    private static IReadOnlyList<string> OriginOf(VerifiedToken token) => token.Claims.TryGetStrings(OwnClaims.Origin, out var origin) ? origin : [];
 
     private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
         policy.WorkspaceId, token.Subject, policy.Versioned, record.Versioned, policy.Roles, policy.Audiences, policy.Policy.Introspects,
@@ -159,6 +171,7 @@ internal sealed class OwnTokens(
         TokenSha256 = token.Sha256.ToString(),
         TokenId = token.TokenId,
         ExpiresAt = token.ExpiresAt,
+        Origin = OriginOf(token),
     };
 
     private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail) => Refuse(trace, new Refusal(reason, detail));

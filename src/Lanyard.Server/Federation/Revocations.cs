@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json.Nodes;
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.Resources;
@@ -85,8 +86,32 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
         ? null
         : Find(Revocations.Token, token.Sha256.ToString(), workspaceId) ?? Find(Revocations.Key, token.KeyId, workspaceId);
 
+    /// <summary>What was made of a workload token goes with the token, and with the key that signed it.</summary>
+    /// <param name="origin">As <see cref="OriginOf"/> has it.</param>
+    /// <param name="workspaceId">Of the trust record that vouched; null: the instance's.</param>
+    public Refusal? RefusesOrigin(IReadOnlyList<string> origin, string? workspaceId)
+    {
+        if (IsEmpty) return null;
+        foreach (var one in origin)
+            if (one.Split(' ', 2) is [var kind, var value] && Find(kind, value, workspaceId) is { } ended) return ended;
+        return null;
+    }
+
+    public static IReadOnlyList<string> OriginOf(VerifiedToken token) => [$"{Revocations.Token} {token.Sha256}", $"{Revocations.Key} {token.KeyId}"];
+
     /// <param name="workspaceId">Of the policy, runner or key that makes it this principal.</param>
     public Refusal? RefusesPrincipal(string? workspaceId, string name) => IsEmpty ? null : Find(Revocations.Principal, name, workspaceId);
+
+    /// <summary>Whoever acts for a subject holds the token too: a revoked actor has nothing of it either.</summary>
+    /// <param name="acting">The claim <c>act</c>, with the earlier ones inside; null: nobody acts.</param>
+    /// <param name="workspaceId">The subject's.</param>
+    public Refusal? RefusesActors(string? acting, string? workspaceId)
+    {
+        if (IsEmpty || acting is null) return null;
+        for (var actor = JsonNode.Parse(acting) as JsonObject; actor is not null; actor = actor["act"] as JsonObject)
+            if (actor["sub"] is JsonValue value && value.TryGetValue<string>(out var name) && RefusesPrincipal(workspaceId, name) is { } gone) return gone;
+        return null;
+    }
 
     private Refusal? Find(string kind, string value, string? workspaceId)
     {

@@ -18,6 +18,9 @@ internal static class OwnClaims
     /// <summary>What it was narrowed to, each as <see cref="AccessLimit.ToString"/>.</summary>
     public const string Limits = "lanyard_limits";
 
+    /// <summary>The workload token that it came from, each as <see cref="Principal.Origin"/> has it.</summary>
+    public const string Origin = "lanyard_origin";
+
     /// <summary>The trust record that it rests on, as <c>id@version</c>.</summary>
     public const string TrustRecord = "lanyard_trust_record";
 }

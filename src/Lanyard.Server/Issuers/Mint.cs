@@ -26,6 +26,7 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
         if (principal.Policies.Count > 0) claims.Set(OwnClaims.Policies, principal.Policies);
         if (principal.Context.Count > 0) claims.Set(OwnClaims.Context, [.. principal.Context.Select(f => f.ToString())]);
         if (principal.Limits.Count > 0) claims.Set(OwnClaims.Limits, [.. principal.Limits.Select(limit => limit.ToString())]);
+        if (principal.Origin.Count > 0) claims.Set(OwnClaims.Origin, principal.Origin);
         Bind(claims, principal);
         var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
         return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);

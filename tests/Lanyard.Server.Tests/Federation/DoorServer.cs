@@ -88,10 +88,13 @@ internal sealed class DoorServer : IAsyncDisposable
 
     public Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, params (string Name, string Value)[] fields) => FormAsync(path, null, fields);
 
+    public Task<(HttpStatusCode Status, JsonNode Json)> FormAsAdminAsync(string path, params (string Name, string Value)[] fields) => FormAsync(path, null, fields, _admin);
+
     /// <param name="proof">The header <c>DPoP</c>.</param>
-    public async Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, string? proof, (string Name, string Value)[] fields)
+    public async Task<(HttpStatusCode Status, JsonNode Json)> FormAsync(string path, string? proof, (string Name, string Value)[] fields, string? bearer = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_address + path)) { Content = new FormUrlEncodedContent(fields.Select(static field => KeyValuePair.Create(field.Name, field.Value))) };
+        if (bearer is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
         if (proof is not null) request.Headers.Add("DPoP", proof);
         using var response = await _http.SendAsync(request);
         return await ReadAsync(response);
@@ -121,9 +124,9 @@ internal sealed class DoorServer : IAsyncDisposable
     public Task<(HttpStatusCode Status, JsonNode Json)> GetAsync(string path, string? bearer = null) => SendAsync(HttpMethod.Get, path, bearer: bearer);
 
     /// <summary>Puts a resource, which must go well.</summary>
-    public async Task PutAsync(string path, string spec, string members = "")
+    public async Task PutAsync(string path, string spec, string members = "", string? ifMatch = null)
     {
-        var (status, json) = await SendAsync(HttpMethod.Put, path, $$"""{"spec":{{spec}}{{members}}}""", ifMatch: null);
+        var (status, json) = await SendAsync(HttpMethod.Put, path, $$"""{"spec":{{spec}}{{members}}}""", ifMatch: ifMatch);
         if (status is not (HttpStatusCode.Created or HttpStatusCode.OK)) throw new InvalidOperationException($"{path}: {json}");
     }
 

@@ -9,6 +9,7 @@ using Xunit;
 namespace Lanyard.Server.Tests.Federation;
 
 /// <summary>What is revoked on one replica is refused on the other, and a one-time token that one took the other does not: two servers on one PostgreSQL.</summary>
+[Needs("postgres")]
 [Line("6.5")]
 public sealed class RevocationTests : IAsyncLifetime
 {
@@ -91,6 +92,88 @@ public sealed class RevocationTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("trust-policies/all")]
+    [InlineData("trusted-issuers/ci")]
+    public async Task A_policy_or_an_issuer_that_is_taken_away_gives_nothing_at_any_door_of_any_replica(string resource)
+    {
+        await _first.PutAsync("/v1/workspaces/acme/trust-policies/all", """{"issuer":"ci","claims":{"team":"a"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"]}}""", ifMatch: "*");
+        var workload = Mint("one");
+        await Eventually.HoldsAsync(async () => (await _second.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Status == HttpStatusCode.OK, "the second replica knows the policy");
+        var api = (await _second.ExchangeAsync("/oidc/acme/token", workload)).Json["access_token"]!.GetValue<string>();
+        var identity = (await _first.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Json["access_token"]!.GetValue<string>();
+        await EverywhereAsync(workload, HttpStatusCode.OK);
+        await EverywhereAsync(api, HttpStatusCode.OK);
+        await ActiveAsync(true, ("/introspect", api), ("/oidc/acme/introspect", identity));
+
+        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/{resource}", ifMatch: "*")).Status);
+
+        await EverywhereAsync(workload, HttpStatusCode.NotFound);
+        await EverywhereAsync(api, HttpStatusCode.Unauthorized);
+        foreach (var replica in (DoorServer[])[_first, _second])
+            foreach (var token in (string[])[workload, api])
+                Assert.Equal(HttpStatusCode.BadRequest, (await replica.ExchangeAsync("/oidc/acme/token", token, "https://sts.example")).Status);
+        await ActiveAsync(false, ("/introspect", api), ("/oidc/acme/introspect", identity));
+    }
+
+    /// <summary>Who finds that a key or a token was stolen does not know what the thief has exchanged already.</summary>
+    [Theory]
+    [InlineData("key")]
+    [InlineData("token")]
+    public async Task What_was_exchanged_goes_with_the_key_or_the_token_that_it_came_from(string kind)
+    {
+        var (stolen, other) = (Mint("one"), Mint("two"));
+        var api = (await _second.ExchangeAsync("/token", stolen)).Json["access_token"]!.GetValue<string>();
+        var again = (await _second.ExchangeAsync("/token", api)).Json["access_token"]!.GetValue<string>();
+        var others = (await _second.ExchangeAsync("/token", other)).Json["access_token"]!.GetValue<string>();
+        foreach (var token in (string[])[api, again, others]) await EverywhereAsync(token, HttpStatusCode.OK);
+
+        // In one workspace: what the other workspace's own record vouches for stands.
+        var id = await RevokeAsync("/v1/workspaces/acme", kind, kind == "key" ? _issuer.Key.KeyId! : TokenHash.Of(stolen.AsSpan()).ToString());
+        foreach (var token in (string[])[api, again])
+        {
+            await EverywhereAsync(token, HttpStatusCode.NotFound);
+            await EverywhereAsync(token, HttpStatusCode.OK, "/v1/workspaces/other/collections");
+        }
+
+        await EverywhereAsync(others, kind == "key" ? HttpStatusCode.NotFound : HttpStatusCode.OK);
+        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/revocations/{id}")).Status);
+        await EverywhereAsync(api, HttpStatusCode.OK);
+
+        await RevokeAsync("/v1", kind, kind == "key" ? _issuer.Key.KeyId! : TokenHash.Of(stolen.AsSpan()).ToString());
+        foreach (var token in (string[])[api, again])
+        {
+            await EverywhereAsync(token, HttpStatusCode.Unauthorized);
+            Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", token)).Status);
+        }
+
+        await ActiveAsync(false, ("/introspect", api), ("/introspect", again));
+        await ActiveAsync(kind != "key", ("/introspect", others));
+    }
+
+    [Fact]
+    public async Task A_revoked_principal_has_nothing_of_what_it_got_for_itself_or_to_act_for_another()
+    {
+        await _first.PutAsync("/v1/workspaces/acme/trust-policies/lead", """{"issuer":"ci","claims":{"sub":"lead"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"],"actors":["policy:ci:one"]}}""");
+        (string, string)[] Fields(string audience) => [
+            ("grant_type", OAuthNames.GrantTokenExchange), ("subject_token", _issuer.Mint(_first.Url, "lead")), ("subject_token_type", OAuthNames.TokenTypeJwt), ("audience", audience),
+            ("actor_token", Mint("one")), ("actor_token_type", OAuthNames.TokenTypeJwt)];
+        var acting = (await _first.FormAsync("/oidc/acme/token", Fields(""))).Json["access_token"]!.GetValue<string>();
+        var identity = (await _first.FormAsync("/oidc/acme/token", Fields("https://sts.example"))).Json["access_token"]!.GetValue<string>();
+        var alone = (await _first.ExchangeAsync("/oidc/acme/token", _issuer.Mint(_first.Url, "lead"))).Json["access_token"]!.GetValue<string>();
+        foreach (var token in (string[])[acting, alone]) await EverywhereAsync(token, HttpStatusCode.OK);
+        await ActiveAsync(true, ("/introspect", acting), ("/oidc/acme/introspect", identity));
+
+        await RevokeAsync("/v1/workspaces/acme", "principal", "policy:ci:one");
+        await EverywhereAsync(acting, HttpStatusCode.Unauthorized);
+        await EverywhereAsync(alone, HttpStatusCode.OK);
+        await ActiveAsync(false, ("/introspect", acting), ("/oidc/acme/introspect", identity));
+
+        await RevokeAsync("/v1/workspaces/acme", "principal", "policy:ci:lead");
+        await EverywhereAsync(alone, HttpStatusCode.Unauthorized);
+        await ActiveAsync(false, ("/introspect", alone));
+    }
+
     [Fact]
     public async Task A_one_time_token_and_a_proof_that_one_replica_took_the_other_refuses()
     {
@@ -123,6 +206,15 @@ public sealed class RevocationTests : IAsyncLifetime
         var (status, json) = await _first.SendAsync(HttpMethod.Post, home + "/revocations", new JsonObject { ["kind"] = kind, ["value"] = value, ["reason"] = "leaked" }.ToJsonString());
         Assert.Equal(HttpStatusCode.Created, status);
         return json["id"]!.GetValue<string>();
+    }
+
+    /// <summary>What introspection says of each, asked by the admin at both replicas.</summary>
+    private async Task ActiveAsync(bool expected, params (string Path, string Token)[] tokens)
+    {
+        foreach (var (path, token) in tokens)
+            foreach (var replica in (DoorServer[])[_first, _second])
+                await Eventually.HoldsAsync(
+                    async () => (await replica.FormAsAdminAsync(path, ("token", token))).Json["active"]!.GetValue<bool>() == expected, $"{path} says active: {expected}");
     }
 
     /// <summary>At once where the change was made, soon on the other: the promise is a second, and a busy machine is given more.</summary>

@@ -11,6 +11,7 @@ namespace Lanyard.Server.Tests.Federation;
 /// A cluster that nobody can reach is asked about its tokens through the connection of its own runner, played here by <see cref="AnswerAsync"/>: two servers on one
 /// PostgreSQL, where the token comes to one and the runner is connected to the other.
 /// </summary>
+[Needs("postgres")]
 [Line("6.4")]
 public sealed class TokenReviewTests : IAsyncLifetime
 {
