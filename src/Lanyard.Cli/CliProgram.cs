@@ -94,7 +94,7 @@ public static class CliProgram
         root.Subcommands.Add(WhyCommand.Create(context));
         root.Subcommands.Add(PlanCommands.Approve(context));
         root.Subcommands.Add(PlanCommands.Discard(context));
-        root.Subcommands.Add(PlanCommands.State(context));
+        root.Subcommands.Add(InfrastructureStateCommand.Create(context));
         root.Subcommands.Add(StateCommand.OfCollections(context));
         root.Subcommands.Add(RunnerCommand.Create(context));
         root.Subcommands.Add(ClusterCommand.Create(context));

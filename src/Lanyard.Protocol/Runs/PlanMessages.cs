@@ -33,9 +33,16 @@ public sealed record OpentofuPayload(string Action, IReadOnlyDictionary<string, 
 
 /// <summary>A state of a collection.</summary>
 /// <param name="Version">Grows with each write; the last 20 are kept.</param>
-/// <param name="Run">That wrote it last.</param>
-public sealed record StateView(string Name, long Version, long Bytes, DateTimeOffset UpdatedAt, string Run, StateLockView? Lock);
+/// <param name="Run">That wrote it last; null: somebody pushed it.</param>
+public sealed record StateView(string Name, long Version, long Bytes, DateTimeOffset UpdatedAt, string? Run, StateLockView? Lock);
 
 public sealed record StateLockView(string Id, string Run, int Attempt, string Phase, DateTimeOffset LockedAt);
 
 public sealed record StateList(IReadOnlyList<StateView> Items);
+
+/// <summary>A version of a state that is kept.</summary>
+/// <param name="Run">That wrote it; null: somebody pushed it.</param>
+public sealed record StateVersionView(long Version, long Bytes, DateTimeOffset WrittenAt, string? Run);
+
+/// <summary>The newest first.</summary>
+public sealed record StateVersionList(IReadOnlyList<StateVersionView> Items);

@@ -18,4 +18,5 @@ namespace Lanyard.Protocol.Runs;
 [JsonSerializable(typeof(WhyView))]
 [JsonSerializable(typeof(PlanSummary))]
 [JsonSerializable(typeof(StateList))]
+[JsonSerializable(typeof(StateVersionList))]
 public sealed partial class RunsJson : JsonSerializerContext;

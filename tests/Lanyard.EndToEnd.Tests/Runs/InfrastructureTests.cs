@@ -60,10 +60,18 @@ public sealed class InfrastructureTests : IAsyncLifetime
         var state = await StateAsync();
         Assert.True(state["version"]!.GetValue<int>() >= 1);
         Assert.Null(state["lock"]);
+        var kept = Path.Combine(_installation.DataFolder, "kept.tfstate");
+        await File.WriteAllTextAsync(kept, (await LanyardAsync("state", "pull", "infra")).Succeeded(), Cancel);
         var end = await StartAsync("--action", "destroy");
         Assert.Equal(1, (await HeldAsync(end))["plan"]!["destroy"]!.GetValue<int>());
         (await LanyardAsync("approve", end)).Succeeded();
         Assert.Equal("succeeded", (await _installation.WaitForEndAsync("acme", "prod", end, Deadline))["state"]!.GetValue<string>());
+
+        // An older version is had back: what it knows of exists for the tool, and there is nothing to do.
+        (await LanyardAsync("state", "push", "infra", kept)).Succeeded();
+        var again = await _installation.WaitForEndAsync("acme", "prod", await StartAsync(), Deadline);
+        Assert.Equal(("succeeded", 0), (again["state"]!.GetValue<string>(), again["plan"]!["add"]!.GetValue<int>()));
+        Assert.Contains("pushed", (await LanyardAsync("state", "versions", "infra")).Succeeded(), StringComparison.Ordinal);
         foreach (var file in (string[])["lanyard.db", "lanyard.db-wal"])
             Assert.DoesNotContain("\"lineage\"", Encoding.Latin1.GetString(await ReadSharedAsync(Path.Combine(_installation.DataFolder, file))), StringComparison.Ordinal);
     }

@@ -230,6 +230,72 @@ public abstract class PlanTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_versions_of_a_state_are_everybodys_to_see_and_an_admins_to_read_and_each_reading_is_audited()
+    {
+        var run = await TakeAsync("infra");
+        await _runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        for (var i = 1; i < 4; i++)
+            await _runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", $$"""{"serial":{{i}}}""");
+        var workspace = (await _runs.Server.GetAsync("/v1/workspaces/demo")).Json.GetProperty("id").GetString()!;
+        foreach (var role in (Role[])[Role.Viewer, Role.Operator])
+        {
+            _runs.Server.Be("looker", new RoleBinding(new Scope(workspace, null), role));
+            var seen = await _runs.Server.GetAsync($"{Home}/states/infra/versions", "looker");
+            Assert.Equal([3, 2, 1], seen.Json.GetProperty("items").EnumerateArray().Select(v => v.GetProperty("version").GetInt32()));
+            Assert.All(seen.Json.GetProperty("items").EnumerateArray(), v => Assert.Equal(run, Text(v, "run")));
+            Assert.Equal(HttpStatusCode.Forbidden, (await _runs.Server.GetAsync($"{Home}/states/infra/versions/2", "looker")).Status);
+            Assert.Equal(HttpStatusCode.Forbidden, (await PushAsync("""{"version":4,"serial":1,"lineage":"l"}""", "*", "looker")).Status);
+        }
+
+        Assert.Equal("""{"serial":2}""", (await _runs.Server.GetAsync($"{Home}/states/infra/versions/2")).Body);
+        foreach (var absent in (string[])["infra/versions/4", "infra/versions/0", "infra/versions/x", "infra/versions/-1", "other/versions/1", "other/versions"])
+            Assert.Equal(HttpStatusCode.NotFound, (await _runs.Server.GetAsync($"{Home}/states/{absent}")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await _runs.Server.GetAsync("/v1/workspaces/demo/collections/two/states/infra/versions/2")).Status);
+        var audited = (await _runs.Server.GetAsync("/v1/audit?limit=500")).Body.Split('\n').Where(line => line.Contains("\"state.read\"", StringComparison.Ordinal));
+        Assert.Contains("\"version\":\"2\"", Assert.Single(audited), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_state_that_is_pushed_is_the_next_version_where_nobody_works_on_it_and_the_pusher_knew_the_last()
+    {
+        const string state = """{"version":4,"serial":7,"lineage":"l","resources":[{"password":"hunter2"}]}""";
+        foreach (var wrong in (string[])["", "[]", "{}", "nonsense", """{"version":"4","serial":1,"lineage":"l"}""", """{"version":4,"serial":1}"""])
+            Assert.Equal(HttpStatusCode.BadRequest, (await PushAsync(wrong)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await PushAsync(state)).Status);
+        Assert.Equal(HttpStatusCode.PreconditionRequired, (await PushAsync(state)).Status);
+        var box = Assert.Single(await _runs.Server.Database.QueryAsync($"select box from states", static row => row.GetFieldValue<byte[]>(0), Cancel));
+        Assert.DoesNotContain("hunter2", Encoding.Latin1.GetString(box), StringComparison.Ordinal);
+
+        // A run works on it: it finds what was pushed, and nobody pushes beneath it.
+        var run = await TakeAsync("infra");
+        await _runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        Assert.Equal((HttpStatusCode.OK, state), await _runner.RawAsync(HttpMethod.Get, run, "state"));
+        Assert.Equal(HttpStatusCode.Conflict, (await PushAsync(state, "*")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await _runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"version":4,"serial":8,"lineage":"l"}""")).Status);
+        await _runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock);
+
+        // Who still thinks of the first version overwrites nothing.
+        var stale = (await _runs.Server.GetAsync($"{Home}/states/infra/versions")).ETag!.Replace(".2", ".1", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await PushAsync(state, stale)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await PushAsync(state, stale.Replace(".1", ".2", StringComparison.Ordinal))).Status);
+        var row = (await _runs.Server.GetAsync($"{Home}/states")).Json.GetProperty("items")[0];
+        Assert.Equal((3, false, false), (row.GetProperty("version").GetInt32(), row.TryGetProperty("lock", out _), row.TryGetProperty("run", out _)));
+        Assert.Equal((HttpStatusCode.OK, state), await _runner.RawAsync(HttpMethod.Get, run, "state"));
+    }
+
+    [Fact]
+    public async Task Of_many_pushes_and_locks_at_once_none_is_beneath_another()
+    {
+        Assert.Equal(HttpStatusCode.OK, (await PushAsync("""{"version":4,"serial":1,"lineage":"l"}""")).Status);
+        var etag = (await _runs.Server.GetAsync($"{Home}/states/infra/versions")).ETag!;
+        var pushed = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => PushAsync($$"""{"version":4,"serial":{{i}},"lineage":"l"}""", etag)));
+        Assert.Single(pushed, p => p.Status == HttpStatusCode.OK);
+        Assert.All(pushed, p => Assert.Contains(p.Status, (HttpStatusCode[])[HttpStatusCode.OK, HttpStatusCode.PreconditionFailed, HttpStatusCode.Conflict]));
+        Assert.Equal(2, await _runs.Server.Database.ScalarAsync($"select max(version) from states", Cancel));
+        Assert.Equal(0, await _runs.Server.Database.ScalarAsync($"select count(*) from state_locks", Cancel));
+    }
+
+    [Fact]
     public async Task An_ordinary_run_has_neither_plan_nor_state_and_takes_no_action()
     {
         await _runs.CreateAsync();
@@ -250,6 +316,10 @@ public abstract class PlanTests(DatabaseKind kind) : IAsyncLifetime
             ["spec.opentofu.files..hidden", "spec.opentofu.files./etc/passwd", "spec.opentofu.files.a/../b", "spec.opentofu.folder", "spec.opentofu.state", "spec.steps"],
             answer.Mistakes.Select(m => m.Split(": ")[0]).Order(StringComparer.Ordinal));
     }
+
+    /// <param name="ifMatch">Null: what is there, if anything, is not known.</param>
+    private Task<Answer> PushAsync(string state, string? ifMatch = null, string by = "admin") =>
+        _runs.Server.SendAsync(HttpMethod.Put, $"{Home}/states/infra", by, state, ifMatch: ifMatch);
 
     private static string? Text(JsonElement element, string name) => element.TryGetProperty(name, out var value) ? value.GetString() : null;
 

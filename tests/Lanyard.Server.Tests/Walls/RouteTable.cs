@@ -118,6 +118,9 @@ internal sealed class RouteTable(WalledWorld world)
             Row($"POST {home}/{{run}}/approve", works: [409]),
             Row($"POST {home}/{{run}}/discard", works: [409]),
             Row("GET /v1/workspaces/{workspace}/collections/{collection}/states"),
+            Row("GET /v1/workspaces/{workspace}/collections/{collection}/states/{state}/versions", works: [404]),
+            Row("GET /v1/workspaces/{workspace}/collections/{collection}/states/{state}/versions/{version}", works: [404]),
+            Row("PUT /v1/workspaces/{workspace}/collections/{collection}/states/{state}", """{"version":4,"serial":1,"lineage":"l"}""", works: [412]),
             Row("DELETE /v1/workspaces/{workspace}/collections/{collection}/states/{state}/locks/{lock}", works: [404]),
             Row($"POST {home}/{{run}}/cancel"),
         ];

@@ -56,6 +56,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{step}"] = ("0", "0"),
         ["{state}"] = ("nothing-s", "nothing-t"),
         ["{lock}"] = ("none", "other"),
+        ["{version}"] = ("1", "2"),
         ["{revocation}"] = ("rev_01k00000000000000000000001", "rev_01k00000000000000000000000"),
     };
 

@@ -20,6 +20,9 @@ internal static class PlansFeature
         collection.MapPost("/runs/{run}/approve", ApproveAsync).WithName("approveRun").Produces<RunView>();
         collection.MapPost("/runs/{run}/discard", DiscardAsync).WithName("discardRun").Produces<RunView>();
         collection.MapGet("/states", ListAsync).WithName("listStates").Produces<StateList>();
+        collection.MapGet("/states/{state}/versions", StateVersions.ListAsync).WithName("listStateVersions").Produces<StateVersionList>();
+        collection.MapGet("/states/{state}/versions/{version}", StateVersions.PullAsync).WithName("pullState").Produces(StatusCodes.Status200OK, contentType: "application/json");
+        collection.MapPut("/states/{state}", StateVersions.PushAsync).WithName("pushState").Accepts<byte[]>("application/json").Produces<StateVersionView>();
         collection.MapDelete("/states/{state}/locks/{lock}", UnlockAsync).WithName("unlockState").Produces(StatusCodes.Status204NoContent);
 
         var attempt = routes.MapGroup("/v1/runner/attempts/{run}/{attempt}").WithTags("Runner");
@@ -59,7 +62,7 @@ internal static class PlansFeature
     }
 
     private static StateView ViewOf(StateRow row) => new(
-        row.Name, row.Version, row.Bytes, DateTimeOffset.FromUnixTimeMilliseconds(row.At), row.Run,
+        row.Name, row.Version, row.Bytes, DateTimeOffset.FromUnixTimeMilliseconds(row.At), StateVersions.WriterOf(row),
         row.Lock is { } held ? new StateLockView(held.Id, held.Run, held.Attempt, held.Phase, DateTimeOffset.FromUnixTimeMilliseconds(held.At)) : null);
 
     /// <summary>For an admin who knows how far an apply came that did not come to its end.</summary>

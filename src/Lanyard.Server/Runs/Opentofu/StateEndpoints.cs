@@ -15,7 +15,7 @@ namespace Lanyard.Server.Runs.Opentofu;
 /// </summary>
 internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStore plans, StateStore states, RunRules rules, AuditLog audit)
 {
-    private const int MaxBytes = 32 << 20;
+    internal const int MaxBytes = 32 << 20;
     private const int MaxLockBytes = 16 * 1024;
 
     private PlanStore Plans { get; } = plans;
@@ -107,7 +107,7 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
     }
 
     /// <summary>Null when the body is longer.</summary>
-    private static async Task<ArrayBufferWriter<byte>?> ReadAsync(HttpContext context, int most)
+    internal static async Task<ArrayBufferWriter<byte>?> ReadAsync(HttpContext context, int most)
     {
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
             limit.MaxRequestBodySize = most + 1;

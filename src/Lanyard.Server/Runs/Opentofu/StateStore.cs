@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lanyard.Identity;
 using Lanyard.Server.Issuers;
 using Lanyard.Server.Storage;
 
@@ -27,28 +28,57 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
             ? encryption.Decrypt(found.Bytes, collection, Kid(name, found.Version))
             : null;
 
+    /// <summary>One of the versions that are kept.</summary>
+    public async Task<byte[]?> FindAsync(string collection, string name, long version, CancellationToken cancellationToken) =>
+        await database.QuerySingleOrNullAsync(
+            $"select version, box from states where collection = {collection} and name = {name} and version = {version}",
+            static row => new Box(row.GetInt64(0), row.GetBytes(1)),
+            cancellationToken) is { } found
+            ? encryption.Decrypt(found.Bytes, collection, Kid(name, found.Version))
+            : null;
+
+    /// <summary>The versions of a state that are kept, the newest first.</summary>
+    public Task<List<StateRow>> VersionsAsync(string collection, string name, CancellationToken cancellationToken) => database.QueryAsync(
+        $"select name, version, bytes, run, created_at from states where collection = {collection} and name = {name} order by version desc",
+        static row => new StateRow(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4), null),
+        cancellationToken);
+
+    /// <summary>
+    /// A human writes the next version, where nobody works on the state. The lock is taken for as long as this lasts, so that no run that begins meanwhile
+    /// works on what is about to be replaced.
+    /// </summary>
+    /// <param name="check">Given the newest version, or null: why it may not be replaced.</param>
+    public async Task<Outcome<StateRow>> PushAsync(string collection, string name, Func<long?, Refusal?> check, ReadOnlyMemory<byte> state, long now, CancellationToken cancellationToken)
+    {
+        var held = new StateLock(Guid.NewGuid().ToString(), "{}", "", 0, RunRules.PlanPhase, now);
+        try
+        {
+            return await database.TransactionAsync<Outcome<StateRow>>(
+                async transaction =>
+                {
+                    if (await TakeAsync(transaction, collection, name, held) is { } other)
+                        return IsHeld(name, other);
+                    var newest = await NewestAsync(transaction, collection, name);
+                    var refusal = check(newest);
+                    if (refusal is null)
+                        await WriteAsync(transaction, collection, name, (held.Run, held.Attempt), state, now);
+                    await transaction.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {held.Id}");
+                    return refusal is null ? new StateRow(name, (newest ?? 0) + 1, state.Length, held.Run, now, null) : refusal;
+                },
+                cancellationToken);
+        }
+        catch (ConstraintViolationException)
+        {
+            return IsHeld(name, await FindLockAsync(database, collection, name));
+        }
+    }
+
     /// <returns>Null when it is the caller's now; else whose it is.</returns>
     public async Task<StateLock?> LockAsync(string collection, string name, StateLock wanted, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(
-                async transaction =>
-                {
-                    var present = await FindLockAsync(transaction, collection, name);
-                    var isRepeated = present is not null && present.Id == wanted.Id && present.Run == wanted.Run && present.Attempt == wanted.Attempt;
-                    if (present is { } other && !isRepeated && !await IsLeftByAPlanAsync(transaction, other))
-                        return present;
-                    await transaction.ExecuteAsync(
-                        $"""
-                        insert into state_locks (collection, name, lock_id, info, run, attempt, phase, locked_at)
-                        values ({collection}, {name}, {wanted.Id}, {wanted.Info}, {wanted.Run}, {wanted.Attempt}, {wanted.Phase}, {wanted.At})
-                        on conflict (collection, name) do update set lock_id = excluded.lock_id, info = excluded.info, run = excluded.run, attempt = excluded.attempt,
-                            phase = excluded.phase, locked_at = excluded.locked_at where state_locks.lock_id = {present?.Id ?? wanted.Id}
-                        """);
-                    return await FindLockAsync(transaction, collection, name) is { } now && now.Id != wanted.Id ? now : null;
-                },
-                cancellationToken);
+            return await database.TransactionAsync(transaction => TakeAsync(transaction, collection, name, wanted), cancellationToken);
         }
         catch (ConstraintViolationException)
         {
@@ -77,14 +107,7 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
                 var present = await FindLockAsync(transaction, collection, name);
                 if (present is null || present.Id != lockId || present.Run != writer.Run || present.Attempt != writer.Attempt)
                     return false;
-                var version = 1 + (await transaction.ScalarAsync($"select max(version) from states where collection = {collection} and name = {name}") ?? 0);
-                var box = encryption.Encrypt(state.Span, collection, Kid(name, version));
-                await transaction.ExecuteAsync(
-                    $"""
-                    insert into states (collection, name, version, box, bytes, run, attempt, created_at)
-                    values ({collection}, {name}, {version}, {box}, {state.Length}, {writer.Run}, {writer.Attempt}, {now})
-                    """);
-                await transaction.ExecuteAsync($"delete from states where collection = {collection} and name = {name} and version <= {version - KeptVersions}");
+                await WriteAsync(transaction, collection, name, writer, state, now);
                 return true;
             },
             cancellationToken);
@@ -107,6 +130,39 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
         known.AddRange(locks.Where(l => !rows.Exists(row => row.Name == l.Name)).Select(static l => new StateRow(l.Name, 0, 0, l.Lock.Run, l.Lock.At, l.Lock)));
         return known;
     }
+
+    private static async Task<StateLock?> TakeAsync(SqlExecutor transaction, string collection, string name, StateLock wanted)
+    {
+        var present = await FindLockAsync(transaction, collection, name);
+        var isRepeated = present is not null && present.Id == wanted.Id && present.Run == wanted.Run && present.Attempt == wanted.Attempt;
+        if (present is { } other && !isRepeated && !await IsLeftByAPlanAsync(transaction, other))
+            return present;
+        await transaction.ExecuteAsync(
+            $"""
+            insert into state_locks (collection, name, lock_id, info, run, attempt, phase, locked_at)
+            values ({collection}, {name}, {wanted.Id}, {wanted.Info}, {wanted.Run}, {wanted.Attempt}, {wanted.Phase}, {wanted.At})
+            on conflict (collection, name) do update set lock_id = excluded.lock_id, info = excluded.info, run = excluded.run, attempt = excluded.attempt,
+                phase = excluded.phase, locked_at = excluded.locked_at where state_locks.lock_id = {present?.Id ?? wanted.Id}
+            """);
+        return await FindLockAsync(transaction, collection, name) is { } now && now.Id != wanted.Id ? now : null;
+    }
+
+    private async Task WriteAsync(SqlExecutor transaction, string collection, string name, (string Run, int Attempt) writer, ReadOnlyMemory<byte> state, long now)
+    {
+        var version = 1 + (await NewestAsync(transaction, collection, name) ?? 0);
+        var box = encryption.Encrypt(state.Span, collection, Kid(name, version));
+        await transaction.ExecuteAsync(
+            $"""
+            insert into states (collection, name, version, box, bytes, run, attempt, created_at)
+            values ({collection}, {name}, {version}, {box}, {state.Length}, {writer.Run}, {writer.Attempt}, {now})
+            """);
+        await transaction.ExecuteAsync($"delete from states where collection = {collection} and name = {name} and version <= {version - KeptVersions}");
+    }
+
+    private static Task<long?> NewestAsync(SqlExecutor executor, string collection, string name) =>
+        executor.ScalarAsync($"select max(version) from states where collection = {collection} and name = {name}");
+
+    private static Refusal IsHeld(string name, StateLock? holder) => new(RefusalReason.Conflict, $"{name} is locked by attempt {holder?.Attempt} of {holder?.Run} ({holder?.Id})");
 
     private static async Task<StateLock?> FindLockAsync(SqlExecutor executor, string collection, string name) => await executor.QuerySingleOrNullAsync(
         $"select lock_id, info, run, attempt, phase, locked_at from state_locks where collection = {collection} and name = {name}", static row => ReadLock(row, 0));
