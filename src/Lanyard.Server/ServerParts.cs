@@ -9,6 +9,7 @@ using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
 using Lanyard.Server.Issuers;
 using Lanyard.Server.Machines;
+using Lanyard.Server.Machines.Identities;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Workspaces;
@@ -65,10 +66,14 @@ internal static class ServerParts
         var liveness = provider.GetRequiredService<AttemptLiveness>();
         var uses = provider.GetRequiredService<SubjectUses>();
         var runners = provider.GetRequiredService<RunnerStore>();
+        var machines = provider.GetRequiredService<MachineIdentityTokens>();
         return new ExchangeQuestions(
             RunIdentity: async (run, attempt, audience, template, cancellation) =>
                 (await identity.GrantAsync(run, attempt, audience, template, step: null, cancellation)).TryGet(out var grant, out var refusal) ? Grant(grant, uses) : refusal,
+            MachineIdentity: async (machine, audience, cancellation) =>
+                (await machines.GrantAsync(machine, audience, cancellation)).TryGet(out var grant, out var refusal) ? Grant(grant) : refusal,
             IsAlive: liveness.IsAliveAsync,
+            IsMachineAlive: machines.IsAliveAsync,
             RunnerBySlug: async (workspaceId, slug, cancellation) => Known(await runners.FindBySlugAsync(workspaceId, slug, cancellation)));
     }
 
@@ -132,6 +137,16 @@ internal static class ServerParts
         claims => Describe(claims, grant.Claims),
         grant.Use.Template,
         () => uses.Count(grant.Use));
+
+    private static Outcome<IdentityGrant> Grant(MachineGrant grant) => new IdentityGrant(
+        grant.WorkspaceId, grant.Workspace, grant.Subject, SignatureAlgorithm.RS256, null,
+        claims =>
+        {
+            claims.Set(ClaimNames.Workspace, grant.Workspace).Set(ClaimNames.WorkspaceId, grant.WorkspaceId)
+                .Set(ClaimNames.Machine, grant.Machine.Id).Set(ClaimNames.MachineIdentity, grant.Identity);
+            if (grant.Machine.Repository is { } repository) claims.Set(ClaimNames.Repository, repository);
+            if (grant.Machine.Ref is { } gitRef) claims.Set(ClaimNames.Ref, gitRef);
+        });
 
     private static void Describe(TokenClaims claims, IReadOnlyDictionary<string, object> values)
     {

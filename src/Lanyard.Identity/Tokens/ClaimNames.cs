@@ -30,6 +30,8 @@ public static class ClaimNames
     public const string Runner = "runner";
     public const string RunnerId = "runner_id";
     public const string RunnerShared = "runner_shared";
+    public const string Machine = "machine";
+    public const string MachineIdentity = "machine_identity";
     public const string Repository = "repository";
     public const string Ref = "ref";
     public const string Environment = "environment";

@@ -7,7 +7,8 @@ namespace Lanyard.Protocol.Runtime;
 /// <summary>Spec of a <c>MachineIdentity</c>: a host that proves itself by its platform's identity gets the token of such a machine.</summary>
 /// <param name="Proof">Who may have it.</param>
 /// <param name="Machine">The machine that it is then.</param>
-public sealed record MachineIdentitySpec(MachineProof Proof, MachineRequest Machine);
+/// <param name="Audiences">For which the machine may have identity tokens, as <c>workspace:{workspace}:machine:{slug of this}</c>; absent: none.</param>
+public sealed record MachineIdentitySpec(MachineProof Proof, MachineRequest Machine, IReadOnlyList<string>? Audiences = null);
 
 /// <summary>Either a service account of a cluster, or a runner with a key of its own.</summary>
 /// <param name="Cluster">Slug of a registered cluster of the workspace.</param>

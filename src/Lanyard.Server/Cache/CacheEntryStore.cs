@@ -61,25 +61,22 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = 'pending' and subject = {subject}",
             cancellationToken) == 1;
 
-    /// <summary>Removes a pending entry that was abandoned, with all that was uploaded for it. The caller deletes its bytes.</summary>
+    /// <summary>Takes a pending entry out that nobody will finish: its name is free at once, its bytes and rows are for <see cref="Limits.CacheEvictor"/> to purge.</summary>
+    /// <param name="isSuperseded">Whoever reserved it is known to be over, however young it is.</param>
     /// <returns>False when it was renewed or finalised meanwhile.</returns>
-    public Task<bool> RemoveAbandonedAsync(CacheEntry entry, CancellationToken cancellationToken) =>
-        database.TransactionAsync(
-            async transaction =>
-            {
-                var now = time.GetUtcNow();
-                var removed = await transaction.ExecuteAsync(
-                    $"delete from cache_entries where id = {entry.Id} and state = 'pending' and pending_until <= {now}");
-                if (removed == 0) return false;
-                await transaction.ExecuteAsync($"delete from cache_layout where blob = {entry.Blob}");
-                await transaction.ExecuteAsync($"delete from cache_segments where blob = {entry.Blob}");
-                return true;
-            },
-            cancellationToken);
+    public async Task<bool> AbandonAsync(CacheEntry entry, bool isSuperseded, CancellationToken cancellationToken) =>
+        await database.ExecuteAsync(
+            $"update cache_entries set state = 'gone', live = false where id = {entry.Id} and state = 'pending' and (pending_until <= {time.GetUtcNow()} or {isSuperseded})",
+            cancellationToken) == 1;
 
-    public Task<List<CacheEntry>> AbandonedAsync(int limit, CancellationToken cancellationToken) =>
-        database.QueryAsync(
-            $"select {Columns} from cache_entries where state = 'pending' and pending_until <= {time.GetUtcNow()} limit {limit}", Read, cancellationToken);
+    /// <summary>The same for all that were abandoned.</summary>
+    public Task<int> AbandonAsync(int limit, CancellationToken cancellationToken) =>
+        database.ExecuteAsync(
+            $"""
+            update cache_entries set state = 'gone', live = false where state = 'pending' and pending_until <= {time.GetUtcNow()}
+                and id in (select id from cache_entries where state = 'pending' and pending_until <= {time.GetUtcNow()} limit {limit})
+            """,
+            cancellationToken);
 
     /// <summary>Takes a ready entry whose bytes are not what was written out of service; its key is free again.</summary>
     public Task<int> MarkDamagedAsync(long id, CancellationToken cancellationToken) =>

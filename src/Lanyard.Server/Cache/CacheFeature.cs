@@ -60,6 +60,7 @@ internal static class CacheFeature
 
         var first = routes.MapGroup("/runtime/cache/_apis/artifactcache").ExcludeFromDescription().WithMetadata(new OwnDialect(ArtifactCacheError.WriteAsync));
         first.MapGet("/cache", ArtifactCacheEndpoints.FindAsync);
+        first.MapGet("/caches", ArtifactCacheEndpoints.ListAsync);
         first.MapPost("/caches", ArtifactCacheEndpoints.ReserveAsync);
         first.MapPatch("/caches/{id}", ArtifactCacheEndpoints.UploadAsync);
         first.MapPost("/caches/{id}", ArtifactCacheEndpoints.CommitAsync);

@@ -11,6 +11,8 @@ internal sealed class CacheMatchStore(Database database)
 {
     private const int Few = 64;
 
+    private const int MostVersions = 64;
+
     /// <summary>What was found may be taken out before it is read.</summary>
     private const int Tries = 3;
 
@@ -37,6 +39,24 @@ internal sealed class CacheMatchStore(Database database)
         }
 
         return null;
+    }
+
+    /// <summary>What a scope has of a key, in the first versions that it knows: they are stepped through, because there are few, and of each there may be a million keys.</summary>
+    public Task<List<CacheEntry>> OfKeyAsync(
+        string workspaceId, string repository, string scope, string folded, IReadOnlyList<IReadOnlyList<string>> rules, CancellationToken cancellationToken)
+    {
+        var ready = ((Sql)$"live and workspace = {workspaceId} and repository = {repository} and scope = {scope}").Part;
+        return database.QueryAsync(
+            $"""
+            with recursive known(step, name) as (
+                select 1, min(version) from cache_entries where {ready}
+                union all
+                select step + 1, (select min(version) from cache_entries where {ready} and version > known.name) from known where name is not null and step < {MostVersions})
+            select {CacheEntryStore.Columns} from cache_entries
+            where {ready} and version in (select name from known) and folded = {folded} and state = 'ready' {CacheReadRules.Condition(rules)}
+            """,
+            CacheEntryStore.Read,
+            cancellationToken);
     }
 
     /// <returns>Of the first probe that found something, the first <see cref="Few"/> and one, by their keys: the key itself sorts before all that begin with it.</returns>

@@ -18,7 +18,7 @@ internal static class CacheMatching
     public static IReadOnlyList<CacheProbe> Probes(IEnumerable<ScopeGrant> scopes, IReadOnlyList<string> keys)
     {
         var probes = new List<CacheProbe>();
-        foreach (var scope in scopes.Where(static grant => grant.Permission.HasFlag(ScopePermission.Read)).Select(static grant => grant.Scope).Distinct().Take(MaxScopes))
+        foreach (var scope in ReadScopes(scopes))
         {
             foreach (var key in keys.Select(CacheKeys.Fold).Distinct())
             {
@@ -28,6 +28,9 @@ internal static class CacheMatching
 
         return probes;
     }
+
+    public static IEnumerable<string> ReadScopes(IEnumerable<ScopeGrant> scopes) =>
+        scopes.Where(static grant => grant.Permission.HasFlag(ScopePermission.Read)).Select(static grant => grant.Scope).Distinct().Take(MaxScopes);
 
     /// <summary>The one scope that a caller writes to: the first that it may; null for one that may write nowhere.</summary>
     public static string? WriteScope(IEnumerable<ScopeGrant> scopes) =>

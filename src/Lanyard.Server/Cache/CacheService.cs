@@ -12,7 +12,8 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time, ILogger<CacheService> logger)
+    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CacheEvictor evictor, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time,
+    ILogger<CacheService> logger)
 {
     private const int Tries = 4;
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -45,6 +46,19 @@ internal sealed class CacheService(
         return new Refusal(RefusalReason.NotFound, $"nothing in {repository} for {keys[0]}");
     }
 
+    /// <summary>Entries of a key in whatever version, of the scopes that may be read.</summary>
+    /// <returns>Or Forbidden (no scope may be read), RequestMalformed.</returns>
+    public async Task<Outcome<List<CacheEntry>>> ListAsync(HttpContext context, RuntimeSubject subject, string key)
+    {
+        if (CacheKeys.MistakeInKey(key) is { } mistake) return Malformed(mistake);
+        var scopes = CacheMatching.ReadScopes(subject.Scopes).ToList();
+        if (subject.Repository is not { } repository || scopes.Count == 0) return await DeniedAsync(context, subject, "cache.read");
+        var rules = CacheReadRules.For((await settings.LimitsAsync(subject.WorkspaceId, context.RequestAborted)).ReadRules, subject);
+        var found = new List<CacheEntry>();
+        foreach (var scope in scopes) found.AddRange(await matches.OfKeyAsync(subject.WorkspaceId, repository, scope, CacheKeys.Fold(key), rules, context.RequestAborted));
+        return found;
+    }
+
     /// <returns>The subject's pending entry, new or its own from before; or Conflict (ready, or another's), Forbidden, RequestMalformed.</returns>
     public async Task<Outcome<CacheEntry>> ReserveAsync(HttpContext context, RuntimeSubject subject, string key, string version, long size = 0)
     {
@@ -62,8 +76,9 @@ internal sealed class CacheService(
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
             if (present.Subject == subject.Key && await entries.RenewAsync(present.Id, subject.Key, until, context.RequestAborted)) return present;
-            if (present.PendingUntil > time.GetUtcNow()) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
-            if (await entries.RemoveAbandonedAsync(present, context.RequestAborted)) await files.DeleteAsync(present.Blob);
+            var isSuperseded = subject.Supersedes(present.Subject);
+            if (present.PendingUntil > time.GetUtcNow() && !isSuperseded) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
+            if (await entries.AbandonAsync(present, isSuperseded, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
         }
 
         return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast");

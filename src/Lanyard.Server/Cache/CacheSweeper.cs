@@ -1,4 +1,3 @@
-using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Cache.Limits;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -7,22 +6,15 @@ namespace Lanyard.Server.Cache;
 
 /// <summary>In the background: clears away reservations that nobody finalised, and has the evictor look regularly and after what was added.</summary>
 internal sealed class CacheSweeper(
-    CacheEntryStore entries, BlobStore files, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
+    CacheEntryStore entries, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
     private const int Batch = 200;
 
-    /// <returns>How many reservations were cleared away.</returns>
+    /// <returns>How many reservations were taken out; their bytes go with the eviction that follows.</returns>
     public async Task<int> SweepAsync(CancellationToken cancellationToken)
     {
-        var swept = 0;
-        foreach (var entry in await entries.AbandonedAsync(Batch, cancellationToken))
-        {
-            if (!await entries.RemoveAbandonedAsync(entry, cancellationToken)) continue;
-            await files.DeleteAsync(entry.Blob);
-            swept++;
-        }
-
+        var swept = await entries.AbandonAsync(Batch, cancellationToken);
         if (swept > 0) logger.Swept(swept);
         return swept;
     }

@@ -17,9 +17,13 @@ internal sealed record IdentityGrant(
 
 /// <summary>What the exchange asks of rooms that it does not know; handed in where the server is put together.</summary>
 /// <param name="RunIdentity">For a living attempt: may it have a token for this audience (by the named subject template, or the default), and made of what.</param>
+/// <param name="MachineIdentity">The same for a living machine.</param>
+/// <param name="IsMachineAlive">For introspection.</param>
 /// <param name="IsAlive">Whether a run's attempt lives, for introspection.</param>
 /// <param name="RunnerBySlug">A runner of a workspace, or (null) a shared one; null when there is none.</param>
 internal sealed record ExchangeQuestions(
     Func<string, int, string, string?, CancellationToken, ValueTask<Outcome<IdentityGrant>>> RunIdentity,
+    Func<string, string, CancellationToken, ValueTask<Outcome<IdentityGrant>>> MachineIdentity,
     Func<string, int, CancellationToken, ValueTask<bool>> IsAlive,
+    Func<string, CancellationToken, ValueTask<bool>> IsMachineAlive,
     Func<string?, string, CancellationToken, ValueTask<KnownRunner?>> RunnerBySlug);

@@ -189,8 +189,9 @@ internal sealed class TokenExchange(
     {
         if (principal is { Kind: PrincipalKind.Run, SubjectId: { } run, Attempt: { } attempt })
             return await questions.RunIdentity(run, attempt, audience, subjectName, cancellation);
-        if (principal.Kind != PrincipalKind.Policy) return new Refusal(RefusalReason.AudienceNotAllowed, $"a {Mint.KindName(principal.Kind)} has no identity tokens");
+        if (principal.Kind is not (PrincipalKind.Policy or PrincipalKind.Machine)) return new Refusal(RefusalReason.AudienceNotAllowed, $"a {Mint.KindName(principal.Kind)} has no identity tokens");
         if (subjectName is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "only a definition has subject templates to choose from");
+        if (principal is { Kind: PrincipalKind.Machine, SubjectId: { } machine }) return await questions.MachineIdentity(machine, audience, cancellation);
         if (!principal.Audiences.Contains(audience, StringComparer.Ordinal))
             return new Refusal(RefusalReason.AudienceNotAllowed, $"no policy allows {principal.Name} the audience {audience}");
         if (issuer is not { WorkspaceId: { } workspaceId, WorkspaceSlug: { } slug })

@@ -6,7 +6,7 @@ namespace Lanyard.Server.Exchange;
 
 /// <summary>
 /// Whether a token of ours still stands, for introspection: what our own doors take is asked of the door that takes it; an identity token stands with the run
-/// that it was made for, or with the policies and their issuer.
+/// or machine that it was made for, or with the policies and their issuer.
 /// </summary>
 internal sealed class TokenStanding(OwnTokens own, PolicyDirectory policies, TrustDirectory trust, Revocations revocations, ExchangeQuestions questions)
 {
@@ -17,16 +17,18 @@ internal sealed class TokenStanding(OwnTokens own, PolicyDirectory policies, Tru
             return !(await own.JudgeAsync(UnverifiedToken.Parse(token).Value, Doors.Api | Doors.Runtime, workspaceId: null, trace: null, cancellation)).IsRefused;
 
         var run = verified.Claims.TryGetString(ClaimNames.Run, out var named) ? named : null;
-        if (IsRevoked(await revocations.GetAsync(cancellation), verified, run, workspaceId)) return false;
+        var machine = verified.Claims.TryGetString(ClaimNames.Machine, out named) ? named : null;
+        if (IsRevoked(await revocations.GetAsync(cancellation), verified, run ?? machine, workspaceId)) return false;
         if (run is not null) return verified.Claims.TryGetInt64(ClaimNames.Attempt, out var attempt) && await questions.IsAlive(run, (int)attempt, cancellation);
+        if (machine is not null) return await questions.IsMachineAlive(machine, cancellation);
         return !verified.Claims.TryGetStrings(ClaimNames.Policies, out var resting) || await AnyStandsAsync(resting, cancellation);
     }
 
-    private static bool IsRevoked(RevocationSet revoked, VerifiedToken token, string? run, string workspaceId)
+    private static bool IsRevoked(RevocationSet revoked, VerifiedToken token, string? bearer, string workspaceId)
     {
         if (revoked.IsEmpty) return false;
         var acting = token.Claims.TryGet("act", out var act) ? act.ToElement().GetRawText() : null;
-        return (revoked.RefusesPrincipal(workspaceId, run ?? token.Subject) ?? revoked.RefusesActors(acting, workspaceId)) is not null;
+        return (revoked.RefusesPrincipal(workspaceId, bearer ?? token.Subject) ?? revoked.RefusesActors(acting, workspaceId)) is not null;
     }
 
     /// <summary>A policy whose issuer is believed no more lets nobody in.</summary>

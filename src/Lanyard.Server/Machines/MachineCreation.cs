@@ -27,14 +27,15 @@ internal sealed class MachineCreation(MachineStore store, MachineTokens tokens, 
         return new Resolved(operations, mistakes);
     }
 
+    /// <param name="identity">Id of the machine identity by which the host proved itself.</param>
     public async Task<MachineCreated> CreateAsync(
-        WorkspaceEntry workspace, MachineRequest request, IReadOnlyList<KnownOperation> operations, string by, CancellationToken cancellationToken)
+        WorkspaceEntry workspace, MachineRequest request, IReadOnlyList<KnownOperation> operations, string by, string? identity, CancellationToken cancellationToken)
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
         var lifetime = request.LifetimeSeconds ?? MachineRules.DefaultLifetimeSeconds;
         var machine = new MachineRecord(
             Ids.New("machine", time), workspace.Id, request.Runner, request.Repository?.ToLowerInvariant(), request.Ref, MachineRules.Scopes(request), by, now,
-            now.AddSeconds(lifetime), null, operations.Count == 0 ? null : operations, lifetime);
+            now.AddSeconds(lifetime), null, operations.Count == 0 ? null : operations, lifetime, Identity: identity);
         await store.InsertAsync(machine, cancellationToken);
         return new MachineCreated(machine.ToView(), await tokens.MintAsync(machine, cancellationToken));
     }

@@ -28,7 +28,7 @@ internal static class MachineEndpoints
         var principal = Access.PrincipalOf(context)!;
         var resolved = creation.Resolve(entry, request, collection => Access.Require(principal, entry.Id, collection.Id, Right.Operate).TryGet(out _, out _));
         if (resolved.Mistakes.Count > 0) return Refused.Malformed(resolved.Mistakes);
-        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, context.RequestAborted);
+        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, identity: null, context.RequestAborted);
         var machine = created.Machine;
         await audit.RecordAsync(AuditEvent.Of(context, "machine.create") with
         {

@@ -6,6 +6,7 @@ namespace Lanyard.Server.Machines;
 /// <param name="CreatedBy">The principal's name.</param>
 /// <param name="LifetimeSeconds">By which a renewal moves its end.</param>
 /// <param name="Operations">What it may do to runs; null: nothing.</param>
+/// <param name="Identity">Id of the machine identity by which its host proved itself; null: somebody registered it.</param>
 /// <param name="EndedAt">When it was deleted; null while it lives or has merely expired.</param>
 internal sealed record MachineRecord(
     string Id,
@@ -20,7 +21,8 @@ internal sealed record MachineRecord(
     DateTimeOffset? EndedAt,
     IReadOnlyList<KnownOperation>? Operations = null,
     long LifetimeSeconds = 0,
-    DateTimeOffset? LastSeenAt = null)
+    DateTimeOffset? LastSeenAt = null,
+    string? Identity = null)
 {
     public bool IsAliveAt(DateTimeOffset now) => EndedAt is null && now < ExpiresAt;
 

@@ -10,7 +10,7 @@ namespace Lanyard.Server.Machines;
 /// <summary>The table of machines. Whoever ends one tells <see cref="MachineDirectory"/> before answering.</summary>
 internal sealed class MachineStore(Database database)
 {
-    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations, lifetime, last_seen").Part;
+    private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations, lifetime, last_seen, identity").Part;
 
     public Task<int> InsertAsync(MachineRecord machine, CancellationToken cancellationToken)
     {
@@ -18,9 +18,9 @@ internal sealed class MachineStore(Database database)
         var operations = machine.Operations is null ? null : JsonSerializer.Serialize([.. machine.Operations], MachineJson.Default.KnownOperationArray);
         return database.ExecuteAsync(
             $"""
-            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime)
+            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime, identity)
             values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
-                {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds})
+                {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds}, {machine.Identity})
             """,
             cancellationToken);
     }
@@ -53,7 +53,7 @@ internal sealed class MachineStore(Database database)
         row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetStringOrNull(3), row.GetStringOrNull(4),
         JsonSerializer.Deserialize(row.GetString(5), MachineJson.Default.CacheScopeArray) ?? [], row.GetString(6), row.GetTime(7), row.GetTime(8),
         row.GetTimeOrNull(9), row.GetStringOrNull(10) is { } operations ? JsonSerializer.Deserialize(operations, MachineJson.Default.KnownOperationArray) : null,
-        row.GetInt64(11), row.GetInt64(12) is > 0 and var seen ? DateTimeOffset.FromUnixTimeMilliseconds(seen) : null);
+        row.GetInt64(11), row.GetInt64(12) is > 0 and var seen ? DateTimeOffset.FromUnixTimeMilliseconds(seen) : null, row.GetStringOrNull(13));
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]

@@ -20,7 +20,7 @@ internal static class MachinesFeature
     {
         services.AddSingleton<MachineStore>();
         services.AddSingleton<MachineDirectory>();
-        services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>();
+        services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>().AddSingleton<MachineIdentityTokens>();
         services.AddSingleton<MachineSightings>().AddHostedService(static provider => provider.GetRequiredService<MachineSightings>());
         return services;
     }

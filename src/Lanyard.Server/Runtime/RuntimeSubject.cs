@@ -1,3 +1,4 @@
+using System.Globalization;
 using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Runtime;
@@ -50,6 +51,11 @@ internal sealed record RuntimeSubject
 
     /// <summary>Tells one life of a caller from another: what one attempt began, the next may not finish.</summary>
     public string Key => Attempt is { } attempt ? $"{Id}.{attempt}" : Id;
+
+    /// <summary>Whether a key is of an earlier attempt of this run: it is over since this one began, and what it left undone is in this one's way.</summary>
+    public bool Supersedes(string key) =>
+        Attempt is { } attempt && key.StartsWith(Id + ".", StringComparison.Ordinal)
+        && int.TryParse(key.AsSpan(Id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var earlier) && earlier < attempt;
 }
 
 /// <summary>What the runtime API must ask of rooms that it does not know; handed in where the server is put together.</summary>

@@ -225,6 +225,33 @@ public abstract class CacheProtocolTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task V1_lists_what_there_is_of_a_key_in_other_versions_and_in_no_scope_that_may_not_be_read()
+    {
+        var main = await _server.MachineAsync();
+        var pull = await _server.MachineAsync(gitRef: "refs/pull/7/merge", more: ""","defaultRef":"refs/heads/main" """);
+        foreach (var version in (string[])["v3", "v1", "v2"]) await _server.SaveAsync(main, "Key", [1], version);
+        await _server.SaveAsync(main, "key-2", [1], "v4");
+        await _server.SaveAsync(pull, "key", [1], "v5");
+        await _server.ReserveAsync(main, "key", "pending");
+
+        Assert.Equal(["Key refs/heads/main v1", "Key refs/heads/main v2", "Key refs/heads/main v3"], await ListAsync(main));
+        Assert.Equal(["Key refs/heads/main v1", "Key refs/heads/main v2", "Key refs/heads/main v3", "key refs/pull/7/merge v5"], await ListAsync(pull));
+        Assert.Empty(await ListAsync(await _server.MachineAsync("demo/other")));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.Server.GetAsync($"{V1}caches?key=a,b", main)).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _server.Server.GetAsync($"{V1}caches?key=key", await _server.MachineAsync(more: ""","cacheMode":"write-only" """))).Status);
+
+        async Task<List<string>> ListAsync(string machine)
+        {
+            var answer = await _server.Server.GetAsync($"{V1}caches?key=KEY", machine);
+            Assert.True(answer.Status == HttpStatusCode.OK, answer.Body);
+            var caches = answer.Json.GetProperty("artifactCaches").EnumerateArray()
+                .Select(static entry => $"{entry.GetProperty("cacheKey")} {entry.GetProperty("scope")} {entry.GetProperty("cacheVersion")}").Order(StringComparer.Ordinal).ToList();
+            Assert.Equal(caches.Count, answer.Json.GetProperty("totalCount").GetInt32());
+            return caches;
+        }
+    }
+
+    [Fact]
     [Line("4.9")]
     public async Task A_reservation_of_v1_is_its_own_machine_s_alone()
     {

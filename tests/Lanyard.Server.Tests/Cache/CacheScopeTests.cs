@@ -180,6 +180,32 @@ public abstract class CacheScopeTests(DatabaseKind kind) : IAsyncLifetime
         if (!writes) Assert.StartsWith("cache write denied:", write.Json.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("none", "none", "none", "none", "none")]
+    [InlineData("read", "none", "read", "none", "read")]
+    [InlineData("write-only", "none", "none", "write-only", "write-only")]
+    [InlineData("write", "none", "read", "write-only", "write")]
+    public async Task A_mode_and_the_bits_of_a_scope_leave_what_both_allow(string mode, params string[] left)
+    {
+        var scopes = string.Join(',', ((string[])["none", "read", "write-only", "write"]).Select(static permission => $$"""{"scope":"of-{{permission}}","permission":"{{permission}}"}"""));
+        var machine = await _server.MachineAsync(more: $$""","cacheMode":"{{mode}}","scopes":[{{scopes}}]""");
+
+        var seen = (await _server.Server.GetAsync("/runtime/whoami", machine)).Json.GetProperty("scopes").EnumerateArray();
+
+        Assert.Equal(left, seen.Select(static scope => scope.GetProperty("permission").GetString()));
+    }
+
+    [Fact]
+    public async Task What_is_written_goes_to_the_first_scope_that_may_be_written_and_is_read_where_reading_is_allowed()
+    {
+        const string Scopes = ""","scopes":[{"scope":"a","permission":"read"},{"scope":"b","permission":"write-only"},{"scope":"c","permission":"write"}]""";
+        var machine = await _server.MachineAsync(more: Scopes);
+        await _server.SaveAsync(machine, "k");
+
+        Assert.Null(await _server.FindAsync(machine, "k"));
+        Assert.Equal("k", await _server.FindAsync(await _server.MachineAsync(more: ""","scopes":[{"scope":"b","permission":"read"}]"""), "k"));
+    }
+
     [Fact]
     public async Task What_the_request_says_of_scopes_is_not_believed()
     {

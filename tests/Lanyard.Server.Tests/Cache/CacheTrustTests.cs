@@ -131,12 +131,22 @@ public abstract class CacheTrustTests(DatabaseKind kind) : IAsyncLifetime
         await _server.SaveAsync(machine, "k");
         await _server.FindAsync(machine, "k");
         await _server.LookUpAsync(blind, "k");
-        await ChangeAsync("quarantine", $$"""{"producer":{"subject":"{{machine}}"} }""");
+        Assert.False((await _server.TwirpAsync(blind, "CreateCacheEntry", $$"""{"key":"k","version":"{{CacheServer.Version}}"}""")).Json.GetProperty("ok").GetBoolean());
+        foreach (var word in (string[])["quarantine", "release", "delete"]) await ChangeAsync(word, $$"""{"producer":{"subject":"{{machine}}"} }""");
+        await _server.SaveAsync(machine, "k");
+        await _server.Server.SendAsync(HttpMethod.Delete, $"{Home}/entries/{(await EntriesAsync("?state=ready"))[0].GetProperty("id").GetString()}", "admin");
 
-        var audit = (await _server.Server.GetAsync("/v1/workspaces/acme/audit?limit=50")).Body;
+        var events = (await _server.Server.GetAsync("/v1/workspaces/acme/audit?limit=100")).Body.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(static line => JsonDocument.Parse(line).RootElement.GetProperty("event"))
+            .Where(static one => one.GetProperty("action").GetString()!.StartsWith("cache.", StringComparison.Ordinal)).ToList();
 
-        Assert.All(["cache.write", "cache.read", "cache.quarantine"], action => Assert.Contains($"\"{action}\"", audit, StringComparison.Ordinal));
-        Assert.Contains(new string('1', 64), audit, StringComparison.Ordinal);
+        Assert.Equal(
+            [
+                "cache.delete allowed", "cache.delete allowed", "cache.quarantine allowed", "cache.read allowed", "cache.read refused", "cache.release allowed", "cache.write allowed", "cache.write allowed",
+                "cache.write refused",
+            ],
+            events.Select(static one => $"{one.GetProperty("action")} {one.GetProperty("decision")}").Order(StringComparer.Ordinal));
+        Assert.All(events.Where(static one => one.GetProperty("action").GetString() is "cache.read" or "cache.write"), static one => Assert.Contains(new string('1', 64), one.GetRawText(), StringComparison.Ordinal));
     }
 
     private Task<Answer> PostAsync(string path, string body) => _server.Server.SendAsync(HttpMethod.Post, path, "admin", body);

@@ -169,6 +169,25 @@ public sealed class WorkflowTests : IAsyncLifetime
         Assert.NotEmpty(await _server.Server.AuditAsync("cache.write"));
     }
 
+    [Fact]
+    [Line("4.8")]
+    public async Task A_rule_for_one_workflow_holds_for_its_jobs_and_for_no_others()
+    {
+        const string Pull = """[{"Scope":"refs/pull/7/merge","Permission":3},{"Scope":"refs/heads/main","Permission":1}]""";
+        await _server.SaveAsync(_server.Token(), "linux-1");
+        await _server.SaveAsync(_server.Token(ac: Pull), "linux-2");
+        var (status, _) = await _server.Server.SendAsync(
+            HttpMethod.Put, "/v1/workspaces/acme/cache/settings",
+            """{"readRules":[{"refs":["*"],"writtenBy":["refs/heads/*"],"workflows":["demo/app/.github/workflows/release.yml"]}]}""");
+        Assert.Equal(HttpStatusCode.OK, status);
+
+        Assert.Equal("linux-2", await _server.FindAsync(Of("ci.yml"), "linux-"));
+        Assert.Equal("linux-1", await _server.FindAsync(Of("release.yml"), "linux-"));
+        Assert.Equal("linux-2", await _server.FindAsync(Of("release.yml.yml"), "linux-"));
+
+        string Of(string file) => _server.Token(ac: Pull, job: $"run-2:{file}", change: claims => claims["workflow_ref"] = $"demo/app/.github/workflows/{file}@refs/pull/7/merge");
+    }
+
     [Theory]
     [InlineData("/v1/workspaces/acme/trusted-issuers/github", "", "spec.workflows: belongs into a trusted issuer of the instance")]
     [InlineData("/v1/trusted-issuers/x", ""","audiences":["a"]""", "spec.audiences: stands beside no workflows")]

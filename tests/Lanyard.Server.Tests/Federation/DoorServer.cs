@@ -100,6 +100,15 @@ internal sealed class DoorServer : IAsyncDisposable
         return await ReadAsync(response);
     }
 
+    /// <summary>What the introspection of an issuer (empty: the instance's) tells the admin.</summary>
+    public async Task<bool> IsActiveAsync(string issuer, string token)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{_address}{issuer}/introspect") { Content = new FormUrlEncodedContent([new("token", token)]) };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _admin);
+        using var response = await _http.SendAsync(request);
+        return (await ReadAsync(response)).Json["active"]!.GetValue<bool>();
+    }
+
     /// <summary>A token that is bound to a key, with its proof (RFC 9449 §7.1).</summary>
     public async Task<HttpStatusCode> GetBoundAsync(string path, string token, string? proof, string scheme = "DPoP")
     {

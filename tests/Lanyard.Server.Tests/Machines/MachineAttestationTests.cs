@@ -117,6 +117,9 @@ public sealed class MachineAttestationTests : IAsyncLifetime
     [InlineData("""{"proof":{"runner":"build-1"},"machine":{}}""", "spec.proof.runner")]
     [InlineData("""{"proof":{"cluster":"lab","subject":"s"},"machine":{"lifetimeSeconds":1,"ref":"main"}}""", "spec.machine.lifetimeSeconds")]
     [InlineData("""{"proof":{"cluster":"lab","subject":"s"},"machine":{"operations":[{"collection":"none","definition":"d","actions":["start"]}]}}""", "spec.machine.operations[0].collection")]
+    [InlineData("""{"proof":{"cluster":"lab","subject":"s"},"machine":{},"audiences":["a","b c"]}""", "spec.audiences[1]")]
+    [InlineData("""{"proof":{"cluster":"lab","subject":"s"},"machine":{},"audiences":["a","a"]}""", "spec.audiences[1]")]
+    [InlineData("""{"proof":{"cluster":"lab","subject":"s"},"machine":{},"audiences":[""]}""", "spec.audiences[0]")]
     public async Task What_is_wrong_with_an_identity_is_said_when_it_is_written(string spec, string path)
     {
         var (status, json) = await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/machine-identities/x", "{\"spec\":" + spec + "}");
@@ -155,6 +158,59 @@ public sealed class MachineAttestationTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await _server.SendAsync(HttpMethod.Post, "/runtime/machines/renew", bearer: made["token"]!.GetValue<string>())).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await _server.SendAsync(HttpMethod.Post, "/runtime/machines/renew", bearer: "")).Status);
     }
+
+    [Fact]
+    [Line("4.2")]
+    public async Task A_machine_that_proved_itself_has_identity_tokens_for_the_audiences_written_beside_the_proof_and_for_no_others()
+    {
+        await _server.PutAsync("/v1/workspaces/acme/machine-identities/cloud", WithAudiences("sts.example"));
+        var made = (await AskAsync(_cluster.Mint(_server.Url, Subject), "cloud")).Json;
+        var token = made["token"]!.GetValue<string>();
+
+        var (status, given) = await _server.ExchangeAsync("/oidc/acme/token", token, "sts.example");
+
+        Assert.True(status == HttpStatusCode.OK, given.ToJsonString());
+        var claims = UnverifiedToken.Parse(given["access_token"]!.GetValue<string>()).Value.Claims;
+        Assert.Equal(
+            ("workspace:acme:machine:cloud", $"{_server.Url}/oidc/acme", "sts.example", made["machine"]!["id"]!.GetValue<string>(), "cloud", "demo/app", "refs/heads/main"),
+            (Text("sub"), Text("iss"), Text("aud"), Text("machine"), Text("machine_identity"), Text("repository"), Text("ref")));
+
+        // Another audience, another workspace's issuer, a machine that proves another identity, and one that somebody merely registered.
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", token, "https://elsewhere.example")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/other/token", token, "sts.example")).Status);
+        var plain = (await AskAsync(_cluster.Mint(_server.Url, Subject))).Json["token"]!.GetValue<string>();
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", plain, "sts.example")).Status);
+        var registered = (await _server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", """{"repository":"demo/app","ref":"refs/heads/main"}""")).Json["token"]!.GetValue<string>();
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", registered, "sts.example")).Status);
+
+        string Text(string name) => claims.TryGetString(name, out var text) ? text : claims.TryGetStrings(name, out var texts) ? string.Join(' ', texts) : "";
+    }
+
+    [Fact]
+    [Line("4.2")]
+    public async Task What_is_taken_away_from_a_machine_identity_is_taken_from_machines_that_live_and_an_ended_machines_token_is_inactive()
+    {
+        await _server.PutAsync("/v1/workspaces/acme/machine-identities/cloud", WithAudiences("sts.example"));
+        var made = (await AskAsync(_cluster.Mint(_server.Url, Subject), "cloud")).Json;
+        var token = made["token"]!.GetValue<string>();
+        var given = (await _server.ExchangeAsync("/oidc/acme/token", token, "sts.example")).Json["access_token"]!.GetValue<string>();
+        Assert.True(await _server.IsActiveAsync("/oidc/acme", given));
+
+        await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/machine-identities/cloud", "{\"spec\":" + WithAudiences("other.example") + "}", ifMatch: "*");
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", token, "sts.example")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await _server.ExchangeAsync("/oidc/acme/token", token, "other.example")).Status);
+
+        // One of the same name is another.
+        await _server.SendAsync(HttpMethod.Delete, "/v1/workspaces/acme/machine-identities/cloud", ifMatch: "*");
+        await _server.PutAsync("/v1/workspaces/acme/machine-identities/cloud", WithAudiences("other.example"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", token, "other.example")).Status);
+
+        await _server.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/machines/{made["machine"]!["id"]!.GetValue<string>()}");
+        Assert.False(await _server.IsActiveAsync("/oidc/acme", given));
+        Assert.False(await _server.IsActiveAsync("", token));
+    }
+
+    private static string WithAudiences(string audience) => Spec()[..^1] + $",\"audiences\":[\"{audience}\"]}}";
 
     private static string Spec(string subject = Subject) =>
         "{\"proof\":{\"cluster\":\"lab\",\"subject\":\"" + subject + "\"},\"machine\":{\"repository\":\"demo/app\",\"ref\":\"refs/heads/main\",\"lifetimeSeconds\":3600}}";

@@ -46,7 +46,7 @@ internal static class BlobEndpoints
         catch (BlobStoreException exception)
         {
             logger.StoreFailed(exception);
-            return AzureAnswers.Error(507, "InsufficientStorage", "The bytes could not be stored.");
+            return AzureAnswers.Error(exception.Status, exception.IsFull ? "InsufficientStorage" : "ServerBusy", "The bytes could not be stored.");
         }
 
         return outcome.TryGet(out _, out var refusal) ? AzureAnswers.Created(context, entry) : Refused(refusal);

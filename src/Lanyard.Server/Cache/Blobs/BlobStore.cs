@@ -1,4 +1,6 @@
 using System.IO.Pipelines;
+using System.Net;
+using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.Server.Cache.Blobs;
 
@@ -39,7 +41,17 @@ internal abstract class BlobStore
 }
 
 /// <summary>The store failed or is full.</summary>
-internal sealed class BlobStoreException(Exception inner) : Exception(inner.Message, inner);
+internal sealed class BlobStoreException(Exception inner) : Exception(inner.Message, inner)
+{
+    private const int NoSpace = 28;
+    private const int NoQuota = 122;
+
+    /// <summary>Asking again soon is in vain.</summary>
+    public bool IsFull => InnerException is IOException { HResult: NoSpace or NoQuota } or HttpRequestException { StatusCode: HttpStatusCode.InsufficientStorage };
+
+    /// <summary>What a client is told of it: 503 is what clients repeat by themselves.</summary>
+    public int Status => IsFull ? StatusCodes.Status507InsufficientStorage : StatusCodes.Status503ServiceUnavailable;
+}
 
 /// <summary>What is stored is not what was written.</summary>
 internal sealed class BlobDamagedException(string message) : Exception(message);

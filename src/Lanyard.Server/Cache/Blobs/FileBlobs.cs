@@ -81,8 +81,19 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 
     public override ValueTask DeleteAsync(string blob)
     {
-        var folder = FolderOf(blob);
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        try
+        {
+            Directory.Delete(FolderOf(blob), recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Nothing is left.
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new BlobStoreException(exception);
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -92,7 +103,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         {
             Directory.CreateDirectory(FolderOf(blob), OwnFolder);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new BlobStoreException(exception);
         }

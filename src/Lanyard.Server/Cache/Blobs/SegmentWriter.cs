@@ -47,7 +47,7 @@ internal sealed class SegmentWriter : IAsyncDisposable
 
             return new SegmentWriter(new FileStream(path, options), length, cipher, tags);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new BlobStoreException(exception);
         }

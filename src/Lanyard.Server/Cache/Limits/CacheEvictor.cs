@@ -58,7 +58,7 @@ internal sealed class CacheEvictor(
         if (evicted > 0) await PurgeAsync(cancellationToken);
     }
 
-    /// <summary>Deletes the bytes, then the rows: killed between the two, the next sweep goes on.</summary>
+    /// <summary>Deletes the bytes, then the rows: killed between the two, or where the store fails, the next sweep goes on.</summary>
     public async Task PurgeAsync(CancellationToken cancellationToken)
     {
         var pace = new EvictionPace(reads, time);
@@ -67,11 +67,33 @@ internal sealed class CacheEvictor(
             var found = await store.OutAsync(Batch, cancellationToken);
             var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
             if (free.Count == 0) return;
-            foreach (var blob in free) await files.DeleteAsync(blob);
-            await store.RemoveAsync(free, cancellationToken);
-            if (found.Count < Batch) return;
+            if (await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch) return;
             await pace.RestAsync(cancellationToken);
         }
+    }
+
+    /// <summary>Of one that was taken out, by whoever wants its name.</summary>
+    public Task PurgeAsync(string blob, CancellationToken cancellationToken) => PurgeAsync([blob], cancellationToken);
+
+    /// <returns>Of how many the store has let go: one that it does not keeps no other from going.</returns>
+    private async Task<int> PurgeAsync(List<string> blobs, CancellationToken cancellationToken)
+    {
+        var away = new List<string>(blobs.Count);
+        foreach (var blob in blobs)
+        {
+            try
+            {
+                await files.DeleteAsync(blob);
+                away.Add(blob);
+            }
+            catch (BlobStoreException exception)
+            {
+                logger.StoreFailed(exception);
+            }
+        }
+
+        if (away.Count > 0) await store.RemoveAsync(away, cancellationToken);
+        return away.Count;
     }
 
     private async Task<int> UnusedAsync(string workspace, CacheLimits limits, CancellationToken cancellationToken)

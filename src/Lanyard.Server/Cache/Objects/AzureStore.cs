@@ -119,7 +119,7 @@ internal sealed class AzureStore(Uri container, string account, byte[]? key, Azu
     {
         if (response.StatusCode == status) return;
         var code = response.Headers.TryGetValues("x-ms-error-code", out var values) ? string.Join(' ', values) : "";
-        throw new BlobStoreException(new HttpRequestException($"the store answered {(int)response.StatusCode} {code}"));
+        throw new BlobStoreException(new HttpRequestException($"the store answered {(int)response.StatusCode} {code}", inner: null, response.StatusCode));
     }
 
     private static async Task<XDocument> ReadXmlAsync(HttpResponseMessage response, CancellationToken cancellationToken)

@@ -108,6 +108,10 @@ internal sealed class S3Store : ObjectStore
         {
             return await call();
         }
+        catch (AmazonServiceException exception) when (exception.StatusCode != default)
+        {
+            throw new BlobStoreException(new HttpRequestException(exception.Message, exception, exception.StatusCode));
+        }
         catch (Exception exception) when (exception is AmazonServiceException or AmazonClientException or HttpRequestException or IOException or TimeoutException)
         {
             throw new BlobStoreException(exception);

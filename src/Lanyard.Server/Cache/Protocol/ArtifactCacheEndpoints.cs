@@ -5,6 +5,7 @@ using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runtime;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache.Protocol;
 
@@ -20,8 +21,7 @@ internal static class ArtifactCacheEndpoints
         if ((await cache.MatchAsync(context, subject, keys, version)).TryGet(out var entry, out refusal))
         {
             var url = await links.DownloadAsync(context, entry);
-            return Results.Json(
-                new ArtifactCacheEntry(entry.Key, entry.Scope, entry.Version, entry.CreatedAt, url), ArtifactCacheJson.Default.ArtifactCacheEntry);
+            return Results.Json(ViewOf(entry, url), ArtifactCacheJson.Default.ArtifactCacheEntry);
         }
 
         return refusal.Reason switch
@@ -30,6 +30,15 @@ internal static class ArtifactCacheEndpoints
             RefusalReason.Forbidden => Error(403, TwirpEndpoints.ReadDenied),
             _ => Answer(refusal),
         };
+    }
+
+    /// <summary>What there is of a key in other versions: a client that looks for faults asks after a miss.</summary>
+    public static async Task<IResult> ListAsync(HttpContext context, RuntimeCaller caller, CacheService cache)
+    {
+        if (!(await caller.RequireAsync(context)).TryGet(out var subject, out var refusal)) return new Refused(refusal);
+        if ((await cache.ListAsync(context, subject, context.Request.Query["key"].ToString())).TryGet(out var found, out refusal))
+            return Results.Json(new ArtifactCacheList(found.Count, [.. found.Select(static entry => ViewOf(entry, null))]), ArtifactCacheJson.Default.ArtifactCacheList);
+        return refusal.Reason == RefusalReason.Forbidden ? Error(403, TwirpEndpoints.ReadDenied) : Answer(refusal);
     }
 
     public static async Task<IResult> ReserveAsync(HttpContext context, RuntimeCaller caller, CacheService cache)
@@ -49,13 +58,22 @@ internal static class ArtifactCacheEndpoints
     }
 
     /// <summary>A chunk, at any time in any order; its place is in <c>Content-Range</c>, its length often nowhere else.</summary>
-    public static async Task<IResult> UploadAsync(string id, HttpContext context, RuntimeCaller caller, CacheEntryStore entries, BlobUpload upload)
+    public static async Task<IResult> UploadAsync(
+        string id, HttpContext context, RuntimeCaller caller, CacheEntryStore entries, BlobUpload upload, ILogger<BlobUpload> logger)
     {
         if (!(await OwnAsync(id, context, caller, entries)).TryGet(out var own, out var refusal)) return Answer(refusal);
         if (ByteRange.ReadContentRange(context.Request.Headers.ContentRange.ToString()) is not { } range) return Error(400, "Content-Range is missing or malformed");
-        return (await upload.StoreAsync(context, own.Entry, ChunkOrder.NameOf(range.First), range.Length)).TryGet(out _, out refusal)
-            ? Results.NoContent()
-            : Answer(refusal);
+        try
+        {
+            return (await upload.StoreAsync(context, own.Entry, ChunkOrder.NameOf(range.First), range.Length)).TryGet(out _, out refusal)
+                ? Results.NoContent()
+                : Answer(refusal);
+        }
+        catch (BlobStoreException exception)
+        {
+            logger.StoreFailed(exception);
+            return Error(exception.Status, "the bytes could not be stored");
+        }
     }
 
     public static async Task<IResult> CommitAsync(
@@ -106,6 +124,8 @@ internal static class ArtifactCacheEndpoints
         RefusalReason.RequestMalformed => Error(400, refusal.Detail),
         _ => new Refused(refusal),
     };
+
+    private static ArtifactCacheEntry ViewOf(CacheEntry entry, string? url) => new(entry.Key, entry.Scope, entry.Version, entry.CreatedAt, url);
 
     private static IResult Error(int status, string message) =>
         Results.Json(ArtifactCacheError.Of(status, message), ArtifactCacheJson.Default.ArtifactCacheError, statusCode: status);

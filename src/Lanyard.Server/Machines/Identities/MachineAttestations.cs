@@ -36,7 +36,7 @@ internal sealed class MachineAttestations(
             return new Refused(refusal.Reason == RefusalReason.TokenMissing ? refusal : new Refusal(RefusalReason.NoMatchingPolicy, refusal.Detail));
         }
 
-        var created = await creation.CreateAsync(judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", context.RequestAborted);
+        var created = await creation.CreateAsync(judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", judged.Identity, context.RequestAborted);
         await audit.RecordAsync(new AuditEvent("machine.attest")
         {
             RequestId = context.TraceIdentifier,
@@ -57,7 +57,7 @@ internal sealed class MachineAttestations(
             return new Refusal(RefusalReason.NoMatchingPolicy, $"there is no machine identity {request.Workspace}/{request.Identity}");
         var proof = identity.Spec.Proof;
         var outcome = proof.Runner is { } runner ? await RunnerAsync(runner, workspace, bearer, cancellation) : await ServiceAccountAsync(proof, workspace, bearer, cancellation);
-        return outcome.TryGet(out var said, out var refusal) ? new Judged(workspace, identity.Spec, said) : refusal;
+        return outcome.TryGet(out var said, out var refusal) ? new Judged(workspace, identity.Id, identity.Spec, said) : refusal;
     }
 
     private async Task<Outcome<string>> ServiceAccountAsync(MachineProof proof, WorkspaceEntry workspace, string bearer, CancellationToken cancellation)
@@ -81,5 +81,5 @@ internal sealed class MachineAttestations(
             : new Refusal(RefusalReason.ConditionFailed, $"the key is {principal.Name}'s, wanted is {runner}");
     }
 
-    private sealed record Judged(WorkspaceEntry Workspace, MachineIdentitySpec Spec, string Proof);
+    private sealed record Judged(WorkspaceEntry Workspace, string Identity, MachineIdentitySpec Spec, string Proof);
 }

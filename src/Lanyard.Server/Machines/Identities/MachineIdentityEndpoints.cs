@@ -12,6 +12,8 @@ internal static class MachineIdentityEndpoints
 {
     public const string Kind = "MachineIdentity";
 
+    private const int MostAudiences = 16;
+
     public static async Task<IResult> ListAsync(string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Read)).TryGet(out var entry, out var refusal)
@@ -37,6 +39,7 @@ internal static class MachineIdentityEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, MachineIdentityJson.Default.ResourceWriteMachineIdentitySpec)).TryGet(out var write, out var refused)) return refused;
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, Kind, identity, workspace);
         mistakes.AddRange(ProofMistakes(write.Spec.Proof));
+        mistakes.AddRange(AudienceMistakes(write.Spec.Audiences ?? []));
         mistakes.AddRange(MachineRules.Mistakes(write.Spec.Machine).Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count == 0) mistakes.AddRange(creation.Resolve(entry, write.Spec.Machine, static _ => true).Mistakes.Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
@@ -53,6 +56,16 @@ internal static class MachineIdentityEndpoints
             || !(await store.DeleteAsync(entry.Id, identity, precondition)).TryGet(out var id, out refusal)) return new Refused(refusal);
         await audit.RecordAsync(AuditEvent.Of(context, "machine-identity.delete") with { WorkspaceId = entry.Id, Target = id });
         return Results.NoContent();
+    }
+
+    private static IEnumerable<Mistake> AudienceMistakes(IReadOnlyList<string> audiences)
+    {
+        if (audiences.Count > MostAudiences) yield return new Mistake("spec.audiences", $"must be at most {MostAudiences}");
+        for (var i = 0; i < audiences.Count; i++)
+        {
+            if (audiences[i].Length is 0 or > 255 || audiences[i].Any(static c => c is <= ' ' or > '~') || audiences.Take(i).Contains(audiences[i]))
+                yield return new Mistake($"spec.audiences[{i}]", "must be 1 to 255 printable ASCII characters without blanks, each once");
+        }
     }
 
     private static IEnumerable<Mistake> ProofMistakes(MachineProof proof)

@@ -11,6 +11,9 @@ internal sealed class MachineIdentityStore(Database database, TimeProvider time)
 {
     public Task<ResourceRow<MachineIdentitySpec>?> FindAsync(string workspaceId, string slug) => FindAsync(database, workspaceId, slug, Sql.Empty);
 
+    public Task<ResourceRow<MachineIdentitySpec>?> FindByIdAsync(string id, CancellationToken cancellationToken) => database.QuerySingleOrNullAsync(
+        $"select id, slug, version, created, updated, spec from machine_identities where id = {id}", Read, cancellationToken);
+
     public Task<List<ResourceRow<MachineIdentitySpec>>> ListAsync(string workspaceId, Paging paging) => database.QueryAsync(
         $"""
         select id, slug, version, created, updated, spec from machine_identities

@@ -1,0 +1,187 @@
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using Lanyard.Server.Cache;
+using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Cache.Limits;
+using Lanyard.Server.Cache.Objects;
+using Lanyard.Testing;
+using Lanyard.Testing.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Cache;
+
+/// <summary>A store that is away for a while, and stores that are slow, break off or lie.</summary>
+[Line("4.4")]
+public sealed class StoreTroubleTests
+{
+    private static readonly WorkspaceKey Key = new(new byte[32], isEncrypting: false);
+    private static readonly byte[] Content = CacheServer.Random(3000);
+
+    /// <summary>The client notes each 503 that it is given in a file, upon which the store comes back.</summary>
+    private const string Save =
+        """
+        const emit = http.ClientRequest.prototype.emit;
+        http.ClientRequest.prototype.emit = function (name, ...rest) {
+          if (name === 'response' && rest[0].statusCode === 503) fs.writeFileSync(process.env.NOTE, '');
+          return emit.call(this, name, ...rest);
+        };
+        fs.mkdirSync('d');
+        fs.writeFileSync('d/content', 'kept');
+        const saved = await cache.saveCache(['d'], 'k');
+        fs.rmSync('d', { recursive: true });
+        const found = await cache.restoreCache(['d'], 'k');
+        console.log('RESULT ' + JSON.stringify({ saved, found: found ?? null, content: found ? fs.readFileSync('d/content', 'utf8') : null }));
+        """;
+
+    [Theory]
+    [Needs("npm")]
+    [InlineData("actions-cache-6", true)]
+    [InlineData("actions-cache-3", false)]
+    public async Task The_official_client_saves_all_the_same_when_the_store_was_away_for_a_moment(string client, bool second)
+    {
+        await using var store = await ForeignStore.StartAsync("s3");
+        await using var server = await ServerAsync(store);
+        var note = Path.Combine(store.Folder, "note");
+        await store.StopAsync();
+
+        var saving = ActionsClient.RunAsync(server, await server.MachineAsync(), Save, client, second, new Dictionary<string, string?> { ["NOTE"] = note });
+        await Eventually.HoldsAsync(() => Task.FromResult(File.Exists(note) || saving.IsCompleted), "the client is told to come again");
+        await store.ResumeAsync();
+        var (said, output) = await saving;
+
+        Assert.True(said.GetProperty("saved").GetInt64() > 0, output);
+        Assert.Equal("kept", said.GetProperty("content").GetString());
+    }
+
+    [Fact]
+    [Needs("npm")]
+    [Line("4.7")]
+    public async Task What_is_taken_out_while_the_store_is_away_goes_when_it_is_back()
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        await using var store = await ForeignStore.StartAsync("s3");
+        await using var server = await ServerAsync(store, time);
+        var machine = await server.MachineAsync();
+        await server.SaveAsync(machine, "deleted", Content);
+        await server.PutAsync(await server.ReserveAsync(machine, "abandoned"), Content);
+        var objects = new S3Store("cache", "eu-west-1", new Uri(store.Origin), time);
+        Assert.Equal(2, (await objects.ListAsync("a/b/", TestContext.Current.CancellationToken)).Count);
+
+        await store.StopAsync();
+        var id = (await server.Server.GetAsync("/v1/workspaces/acme/cache/entries?key=deleted")).Json.GetProperty("items")[0].GetProperty("id").GetString();
+        Assert.Equal(HttpStatusCode.NoContent, (await server.Server.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/cache/entries/{id}", "admin")).Status);
+        time.Advance(TimeSpan.FromMinutes(61));
+        Assert.NotEmpty(await server.ReserveAsync(await server.MachineAsync(), "abandoned"));
+        var evictor = server.Server.Services.GetRequiredService<CacheEvictor>();
+        await evictor.PurgeAsync(TestContext.Current.CancellationToken);
+        await store.ResumeAsync();
+        await evictor.PurgeAsync(TestContext.Current.CancellationToken);
+
+        Assert.Empty(await objects.ListAsync("a/b/", TestContext.Current.CancellationToken));
+        Assert.Equal(1, await server.Server.Database.ScalarAsync($"select count(*) from cache_entries"));
+    }
+
+    [Fact]
+    [Needs("npm")]
+    [Line("4.3")]
+    public async Task A_chunk_of_the_first_protocol_is_a_503_in_its_words_while_the_store_is_away()
+    {
+        await using var store = await ForeignStore.StartAsync("s3");
+        await using var server = await ServerAsync(store);
+        var machine = await server.MachineAsync();
+        var reserved = await server.Server.SendAsync(HttpMethod.Post, "/runtime/cache/_apis/artifactcache/caches", machine, """{"key":"k","version":"v","cacheSize":3}""");
+        var path = $"/runtime/cache/_apis/artifactcache/caches/{reserved.Json.GetProperty("cacheId").GetInt64()}";
+        await store.StopAsync();
+
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/json"), await ChunkAsync());
+        await store.ResumeAsync();
+        Assert.Equal(HttpStatusCode.NoContent, (await ChunkAsync()).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await server.Server.SendAsync(HttpMethod.Post, path, machine, """{"size":3}""")).Status);
+
+        async Task<(HttpStatusCode Status, string? Type)> ChunkAsync()
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Patch, path) { Content = new ByteArrayContent([1, 2, 3]) };
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", machine);
+            request.Content.Headers.TryAddWithoutValidation("Content-Range", "bytes 0-2/*");
+            using var answer = await server.Client.SendAsync(request);
+            return (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType);
+        }
+    }
+
+    /// <summary>A store's failure says nothing about an entry; what it delivers instead of the entry does.</summary>
+    [Theory]
+    [InlineData("true", 206, 3000, 3000, null)]
+    [InlineData("other bytes", 206, 3000, 3000, typeof(BlobDamagedException))]
+    [InlineData("fewer, and it says so", 206, 2999, 2999, typeof(BlobDamagedException))]
+    [InlineData("more, and it says so", 206, 3001, 3001, typeof(BlobDamagedException))]
+    [InlineData("gone", 404, 0, 0, typeof(BlobDamagedException))]
+    [InlineData("the whole for a range", 200, 3000, 3000, typeof(BlobStoreException))]
+    [InlineData("an error", 500, 0, 0, typeof(BlobStoreException))]
+    [InlineData("breaks off", 206, 3000, 1000, typeof(BlobStoreException))]
+    [InlineData("silent in the middle", 206, 3000, 1000, typeof(BlobStoreException))]
+    [InlineData("silent from the beginning", 0, 0, 0, typeof(BlobStoreException))]
+    [Line("4.8")]
+    public async Task Whatever_a_store_answers_no_byte_of_it_leaves_unchecked_and_nobody_waits_for_ever(string how, int status, int said, int sent, Type? outcome)
+    {
+        var time = new ManualTime();
+        await using var store = new RawUpstream(async connection =>
+        {
+            await connection.ReadHeadAsync();
+            var bytes = CacheServer.Random(3001, how == "other bytes" ? 2 : 1);
+            if (status > 0) await connection.WriteAsync($"HTTP/1.1 {status} x\r\nContent-Length: {said}\r\n\r\n{Encoding.Latin1.GetString(bytes, 0, sent)}");
+            if (how.StartsWith("silent", StringComparison.Ordinal)) await connection.ReadHeadAsync();
+        });
+        var digests = SHA256.HashData(Content);
+        using var blobs = new ObjectBlobs(
+            new AzureStore(new Uri(store.Address, "/account/cache"), "account", new byte[32], null, time), "", isDirect: false, time, NullLogger<ObjectBlobs>.Instance);
+        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0));
+
+        var copying = blobs.CopyAsync("blob", [new Extent(0, "segment", Content.Length, digests, [])], new ByteRange(0, Content.Length - 1), Key, pipe.Writer, TestContext.Current.CancellationToken);
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                if (how.StartsWith("silent", StringComparison.Ordinal)) time.Advance(TimeSpan.FromSeconds(31));
+                return Task.FromResult(copying.IsCompleted);
+            },
+            "an end of it");
+
+        var failure = await Record.ExceptionAsync(() => copying);
+        Assert.Equal(outcome, failure?.GetType());
+        await pipe.Writer.CompleteAsync();
+        Assert.Equal(outcome is null ? Content : [], await ReadAsync(pipe.Reader));
+    }
+
+    [Theory]
+    [InlineData(507, 507, "InsufficientStorage")]
+    [InlineData(503, 503, "ServerBusy")]
+    [InlineData(403, 503, "ServerBusy")]
+    public async Task A_client_is_told_whether_to_come_again(int storeStatus, int status, string code)
+    {
+        await using var store = RawUpstream.Answering($"HTTP/1.1 {storeStatus} x\r\nContent-Length: 0\r\n\r\n");
+        await using var server = await CacheServer.StartAsync(configure: options => options with
+        {
+            Store = CacheStoreUrl.Parse(string.Create(CultureInfo.InvariantCulture, $"azure://account/cache?endpoint={store.Address}account"), out _),
+            StoreKey = new byte[32],
+        });
+
+        using var answer = await server.PutAsync(await server.ReserveAsync(await server.MachineAsync(), "k"), Content);
+
+        Assert.Equal((status, code), ((int)answer.StatusCode, answer.Headers.GetValues("x-ms-error-code").Single()));
+    }
+
+    private static async Task<byte[]> ReadAsync(PipeReader reader)
+    {
+        using var content = new MemoryStream();
+        await reader.CopyToAsync(content);
+        return content.ToArray();
+    }
+
+    private static Task<CacheServer> ServerAsync(ForeignStore store, TimeProvider? time = null) =>
+        CacheServer.StartAsync(time: time, configure: options => options with { Store = store.Url, StoreKey = store.Key });
+}
