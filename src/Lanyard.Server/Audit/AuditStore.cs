@@ -38,22 +38,6 @@ internal sealed record AuditFilter
 
 internal static class AuditStore
 {
-    /// <summary>Rows a statement: few sizes, so that few texts are prepared.</summary>
-    private static readonly int[] Sizes = [32, 8, 1];
-
-    public static Task InsertAsync(SqlExecutor database, AuditRow row) => database.ExecuteAsync(InsertOf([row]));
-
-    /// <summary>A statement for many: to a database over the network each is a journey.</summary>
-    public static async Task InsertAsync(SqlExecutor database, IReadOnlyList<AuditRow> rows)
-    {
-        for (var at = 0; at < rows.Count;)
-        {
-            var size = Sizes.First(size => size <= rows.Count - at);
-            await database.ExecuteAsync(InsertOf([.. rows.Skip(at).Take(size)]));
-            at += size;
-        }
-    }
-
     public static Task<AuditRow?> FindAsync(SqlExecutor database, string id) => database.QuerySingleOrNullAsync(
         $"""
         select chain, seq, id, action, decision, workspace, collection, principal, previous_hash, hash, event
@@ -107,22 +91,11 @@ internal static class AuditStore
         """,
         static row => new ChainHead(row.GetString(0), row.GetInt64(1), row.GetString(2)));
 
-    private static Sql InsertOf(ReadOnlySpan<AuditRow> rows)
-    {
-        Sql sql = $"insert into audit_events (chain, seq, id, action, decision, workspace, collection, principal, previous_hash, hash, event) values {ValuesOf(rows[0])}";
-        foreach (var row in rows[1..])
-        {
-            sql.AppendLiteral(", ");
-            sql.AppendFormatted(ValuesOf(row));
-        }
-
-        return sql;
-    }
-
-    private static SqlPart ValuesOf(AuditRow row) => ((Sql)
+    public static Sql InsertOf(AuditRow row) =>
         $"""
-        ({row.Chain}, {row.Sequence}, {row.Id}, {row.Action}, {row.Decision}, {row.Workspace}, {row.Collection}, {row.Principal}, {row.PreviousHash}, {row.Hash}, {row.Event})
-        """).Part;
+        insert into audit_events (chain, seq, id, action, decision, workspace, collection, principal, previous_hash, hash, event)
+        values ({row.Chain}, {row.Sequence}, {row.Id}, {row.Action}, {row.Decision}, {row.Workspace}, {row.Collection}, {row.Principal}, {row.PreviousHash}, {row.Hash}, {row.Event})
+        """;
 
     private static SqlPart Ascending => ((Sql)$"order by id").Part;
 

@@ -109,7 +109,8 @@ internal sealed class CacheService(
 
         StoredCount? stored = null;
         var isMade = await audit.RecordWithAsync(
-            async transaction => (stored = await segments.FinalizeAsync(transaction, entry, size)) is not null,
+            [],
+            async (transaction, _) => (stored = await segments.FinalizeAsync(transaction, entry, size)) is not null,
             Event(context, subject, entry, "cache.write"),
             () => tally.Added(entry.WorkspaceId, entry.Repository, size),
             context.RequestAborted);

@@ -31,7 +31,7 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
     public async Task<IReadOnlyList<OfferedRun>> ClaimAsync(
         string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
     {
-        var claimed = await database.QueryAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
+        var claimed = await database.QueryTogetherAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
         claimed.ForEach(memory.Remember);
         return claimed.ConvertAll(Offered);
     }

@@ -38,20 +38,8 @@ internal sealed class RunStore(Database database, AuditLog audit)
         try
         {
             return await audit.RecordWithAsync(
-                async transaction =>
-                {
-                    await transaction.ExecuteAsync(
-                        $"""
-                        insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
-                            accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
-                            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow)
-                        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
-                            {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
-                            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow})
-                        """);
-                    await transaction.ExecuteAsync($"insert into run_documents (run, document) values ({run.Id}, {document})");
-                    return true;
-                },
+                [Insert(run, definition, priority, idempotency, requestHash), $"insert into run_documents (run, document) values ({run.Id}, {document})"],
+                static (_, _) => Task.FromResult(true),
                 told,
                 inserted,
                 cancellationToken);
@@ -78,27 +66,22 @@ internal sealed class RunStore(Database database, AuditLog audit)
     /// <returns>False when somebody else changed the run: read it and decide again.</returns>
     public async Task<bool> SaveAsync(RunRecord next, AuditEvent? told, Action saved, CancellationToken cancellationToken = default)
     {
-        var isLoneStatement = !next.IsWaiting || next.Attempt == 0;
-        if (told is not null && (database.IsSerial || !isLoneStatement))
-            return await audit.RecordWithAsync(transaction => SaveAsync(transaction, next, isLoneStatement), told, saved, cancellationToken);
-        var isSaved = isLoneStatement
-            ? await database.ExecuteAsync(Update(next), cancellationToken) == 1
-            : await database.TransactionAsync(transaction => SaveAsync(transaction, next, isLoneStatement), cancellationToken);
-        if (!isSaved)
-            return false;
-        saved();
+        var isOver = next.IsWaiting && next.Attempt > 0;
         if (told is not null)
-            await audit.RecordAsync(told);
-        return true;
+            return await audit.RecordWithAsync([Update(next)], (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
+        var isSaved = isOver
+            ? await database.SerialAsync([Update(next)], (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
+            : await database.ExecuteTogetherAsync(Update(next), cancellationToken) == 1;
+        if (isSaved)
+            saved();
+        return isSaved;
     }
 
-    private static async Task<bool> SaveAsync(Transaction transaction, RunRecord next, bool isLoneStatement)
+    private static async Task<bool> ArchiveAsync(Transaction transaction, int updated, RunRecord? over)
     {
-        if (await transaction.ExecuteAsync(Update(next)) != 1)
-            return false;
-        if (!isLoneStatement)
-            await transaction.ExecuteAsync(Archive(AttemptRecord.Of(next)));
-        return true;
+        if (updated == 1 && over is not null)
+            await transaction.ExecuteLaterAsync(Archive(AttemptRecord.Of(over)));
+        return updated == 1;
     }
 
     /// <summary>
@@ -115,7 +98,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         for (var i = 1; i < holds.Count; i++)
             values.AppendFormatted(Part($", ({holds[i].Run}, {holds[i].Attempt})"));
         var ofSession = session is null ? Sql.Empty : Part($"and session = {session}");
-        return await database.QueryAsync(
+        return await database.QueryTogetherAsync(
             $"""
             update runs set deadline = case when attempt_state = 'offered' then deadline else {leaseEnd} end
             where runner = {runner} {ofSession} and live and deadline > {now} and (id, attempt) in (values {values.Part})
@@ -162,7 +145,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         string run, int attempt, int step, string state, int? exitCode, int? signal, long now, CancellationToken cancellationToken = default)
     {
         var ended = state == "running" ? 0 : now;
-        return await database.ExecuteAsync(
+        return await database.ExecuteTogetherAsync(
             $"""
             insert into steps (run, attempt, step, state, exit_code, signal, started_at, ended_at)
             select id, {attempt}, {step}, {state}, {exitCode}, {signal}, {now}, {ended} from runs where id = {run} and step_count > {step}
@@ -179,6 +162,16 @@ internal sealed class RunStore(Database database, AuditLog audit)
         row.GetInt64(15), row.GetInt64(16), row.GetInt64(17), row.GetStringOrNull(18), row.GetStringOrNull(19), row.GetInt64(20), row.GetStringOrNull(21),
         row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26), row.GetInt(27),
         new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31)), row.GetInt64(32), row.GetStringOrNull(33), row.GetBoolean(34), row.GetStringOrNull(35));
+
+    private static Sql Insert(RunRecord run, (string Id, string Slug) definition, int priority, string? idempotency, string? requestHash) =>
+        $"""
+        insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
+            accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
+            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow)
+        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
+            {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
+            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow})
+        """;
 
     private static Sql Update(RunRecord next) =>
         $"""

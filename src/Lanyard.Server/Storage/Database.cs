@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Storage;
@@ -16,12 +17,6 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     public abstract SqlFragment ForUpdate { get; }
 
     /// <summary>
-    /// Transactions run one after another, in the order of their commits: what one of them leaves in memory, the next one finds. A process has such
-    /// a database for itself.
-    /// </summary>
-    public abstract bool IsSerial { get; }
-
-    /// <summary>
     /// Knows <c>lateral</c>: many questions are then one for its planner, which looks at each branch of a union anew. SQLite does not know it, and plans a union once.
     /// </summary>
     public abstract bool HasLateral { get; }
@@ -34,6 +29,36 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
 
     /// <summary>Runs statements together; an exception undoes them. See <see cref="Transaction"/> for what the function may do.</summary>
     public abstract Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// As <see cref="SqlExecutor.ExecuteAsync"/>, for a statement that never waits for a lock for long: where many come at once they go together, with one commit for all.
+    /// </summary>
+    public virtual Task<int> ExecuteTogetherAsync(Sql sql, CancellationToken cancellationToken = default) => ExecuteAsync(sql, cancellationToken);
+
+    /// <summary>As <see cref="ExecuteTogetherAsync"/>, for an <c>insert | update | delete … returning</c>.</summary>
+    public virtual Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
+        QueryAsync(sql, read, cancellationToken);
+
+    /// <summary>
+    /// Transactions of this process one after another, in the order of their commits: what one leaves in memory, the next one finds. Many share a commit, so none may
+    /// wait for a lock for long.
+    /// </summary>
+    /// <param name="first">Statements that go out before <paramref name="then"/>, together with those of others.</param>
+    /// <param name="then">Is given the count of rows that each of <paramref name="first"/> has changed; the same rules hold as for <see cref="TransactionAsync{T}"/>.</param>
+    public virtual Task<T> SerialAsync<T>(
+        IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        TransactionAsync(
+            async transaction =>
+            {
+                var counts = new int[first.Count];
+                for (var i = 0; i < counts.Length; i++)
+                {
+                    counts[i] = await transaction.ExecuteAsync(first[i]);
+                }
+
+                return await then(transaction, counts);
+            },
+            cancellationToken);
 
     public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
         TransactionAsync(

@@ -14,9 +14,14 @@ internal sealed class PostgresDatabase : Database
     private readonly NpgsqlDataSource _source;
     private readonly PostgresRelay _relay;
 
+    /// <summary>Lone statements; those of the second take effect in an order.</summary>
+    private readonly PostgresWriter _together;
+    private readonly PostgresWriter _serial;
+
     public PostgresDatabase(NpgsqlConnectionStringBuilder location, TimeProvider time, ILoggerFactory loggers)
     {
         _source = NpgsqlDataSource.Create(location);
+        (_together, _serial) = (new PostgresWriter(_source), new PostgresWriter(_source));
         Notifications = new Notifications();
         _relay = new PostgresRelay(_source, Notifications, time, loggers.CreateLogger<PostgresRelay>());
     }
@@ -24,8 +29,6 @@ internal sealed class PostgresDatabase : Database
     public override SqlFragment SkipLocked => new("for update skip locked");
 
     public override SqlFragment ForUpdate => new("for update");
-
-    public override bool IsSerial => false;
 
     public override bool HasLateral => true;
 
@@ -44,6 +47,16 @@ internal sealed class PostgresDatabase : Database
         await using var connection = await _source.OpenConnectionAsync(cancellationToken);
         return await QueryAsync(connection, sql, read, cancellationToken);
     }
+
+    public override Task<int> ExecuteTogetherAsync(Sql sql, CancellationToken cancellationToken = default) =>
+        _together.RunAsync(new PostgresExecuteJob(sql, cancellationToken), cancellationToken);
+
+    public override Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
+        _together.RunAsync(new PostgresQueryJob<T>(sql, read, cancellationToken), cancellationToken);
+
+    public override Task<T> SerialAsync<T>(
+        IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        _serial.RunAsync(new PostgresSerialJob<T>(first, then, cancellationToken), cancellationToken);
 
     public override async Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default)
     {
@@ -73,6 +86,8 @@ internal sealed class PostgresDatabase : Database
     public override async ValueTask DisposeAsync()
     {
         await _relay.DisposeAsync();
+        await _together.DisposeAsync();
+        await _serial.DisposeAsync();
         await _source.DisposeAsync();
     }
 
@@ -135,17 +150,31 @@ internal sealed class PostgresDatabase : Database
         return result;
     }
 
+    internal static NpgsqlBatchCommand Fill(NpgsqlBatchCommand command, Sql sql)
+    {
+        var (text, values) = sql.Build();
+        command.CommandText = text;
+        values.ForEach(value => command.Parameters.Add(ParameterOf(value)));
+        return command;
+    }
+
+    internal static ConstraintViolationException? ViolationOf(PostgresException exception) => exception.SqlState switch
+    {
+        PostgresErrorCodes.UniqueViolation => new(ConstraintKind.Unique, exception.ConstraintName ?? "", exception),
+        PostgresErrorCodes.ForeignKeyViolation or PostgresErrorCodes.RestrictViolation =>
+            new(ConstraintKind.Reference, exception.ConstraintName ?? "", exception),
+        _ => null,
+    };
+
     private static NpgsqlCommand CommandOf(NpgsqlConnection connection, Sql sql)
     {
         var (text, values) = sql.Build();
         var command = new NpgsqlCommand(text, connection);
-        foreach (var value in values)
-        {
-            command.Parameters.Add(new NpgsqlParameter { Value = value.Value ?? DBNull.Value, NpgsqlDbType = TypeOf(value.Type) });
-        }
-
+        values.ForEach(value => command.Parameters.Add(ParameterOf(value)));
         return command;
     }
+
+    private static NpgsqlParameter ParameterOf(SqlValue value) => new() { Value = value.Value ?? DBNull.Value, NpgsqlDbType = TypeOf(value.Type) };
 
     private static NpgsqlDbType TypeOf(SqlType type) => type switch
     {
@@ -155,17 +184,10 @@ internal sealed class PostgresDatabase : Database
         SqlType.Bytes => NpgsqlDbType.Bytea,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
-
-    private static ConstraintViolationException? ViolationOf(PostgresException exception) => exception.SqlState switch
-    {
-        PostgresErrorCodes.UniqueViolation => new(ConstraintKind.Unique, exception.ConstraintName ?? "", exception),
-        PostgresErrorCodes.ForeignKeyViolation or PostgresErrorCodes.RestrictViolation =>
-            new(ConstraintKind.Reference, exception.ConstraintName ?? "", exception),
-        _ => null,
-    };
 }
 
-internal sealed class PostgresTransaction(NpgsqlConnection connection) : Transaction
+/// <param name="later">Where statements wait for the end; null: they don't.</param>
+internal sealed class PostgresTransaction(NpgsqlConnection connection, List<Sql>? later = null) : Transaction
 {
     private bool _over;
 
@@ -174,6 +196,18 @@ internal sealed class PostgresTransaction(NpgsqlConnection connection) : Transac
 
     public override Task<List<T>> QueryAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         PostgresDatabase.QueryAsync(Open(), sql, read, cancellationToken);
+
+    public override Task ExecuteLaterAsync(Sql sql)
+    {
+        Open();
+        if (later is null)
+        {
+            return ExecuteAsync(sql);
+        }
+
+        later.Add(sql);
+        return Task.CompletedTask;
+    }
 
     /// <summary>From here on the object is of no use to whoever kept it.</summary>
     public void End() => _over = true;

@@ -40,11 +40,14 @@ internal abstract class Transaction : SqlExecutor
     private List<Action>? _committed;
     private List<Action<bool>>? _undone;
 
+    /// <summary>A statement whose count nobody asks for: it may wait until the end, and then fails the commit. Nothing may read what it writes.</summary>
+    public virtual Task ExecuteLaterAsync(Sql sql) => ExecuteAsync(sql);
+
     /// <summary>Runs right after the commit, before the caller goes on. Must be quick and must not throw.</summary>
     public void OnCommitted(Action action) => (_committed ??= []).Add(action);
 
     /// <summary>
-    /// Runs when it did not take effect; where the database runs one transaction at a time (<see cref="Database.IsSerial"/>), before the next one. It is
+    /// Runs when it did not take effect; in a <see cref="Database.SerialAsync"/> before the next one. It is
     /// told whether that is certain: when the commit itself fails, it is not known what is on disk. Must be quick and must not throw.
     /// </summary>
     public void OnUndone(Action<bool> action) => (_undone ??= []).Add(action);

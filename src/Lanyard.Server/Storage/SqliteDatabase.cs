@@ -49,8 +49,6 @@ internal sealed class SqliteDatabase : Database
 
     public override SqlFragment ForUpdate => new("");
 
-    public override bool IsSerial => true;
-
     public override bool HasLateral => false;
 
     public override string Dialect => "sqlite";

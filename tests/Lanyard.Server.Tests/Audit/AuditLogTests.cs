@@ -36,7 +36,6 @@ public abstract class AuditLogContract(DatabaseKind kind) : IAsyncLifetime
     {
         if (_log is not null)
         {
-            await _log.DisposeAsync();
             await _test.DisposeAsync();
         }
 
@@ -91,7 +90,6 @@ public abstract class AuditLogContract(DatabaseKind kind) : IAsyncLifetime
     {
         await FillAsync(3);
         var first = _log.Head!;
-        await _log.DisposeAsync();
         _log = NewLog();
         await FillAsync(2);
 
@@ -108,7 +106,6 @@ public abstract class AuditLogContract(DatabaseKind kind) : IAsyncLifetime
     {
         await FillAsync(3);
         var first = _log.Head!;
-        await _log.DisposeAsync();
         _log = NewLog();
         await FillAsync(1);
 

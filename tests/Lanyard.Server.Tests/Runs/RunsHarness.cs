@@ -175,6 +175,5 @@ internal sealed class RunsHarness : IAsyncDisposable
         Directory.Dispose();
         Collections.Dispose();
         Workspaces.Dispose();
-        await Audit.DisposeAsync();
     }
 }

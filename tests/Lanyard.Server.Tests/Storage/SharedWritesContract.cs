@@ -1,0 +1,153 @@
+using Lanyard.Server.Storage;
+using Lanyard.Testing;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Storage;
+
+[Line("2.14")]
+public sealed class SqliteSharedWritesTests() : SharedWritesContract(DatabaseKind.Sqlite);
+
+[Line("2.14")]
+[Needs("postgres")]
+public sealed class PostgresSharedWritesTests() : SharedWritesContract(DatabaseKind.Postgres);
+
+/// <summary>Writes that share a commit, and transactions that run one after another: one's failure is one's own.</summary>
+public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
+{
+    private static readonly Sql[] Nothing = [];
+    private TestDatabase _test = null!;
+
+    private Database Database => _test.Database;
+
+    public async ValueTask InitializeAsync()
+    {
+        _test = await TestDatabase.CreateAsync(kind);
+        await Database.ExecuteAsync($"create table things (id text not null primary key, n bigint not null)");
+        await Database.ExecuteAsync($"create table places (n bigint not null primary key, taken text not null)");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_test is not null)
+        {
+            await _test.DisposeAsync();
+        }
+
+        GC.SuppressFinalize(this);
+    }
+
+    [Fact]
+    public async Task Each_of_many_statements_is_told_its_own_count_and_its_own_rows()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"a"}, 1), ({"b"}, 1), ({"c"}, 2)");
+
+        var counts = Enumerable.Range(0, 100).Select(n => Database.ExecuteTogetherAsync($"update things set n = n where n = {n % 4}")).ToArray();
+        var rows = Enumerable.Range(0, 100).Select(n => Database.QueryTogetherAsync($"update things set n = n where n = {n % 4} returning id, n", row => row.GetString(0) + row.GetInt64(1))).ToArray();
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(n => (n % 4) switch { 1 => 2, 2 => 1, _ => 0 }), await Task.WhenAll(counts));
+        Assert.All((await Task.WhenAll(rows)).Select((found, n) => (found, n)), pair =>
+            Assert.Equal((pair.n % 4) switch { 1 => ["a1", "b1"], 2 => ["c2"], _ => Array.Empty<string>() }, pair.found.Order(StringComparer.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_violation_among_many_statements_is_told_to_its_own_caller_alone()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"t7"}, 0)");
+
+        var writes = Enumerable.Range(0, 50).Select(n => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"t" + n}, {n})")).ToArray();
+
+        var violation = await Assert.ThrowsAsync<ConstraintViolationException>(() => Task.WhenAll(writes));
+        Assert.Equal(ConstraintKind.Unique, violation.Kind);
+        Assert.Equal([7], Enumerable.Range(0, 50).Where(n => writes[n].IsFaulted));
+        Assert.Equal(50, await Database.ScalarAsync($"select count(*) from things"));
+    }
+
+    [Fact]
+    public async Task A_reading_function_that_throws_is_its_own_callers_trouble_alone()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"a"}, 0)");
+
+        var reads = Enumerable.Range(0, 20).Select(n => Database.QueryTogetherAsync(
+            $"update things set n = n + 1 returning n", row => n == 5 ? throw new InvalidOperationException("mine") : row.GetInt64(0))).ToArray();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Task.WhenAll(reads));
+        Assert.Equal([5], Enumerable.Range(0, 20).Where(n => reads[n].IsFaulted));
+        Assert.Equal(19, reads.Where(static read => !read.IsFaulted).Select(static read => Assert.Single(read.Result)).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Serial_transactions_find_in_memory_what_the_one_before_left_and_failed_ones_leave_nothing()
+    {
+        var next = 0;
+        var work = Enumerable.Range(0, 300).Select(i => Database.SerialAsync(
+            [$"insert into things (id, n) values ({"s" + (i % 100 == 99 ? 0 : i)}, {i})"],
+            async (transaction, counts) =>
+            {
+                Assert.Equal(1, Assert.Single(counts));
+                var mine = next;
+                transaction.OnUndone(_ => next = mine);
+                await transaction.ExecuteLaterAsync($"insert into places (n, taken) values ({mine}, {"s" + i})");
+                next = mine + 1;
+                return i % 50 == 49 ? throw new InvalidOperationException("a bug") : mine;
+            })).ToArray();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => Task.WhenAll(work));
+
+        int[] violating = [99, 199, 299], throwing = [49, 149, 249];
+        Assert.Equal(violating.Concat(throwing).Order(), Enumerable.Range(0, 300).Where(i => work[i].IsFaulted));
+        Assert.All(violating, i => Assert.IsType<ConstraintViolationException>(work[i].Exception!.InnerException));
+        var places = await Database.QueryAsync($"select n, taken from places order by n", row => (row.GetInt64(0), row.GetString(1)));
+        Assert.Equal(Enumerable.Range(0, 294).Select(static n => (long)n), places.Select(static place => place.Item1));
+        Assert.All(places, place => Assert.Equal(place.Item1, work[int.Parse(place.Item2[1..], System.Globalization.CultureInfo.InvariantCulture)].Result));
+        Assert.Equal(294, await Database.ScalarAsync($"select count(*) from things"));
+    }
+
+    [Fact]
+    public async Task A_statement_left_for_the_end_that_fails_undoes_its_own_transaction_alone()
+    {
+        await Database.ExecuteAsync($"insert into places (n, taken) values ({3}, {"before"})");
+
+        var work = Enumerable.Range(0, 20).Select(i => Database.SerialAsync(
+            [$"insert into things (id, n) values ({"s" + i}, {i})"],
+            async (transaction, _) =>
+            {
+                await transaction.ExecuteLaterAsync($"insert into places (n, taken) values ({i}, {"now"})");
+                return i;
+            })).ToArray();
+
+        await Assert.ThrowsAsync<ConstraintViolationException>(() => Task.WhenAll(work));
+        Assert.Equal([3], Enumerable.Range(0, 20).Where(i => work[i].IsFaulted));
+        Assert.Equal(0, await Database.ScalarAsync($"select count(*) from things where n = 3"));
+        Assert.Equal(19, await Database.ScalarAsync($"select count(*) from things"));
+    }
+
+    [Fact]
+    public async Task What_should_follow_a_commit_follows_it_before_the_caller_goes_on()
+    {
+        var followed = 0;
+        var seen = await Task.WhenAll(Enumerable.Range(0, 50).Select(async i =>
+        {
+            var mine = 0;
+            await Database.SerialAsync(Nothing, async (transaction, _) =>
+            {
+                await transaction.ExecuteAsync($"insert into things (id, n) values ({"f" + i}, {i})");
+                transaction.OnCommitted(() => (mine, followed) = (1, followed + 1));
+                return 0;
+            });
+            return mine;
+        }));
+
+        Assert.All(seen, static one => Assert.Equal(1, one));
+        Assert.Equal(50, followed);
+    }
+
+    [Fact]
+    public async Task A_canceled_write_among_others_changes_nothing()
+    {
+        using var canceled = new CancellationTokenSource();
+        await canceled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"x"}, 1)", canceled.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.SerialAsync([$"insert into things (id, n) values ({"y"}, 1)"], (_, _) => Task.FromResult(0), canceled.Token));
+        Assert.Equal(0, await Database.ScalarAsync($"select count(*) from things"));
+    }
+}
