@@ -73,12 +73,26 @@ internal sealed class TrustDirectory : IDisposable
 
     private KnownIssuer? TryCompile(TrustRecord record)
     {
-        var spec = JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!;
         var mistakes = new List<Mistake>();
-        var issuer = TrustedIssuerSpecs.Compile(record.Id, spec, mistakes);
-        if (issuer is not null) return new KnownIssuer(record, issuer, spec.Workflows, spec.Keys.Pushed?.Review ?? false);
-        // Written by a newer version, or by hand: such a record believes nobody.
+        if (Read(record, mistakes) is { } spec && TrustedIssuerSpecs.Compile(record.Id, spec, mistakes) is { } issuer)
+            return new KnownIssuer(record, issuer, spec.Workflows, spec.Keys.Pushed?.Review ?? false);
+        // Written by a newer version, or by hand: such a record believes nobody, and takes nothing from the others.
         _log.RecordUnusable(record.Id, string.Join("; ", mistakes));
+        return null;
+    }
+
+    private static TrustedIssuerSpec? Read(TrustRecord record, List<Mistake> mistakes)
+    {
+        try
+        {
+            if (JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec) is { } spec) return spec;
+            mistakes.Add(new Mistake("", "is null"));
+        }
+        catch (JsonException e)
+        {
+            mistakes.Add(new Mistake(e.Path ?? "", e.Message));
+        }
+
         return null;
     }
 

@@ -49,9 +49,12 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
             Accepts = run.Accepts + 1,
             AcceptedAt = now,
             Deadline = LeaseEnd,
-            StopBy = now + (run.TimeoutSeconds * 1000L) + Milliseconds(GraceOf(run) + options.StopMargin),
+            StopBy = EndOf(run, now) + Milliseconds(options.Start),
         };
     }
+
+    /// <summary>When the server ends an attempt whose time began then: the time is the steps', and a pod may take its own to come up.</summary>
+    private long EndOf(RunRecord run, long began) => began + (run.TimeoutSeconds * 1000L) + Milliseconds(GraceOf(run) + options.StopMargin);
 
     /// <summary>Between the signal and the kill.</summary>
     public TimeSpan GraceOf(RunRecord run) => run.Terms.GraceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : options.Grace;
@@ -65,7 +68,7 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
         if (Hold(run, call) is { } refusal)
             return refusal;
         return run.AttemptState == AttemptStates.Accepted
-            ? Changed(run) with { AttemptState = AttemptStates.Running, StartedAt = Now, Deadline = LeaseEnd }
+            ? Changed(run) with { AttemptState = AttemptStates.Running, StartedAt = Now, Deadline = LeaseEnd, StopBy = EndOf(run, Now) }
             : run;
     }
 

@@ -21,6 +21,9 @@ public sealed record RunsOptions
     /// <summary>What an attempt gets beyond its time and its grace before the server ends it on its own.</summary>
     public TimeSpan StopMargin { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long an accepted attempt may take until its first step begins, while its lease is renewed: images are pulled, nodes come up.</summary>
+    public TimeSpan Start { get; init; } = TimeSpan.FromMinutes(60);
+
     /// <summary>How long a run may wait for a runner.</summary>
     public TimeSpan QueueLife { get; init; } = TimeSpan.FromHours(24);
 
@@ -49,6 +52,7 @@ public sealed record RunsOptions
         Require(Lease, 3, 3600, "runs.lease");
         Require(Grace, 0, 600, "runs.grace");
         Require(StopMargin, 0, 3600, "runs.stopMargin");
+        Require(Start, 0, 86400, "runs.start");
         Require(QueueLife, 60, 30 * 86400, "runs.queueLife");
         Require(LongPoll, 0, 50, "runs.longPoll");
         Require(Sweep, 0.05, 60, "runs.sweep");

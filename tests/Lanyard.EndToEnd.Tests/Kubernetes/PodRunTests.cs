@@ -173,7 +173,7 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
     }
 
     [Fact]
-    public async Task A_pod_that_no_node_takes_and_a_quota_that_is_used_up_are_in_the_timeline()
+    public async Task A_pod_that_no_node_takes_is_in_the_timeline()
     {
         var run = await pods.StartAsync(
             "homeless", """[{name: main, script: "true"}]""", $"{{image: '{PodCluster.Busybox}', imagePullPolicy: Never, nodeSelector: {{kind: unknown}}}}");

@@ -136,6 +136,51 @@ public sealed class PitfallTests : IAsyncLifetime
         Assert.Equal((0, 0), (_issuer.DiscoveryRequests, _issuer.KeyRequests));
     }
 
+    [Theory]
+    [InlineData("another port")]
+    [InlineData("another host")]
+    [InlineData("a user before the host")]
+    [InlineData("another scheme")]
+    [InlineData("no scheme at all")]
+    public async Task Keys_are_fetched_from_where_the_issuer_is_and_from_nowhere_else_that_it_names(string where)
+    {
+        // GHSA-f5mr-q85p-6hh6: keys of somebody else in the issuer's place.
+        await using var other = await TestIssuer.StartAsync(_time);
+        var jwks = where switch
+        {
+            "another port" => other.JwksUrl,
+            "another host" => _issuer.JwksUrl.Replace("127.0.0.1", "localhost", StringComparison.Ordinal),
+            "a user before the host" => _issuer.JwksUrl.Replace("127.0.0.1", "x@127.0.0.1", StringComparison.Ordinal),
+            "another scheme" => "file:///etc/passwd",
+            _ => "//" + new Uri(other.JwksUrl).Authority + "/jwks",
+        };
+        _issuer.OnRequest = async context =>
+        {
+            if (!context.Request.Path.Value!.EndsWith("openid-configuration", StringComparison.Ordinal)) return false;
+            await Microsoft.AspNetCore.Http.HttpResponseWritingExtensions.WriteAsync(context.Response, new JsonObject { ["issuer"] = _issuer.Issuer, ["jwks_uri"] = jwks }.ToJsonString());
+            return true;
+        };
+
+        Assert.Equal(Stage.Issuer, (await new DiscoveryClient(TimeProvider.System).FetchAsync(_issuer.Record(), CancellationToken.None)).Refusal.Stage);
+        Assert.Equal((0, 0, 0), (_issuer.KeyRequests, other.DiscoveryRequests, other.KeyRequests));
+    }
+
+    [Fact]
+    public async Task Who_is_asked_for_keys_learns_nothing_of_whoever_asks_or_of_the_token()
+    {
+        // The Fulcio of 2025 sent its own service account's token along.
+        var seen = new List<string>();
+        _issuer.OnRequest = context =>
+        {
+            seen.AddRange(context.Request.Headers.Keys.Where(static name => name is not ("Host" or "Accept")));
+            seen.Add(context.Request.QueryString.Value!);
+            return Task.FromResult(false);
+        };
+
+        Assert.False((await new DiscoveryClient(TimeProvider.System).FetchAsync(_issuer.Record(), CancellationToken.None)).IsRefused);
+        Assert.Equal(["", ""], seen);
+    }
+
     [Fact]
     public void Two_clusters_of_one_issuer_string_do_not_vouch_for_each_other()
     {

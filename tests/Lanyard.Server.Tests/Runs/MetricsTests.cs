@@ -104,6 +104,16 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(2, (await ScrapeAsync())[key]);
     }
 
+    /// <summary>Dashboards and alarms are made from that page.</summary>
+    [Fact]
+    public async Task Every_metric_is_on_the_operations_page_and_no_other_is()
+    {
+        var page = await File.ReadAllTextAsync(Repo.At("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var promised = page.Split('\n').Where(static line => line.StartsWith("| `lanyard_", StringComparison.Ordinal)).SelectMany(static line => MetricName().Matches(line).Select(static m => m.Value));
+        var given = (await _runs.Server.GetAsync("/metrics")).Body.Split('\n').Where(static line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(static line => line.Split(' ')[2]);
+        Assert.Equal(given.Order(StringComparer.Ordinal), promised.Distinct().Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public async Task An_OpenTelemetry_SDK_hears_of_depths_though_nobody_scrapes()
     {
@@ -153,6 +163,9 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
         }
         return samples;
     }
+
+    [GeneratedRegex("lanyard_[a-z_]+")]
+    private static partial Regex MetricName();
 
     [GeneratedRegex("""^(?<name>[a-z_]+)(\{[a-z_]+="([^"\\]|\\.)*"(,[a-z_]+="([^"\\]|\\.)*")*\})? (?<value>[-+0-9.eE]+)$""")]
     private static partial Regex Sample();

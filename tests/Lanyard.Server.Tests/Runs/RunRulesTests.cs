@@ -183,6 +183,29 @@ public sealed class RunRulesTests
     }
 
     [Fact]
+    [Line("5.1")]
+    [Line("5.5")]
+    public void The_time_of_an_attempt_is_its_steps_and_what_a_pod_took_to_come_up_is_not_taken_from_it()
+    {
+        var run = _rules.Accept(Offered(), Mine).Value;
+        _time.Advance(TimeSpan.FromMinutes(20));
+        Assert.Same(run = run with { Deadline = _rules.LeaseEnd }, _rules.Expire(run));
+        run = _rules.Start(run, Mine).Value;
+        _time.Advance(TimeSpan.FromSeconds(600));
+        Assert.Same(run = run with { Deadline = _rules.LeaseEnd }, _rules.Expire(run));
+        _time.Advance(TimeSpan.FromSeconds(70));
+        Assert.Equal(RunReasons.StopOverdue, _rules.Expire(run with { Deadline = _rules.LeaseEnd }).Reason);
+    }
+
+    [Fact]
+    public void An_attempt_that_never_begins_is_ended_by_the_server_all_the_same()
+    {
+        var run = _rules.Accept(Offered(), Mine).Value;
+        _time.Advance(TimeSpan.FromMinutes(60) + TimeSpan.FromSeconds(600 + 70));
+        Assert.Equal((RunStates.TimedOut, RunReasons.StopOverdue), _rules.Expire(run with { Deadline = _rules.LeaseEnd }) is var ended ? (ended.State, ended.Reason) : default);
+    }
+
+    [Fact]
     public void A_run_that_waits_or_is_only_offered_is_canceled_at_once()
     {
         Assert.Equal(RunStates.Canceled, _rules.Cancel(Queued()).State);

@@ -51,7 +51,8 @@ internal static class JobManifest
             ["spec"] = new JsonObject
             {
                 ["backoffLimit"] = 0,
-                ["activeDeadlineSeconds"] = payload.TimeoutSeconds + payload.GraceSeconds + StopSeconds,
+                // Kubernetes counts from the Job's making, the steps' time from their beginning.
+                ["activeDeadlineSeconds"] = (int)kubernetes.StartLimit.TotalSeconds + payload.TimeoutSeconds + payload.GraceSeconds + StopSeconds,
                 ["ttlSecondsAfterFinished"] = (int)kubernetes.Keep.TotalSeconds,
                 ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = labels }, ["spec"] = Pod(payload, pod, settings, image, account) },
             },

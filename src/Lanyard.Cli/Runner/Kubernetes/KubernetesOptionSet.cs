@@ -6,6 +6,9 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 internal sealed class KubernetesOptionSet
 {
     private const int MostMinutes = 24 * 60;
+
+    /// <summary>The server waits no longer for the first step of an attempt.</summary>
+    private const int MostStartMinutes = 60;
     private readonly Option<string> _podImage = new("--pod-image") { Description = "image with this program, for the container `lanyard` of every pod; default: LANYARD_POD_IMAGE" };
     private readonly Option<string> _podImagePullPolicy = new("--pod-image-pull-policy") { Description = "Always, IfNotPresent or Never" };
     private readonly Option<string> _namespace = new("--namespace") { Description = "where the pods are; default: the runner's own namespace" };
@@ -39,11 +42,11 @@ internal sealed class KubernetesOptionSet
             mistakes.Add("--pod-image-pull-policy: must be Always, IfNotPresent or Never");
         }
 
-        foreach (var (option, minutes) in new[] { (_startMinutes, parsed.GetValue(_startMinutes)), (_keepMinutes, parsed.GetValue(_keepMinutes)) })
+        foreach (var (option, most) in new[] { (_startMinutes, MostStartMinutes), (_keepMinutes, MostMinutes) })
         {
-            if (minutes is < 1 or > MostMinutes)
+            if (parsed.GetValue(option) is var minutes && (minutes < 1 || minutes > most))
             {
-                mistakes.Add($"{option.Name}: must be 1 to {MostMinutes}");
+                mistakes.Add($"{option.Name}: must be 1 to {most}");
             }
         }
 
