@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 
@@ -44,18 +45,49 @@ internal static class SecretVariants
     private static void AddTexts(List<string> forms, string text)
     {
         forms.Add(text);
-        var percent = Uri.EscapeDataString(text);
-        forms.Add(percent);
-        forms.Add(LowerHex(percent));
-        forms.Add(percent.Replace("%20", "+", StringComparison.Ordinal));
-        forms.Add(JavaScriptEncoder.Default.Encode(text));
-        forms.Add(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text));
-        forms.Add(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text).Replace("/", "\\/", StringComparison.Ordinal));
+        AddUrl(forms, Uri.EscapeDataString(text));
+        AddJson(forms, text);
         forms.Add(text.Replace("'", "'\\''", StringComparison.Ordinal));
         forms.Add(text.Replace("'", "'\"'\"'", StringComparison.Ordinal));
         forms.Add(Escaped(text, static c => c is '"' or '\\' or '$' or '`'));
         forms.Add(Escaped(text, static c => !char.IsAsciiLetterOrDigit(c) && c is > ' ' and < (char)127 and not ('_' or '-' or '.' or '/' or ',' or '+' or ':' or '@' or '%' or '=') || c == ' '));
     }
+
+    /// <summary>What may stand as it is in some part of a URL is left so by some: JavaScript, Java, Python, Go in a path, and in the user's part, where git and Go's tools show passwords.</summary>
+    /// <param name="percent">With everything escaped.</param>
+    private static void AddUrl(List<string> forms, string percent)
+    {
+        foreach (var kept in (string[])["", "!'()*", "*", "/", "$&+=:@", "$&+,;=", "!$&'()*+,;="])
+        {
+            var form = kept.Aggregate(percent, static (text, c) => text.Replace(Uri.HexEscape(c), c.ToString(), StringComparison.Ordinal));
+            forms.Add(form);
+            forms.Add(LowerHex(form));
+            forms.Add(form.Replace("%20", "+", StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>What may stand as it is in JSON is escaped by some all the same: .NET does so, Go (Terraform, kubectl) with what HTML knows, Python and PHP with all that is not ASCII.</summary>
+    private static void AddJson(List<string> forms, string text)
+    {
+        var plain = JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text);
+        var ascii = Numbered(Literal(text), static c => c > '~');
+        forms.Add(JavaScriptEncoder.Default.Encode(text));
+        forms.Add(plain);
+        forms.Add(plain.Replace("/", "\\/", StringComparison.Ordinal));
+        forms.Add(Literal(text));
+        forms.Add(Numbered(Literal(text), static c => c is '<' or '>' or '&' or '\u2028' or '\u2029'));
+        forms.Add(ascii);
+        forms.Add(ascii.Replace("/", "\\/", StringComparison.Ordinal));
+    }
+
+    /// <summary>Escaped where JSON demands it, and nowhere else.</summary>
+    private static string Literal(string text) => Numbered(
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)
+            .Replace("\r", "\\r", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal),
+        static c => c < ' ');
+
+    private static string Numbered(string text, Func<char, bool> isEscaped) =>
+        string.Concat(text.Select(c => isEscaped(c) ? string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}") : c.ToString()));
 
     /// <summary>A backslash before each that a shell would take for something else.</summary>
     private static string Escaped(string text, Func<char, bool> isSpecial)

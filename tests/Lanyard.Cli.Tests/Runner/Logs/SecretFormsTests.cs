@@ -59,6 +59,51 @@ public sealed class SecretFormsTests
         AssertHidden(output);
     }
 
+    /// <summary>By the languages themselves, where they are installed; Go's by its documented rules.</summary>
+    [Theory]
+    [InlineData("node -e 'process.stdout.write(encodeURIComponent(process.env.S))'")]
+    [InlineData("python3 -c 'import os,urllib.parse as u; print(u.quote(os.environ[\"S\"]), end=\"\")'")]
+    [InlineData("python3 -c 'import os,urllib.parse as u; print(u.quote_plus(os.environ[\"S\"]), end=\"\")'")]
+    [InlineData("echo -n 'p(a%2Fs)+%40%3F&=!%20w$,;x'")]
+    [InlineData("echo -n 'p%28a%2Fs%29+%40%3F&=%21%20w$,;x'")]
+    [InlineData("echo -n 'p%28a%2Fs%29+@%3F&=%21%20w$%2C%3Bx'")]
+    [InlineData("jq -rjn 'env.S | @uri'")]
+    public void In_a_URL_it_is_hidden_whatever_the_language_escapes(string script)
+    {
+        using var shell = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", script]) { RedirectStandardOutput = true, Environment = { ["S"] = "p(a/s)+@?&=! w$,;x" } })!;
+        var output = shell.StandardOutput.ReadToEnd();
+        shell.WaitForExit();
+        Assert.SkipWhen(shell.ExitCode == 127, "it is not installed");
+        Assert.Equal("[***]", Mask(["p(a/s)+@?&=! w$,;x"], Encoding.UTF8.GetBytes($"[{output}]")));
+    }
+
+    /// <summary>Each language has its own mind of what it escapes in JSON.</summary>
+    [Theory]
+    [InlineData("gr<een>&\"p\\w/d", "gr\\u003ceen\\u003e\\u0026\\\"p\\\\w/d", "Go, and so Terraform, kubectl, docker")]
+    [InlineData("gr<een>&\"p\\w/d", "gr\\u003Ceen\\u003E\\u0026\\u0022p\\\\w/d", ".NET")]
+    [InlineData("größe-ist-\u20ac/x", "gr\\u00f6\\u00dfe-ist-\\u20ac/x", "Python")]
+    [InlineData("größe-ist-\u20ac/x", "gr\\u00f6\\u00dfe-ist-\\u20ac\\/x", "PHP")]
+    [InlineData("größe-ist-\u20ac/x", "größe-ist-\u20ac/x", "jq")]
+    [InlineData("pass\U0001F600word", "pass\\ud83d\\ude00word", "Python")]
+    public void In_JSON_it_is_hidden_whatever_the_language_escapes(string secret, string printed, string language)
+    {
+        Assert.NotEmpty(language);
+        Assert.Equal("[***]", Mask([secret], Encoding.UTF8.GetBytes($"[{printed}]")));
+    }
+
+    [Theory]
+    [InlineData("python3 -c 'import json,os; print(json.dumps({\"k\": os.environ[\"S\"]}))'")]
+    [InlineData("node -e 'console.log(JSON.stringify({k: process.env.S}))'")]
+    public void What_languages_really_write_as_JSON_does_not_show_it(string script)
+    {
+        const string secret = "gr<öß>&\"p\\w/d\U0001F600 x";
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["S"] = secret, ["PYTHONUTF8"] = "1" } })!;
+        var output = shell.StandardOutput.ReadToEnd();
+        shell.WaitForExit();
+        Assert.SkipWhen(shell.ExitCode == 127, "it is not installed");
+        Assert.Matches("^\\{\"k\": ?\"\\*\\*\\*\"\\}\\s*$", Mask([secret], Encoding.UTF8.GetBytes(output)));
+    }
+
     [Fact]
     public void A_long_token_in_base64_that_was_broken_into_lines_is_hidden_line_by_line()
     {
