@@ -13,7 +13,7 @@ public sealed class RunCacheScene : IAsyncLifetime
         import * as fs from 'node:fs';
         import * as crypto from 'node:crypto';
         import * as http from 'node:http';
-        const cache = createRequire(import.meta.url)('actions-cache-5');
+        const cache = createRequire(import.meta.url)(process.env.CLIENT ?? 'actions-cache-5');
         const hash = () => crypto.createHash('sha256').update(fs.readFileSync('d/content')).digest('hex');
         let ranges = 0;
         const write = http.ClientRequest.prototype.setHeader;

@@ -25,6 +25,10 @@ public sealed class RunCacheTests(RunCacheScene scene) : IClassFixture<RunCacheS
         Assert.Equal(first.GetProperty("hash").GetString(), second.GetProperty("hash").GetString());
         Assert.True(second.GetProperty("ranges").GetInt32() > 1, "the client took its parallel path");
 
+        // Which attempt wrote it, for which ref, with which token.
+        var producer = Assert.Single((await scene.Installation.LanyardJsonAsync("cache", "ls", "-w", "acme", "--key", "k")).AsArray())!["producer"]!;
+        Assert.Equal(($"{run}.1", "refs/heads/main", 64), (producer["subject"]!.GetValue<string>(), producer["ref"]!.GetValue<string>(), producer["tokenSha256"]!.GetValue<string>().Length));
+
         // Masked in the log, and worth nothing now: at the listener, and at the server, where it never was worth anything.
         var log = (await scene.Installation.LanyardAsync("logs", "-w", "acme", "-c", "prod", run)).Succeeded();
         Assert.Contains("the pass is ", log, StringComparison.Ordinal);
@@ -58,6 +62,17 @@ public sealed class RunCacheTests(RunCacheScene scene) : IClassFixture<RunCacheS
         Assert.Equal(JsonValueKind.Null, (await RunAsync("far", "build", "wall", "refs/heads/main")).Said.GetProperty("found").ValueKind);
     }
 
+    [Fact]
+    public async Task A_client_of_the_first_protocol_comes_through_the_listener_too()
+    {
+        var (first, _) = await RunAsync("prod", "build", "v1", "refs/heads/main", "CLIENT=actions-cache-3");
+        Assert.True(first.GetProperty("saved").GetInt64() > 0, first.GetRawText());
+        var (second, _) = await RunAsync("prod", "build", "v1", "refs/heads/main", "CLIENT=actions-cache-3");
+
+        Assert.Equal("v1", second.GetProperty("found").GetString());
+        Assert.Equal(first.GetProperty("hash").GetString(), second.GetProperty("hash").GetString());
+    }
+
     [Theory]
     [InlineData("without")]
     [InlineData("plain")]
@@ -70,10 +85,11 @@ public sealed class RunCacheTests(RunCacheScene scene) : IClassFixture<RunCacheS
         Assert.Equal("none none", message.Text.Trim());
     }
 
-    private async Task<(JsonElement Said, string Run)> RunAsync(string collection, string definition, string key, string gitRef)
+    private async Task<(JsonElement Said, string Run)> RunAsync(string collection, string definition, string key, string gitRef, params string[] variables)
     {
         var run = (await scene.Installation.LanyardAsync(
-            "run", definition, "-w", "acme", "-c", collection, "--repository", "demo/app", "--ref", gitRef, "--variable", $"KEY={key}")).Succeeded().Trim();
+            ["run", definition, "-w", "acme", "-c", collection, "--repository", "demo/app", "--ref", gitRef, .. variables.Append($"KEY={key}").SelectMany(static one => (string[])["--variable", one])]))
+            .Succeeded().Trim();
         var message = await scene.Mailbox.ReceiveAsync(TimeSpan.FromSeconds(120));
         await message.AnswerAsync();
         var view = await scene.Installation.WaitForEndAsync("acme", collection, run);

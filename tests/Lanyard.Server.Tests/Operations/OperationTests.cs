@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Operations;
@@ -137,6 +138,21 @@ public sealed class OperationTests : IAsyncLifetime
         _server.Be(parent);
         await _server.Runner.HeartbeatAsync(new Hold(parent, 1, AttemptStates.Running));
         Assert.Equal(HttpStatusCode.Created, (await _server.StartAsync(parent, "child")).Status);
+    }
+
+    [Fact]
+    public async Task Under_one_root_only_so_many_are_started_in_all_however_slowly_and_other_roots_go_on()
+    {
+        var guard = _server.Server.Services.GetRequiredService<LoopGuard>();
+        for (var i = 0; i < LoopGuard.MaxPerRoot; i++)
+        {
+            if (i % LoopGuard.MaxPerMinute == 0) _time.Advance(TimeSpan.FromMinutes(1));
+            Assert.Null(await guard.TakeAsync(new OperationChain("run_x", 1), CancellationToken.None));
+        }
+
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(RefusalReason.Forbidden, (await guard.TakeAsync(new OperationChain("run_x", 1), CancellationToken.None))?.Reason);
+        Assert.Null(await guard.TakeAsync(new OperationChain("run_y", 1), CancellationToken.None));
     }
 
     [Fact]

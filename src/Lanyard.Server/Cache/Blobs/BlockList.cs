@@ -11,7 +11,9 @@ internal static class BlockList
 
     public const int MaxBytes = 8 * 1024 * 1024;
 
-    /// <summary>64 bytes in base64.</summary>
+    private const int MaxIdBytes = 64;
+
+    /// <summary>As many bytes in base64.</summary>
     public const int MaxIdLength = 88;
 
     private static readonly string[] Kinds = ["Latest", "Uncommitted", "Committed"];
@@ -51,5 +53,5 @@ internal static class BlockList
     }
 
     /// <summary>Base64 of at most 64 bytes.</summary>
-    public static bool IsId(string id) => id.Length is > 0 and <= MaxIdLength && Convert.TryFromBase64String(id, stackalloc byte[MaxIdLength], out _);
+    public static bool IsId(string id) => id.Length is > 0 and <= MaxIdLength && Convert.TryFromBase64String(id, stackalloc byte[MaxIdLength], out var bytes) && bytes <= MaxIdBytes;
 }

@@ -35,7 +35,7 @@ internal readonly record struct ByteRange(long First, long Last)
         var text = header.AsSpan("bytes ".Length);
         var (dash, slash) = (text.IndexOf('-'), text.IndexOf('/'));
         if (dash < 1 || slash < dash || !TryNumber(text[..dash], out var first) || !TryNumber(text[(dash + 1)..slash], out var last)) return null;
-        return last >= first && (text[(slash + 1)..] is "*" || TryNumber(text[(slash + 1)..], out _)) ? new ByteRange(first, last) : null;
+        return last >= first && last - first < long.MaxValue && (text[(slash + 1)..] is "*" || TryNumber(text[(slash + 1)..], out _)) ? new ByteRange(first, last) : null;
     }
 
     private static bool TryNumber(ReadOnlySpan<char> text, out long number) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
