@@ -107,6 +107,59 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Entra_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
+    {
+        Have("api://AzureADTokenExchange", Nasty);
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "azure", "deploy", "--client-id", "11111111-2222-3333-4444-555555555555"));
+
+        var typed = await TypedAsync("az");
+
+        Assert.Equal(["ad", "app", "federated-credential", "create", "--id", "11111111-2222-3333-4444-555555555555", "--parameters"], typed.SkipLast(1));
+        Assert.Equal(
+            $"https://lanyard.example/oidc/acme {Nasty} api://AzureADTokenExchange",
+            JsonNode.Parse(typed[^1]) is { } credential ? $"{credential["issuer"]} {credential["subject"]} {credential["audiences"]!.AsArray().Single()}" : null);
+    }
+
+    [Fact]
+    public async Task Vault_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
+    {
+        Have("https://vault.example", Nasty);
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "vault", "deploy"));
+
+        var typed = await TypedAsync("vault");
+
+        const string issuer = "https://lanyard.example/oidc/acme";
+        Assert.Superset(
+            new HashSet<string>([
+                $"oidc_discovery_url={issuer}", $"bound_issuer={issuer}", "role_type=jwt", "user_claim=sub", "bound_audiences=https://vault.example", $"bound_subject={Nasty}"]),
+            typed.ToHashSet());
+        Assert.DoesNotContain(typed, static word => word.StartsWith("bound_claims", StringComparison.Ordinal) && word.Contains('*', StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Google_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
+    {
+        const string provider = "projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme";
+        Have("https://iam.googleapis.com/" + provider, Nasty);
+        Assert.Equal(0, await _cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
+
+        var typed = await TypedAsync("gcloud");
+
+        Assert.Superset(
+            new HashSet<string>([
+                "--issuer-uri=https://lanyard.example/oidc/acme", $"--allowed-audiences=https://iam.googleapis.com/{provider}", "--attribute-condition=assertion.workspace_id == 'ws_1'",
+                $"--member=principal://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/subject/{Nasty}"]),
+            typed.ToHashSet());
+    }
+
+    /// <summary>The words that a cloud's tool is given when what was printed is pasted into a shell.</summary>
+    private async Task<string[]> TypedAsync(string tool)
+    {
+        var script = tool + "() { printf '%s\\n' \"$@\"; }\n" + _cli.Out;
+        return (await Command.RunAsync("bash", ["-euo", "pipefail", "-c", script])).Succeeded().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    [Fact]
     public async Task For_OpenTofu_no_subject_becomes_a_template()
     {
         Have("https://vault.example", Nasty);
