@@ -252,6 +252,23 @@ public abstract class CacheProtocolTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    [Line("4.2")]
+    public async Task What_fails_here_is_a_503_in_each_protocols_own_words()
+    {
+        var machine = await _server.MachineAsync();
+        await _server.SaveAsync(machine, "k");
+        var url = await _server.DownloadUrlAsync(machine, "k");
+        await _server.Server.Database.ExecuteAsync($"alter table cache_entries rename to away");
+
+        foreach (var answer in (Answer[])[await _server.LookUpAsync(machine, "k"), await _server.FinalizeAsync(machine, "k", 1)])
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/json", "unavailable"), (answer.Status, answer.MediaType, answer.Json.GetProperty("code").GetString()));
+        var first = await _server.Server.GetAsync($"{V1}cache?keys=k&version=v", machine);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/json", "ServiceException"), (first.Status, first.MediaType, first.Json.GetProperty("typeKey").GetString()));
+        using var blob = await _server.Client.GetAsync(new Uri(url));
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "application/xml", "ServerBusy"), (blob.StatusCode, blob.Content.Headers.ContentType?.MediaType, blob.Headers.GetValues("x-ms-error-code").Single()));
+    }
+
+    [Fact]
     [Line("4.9")]
     public async Task A_reservation_of_v1_is_its_own_machine_s_alone()
     {
