@@ -36,7 +36,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         var json = JsonSerializer.Serialize(provenance, CacheJson.Default.CacheProvenance);
         var now = time.GetUtcNow();
         var (id, blob) = (NewId(), NewBlob());
-        var inserted = await database.ExecuteAsync(
+        var inserted = await database.ExecuteTogetherAsync(
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
                 subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
@@ -57,7 +57,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>The same subject asks for its pending entry again.</summary>
     /// <returns>False when it is not pending any more.</returns>
     public async Task<bool> RenewAsync(long id, string subject, DateTimeOffset pendingUntil, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync(
+        await database.ExecuteTogetherAsync(
             $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = 'pending' and subject = {subject}",
             cancellationToken) == 1;
 
@@ -86,7 +86,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>Notes the use of a ready entry, and holds its bytes.</summary>
     /// <returns>False when it was taken out meanwhile.</returns>
     public async Task<bool> MarkUsedAsync(long id, DateTimeOffset readUntil, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync(
+        await database.ExecuteTogetherAsync(
             $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = 'ready'", cancellationToken) == 1;
 
     /// <summary>Its bytes have been handed out by another way than ours, without a check.</summary>

@@ -107,24 +107,28 @@ internal sealed class CacheService(
             return entry.Size == size ? entry : new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is ready with {entry.Size} bytes");
         }
 
-        StoredCount? stored = null;
         var isMade = await audit.RecordWithAsync(
-            [],
-            async (transaction, _) => (stored = await segments.FinalizeAsync(transaction, entry, size)) is not null,
+            [segments.Finalize(entry, size)],
+            async (transaction, counts) =>
+            {
+                if (counts[0] == 0) return false;
+                await transaction.ExecuteLaterAsync(SegmentStore.DropSpare(entry));
+                return true;
+            },
             Event(context, subject, entry, "cache.write"),
             () => tally.Added(entry.WorkspaceId, entry.Repository, size),
             context.RequestAborted);
         if (!isMade) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or has not {size} bytes");
-        await TidyAsync(entry.Blob, stored!);
+        await TidyAsync(entry);
         return entry with { State = CacheStates.Ready, Size = size };
     }
 
     /// <summary>Clears away the bytes of blocks that no list has named, and what a killed server had begun.</summary>
-    private async Task TidyAsync(string blob, StoredCount stored)
+    private async Task TidyAsync(CacheEntry entry)
     {
-        if (!stored.HasSpare && await files.CountAsync(blob) <= stored.Segments) return;
-        var needed = await segments.SegmentsAsync(blob, CancellationToken.None);
-        await files.DeleteAllButAsync(blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
+        if (await segments.CountAsync(entry, CancellationToken.None) is not { } stored || (!stored.HasSpare && await files.CountAsync(entry.Blob) <= stored.Segments)) return;
+        var needed = await segments.SegmentsAsync(entry.Blob, CancellationToken.None);
+        await files.DeleteAllButAsync(entry.Blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
     }
 
     /// <returns>Null where the store can't be asked: then nothing is found, and nothing is held against the entry.</returns>

@@ -78,25 +78,27 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
             cancellationToken);
 
     /// <summary>Makes a pending entry ready: from here on it is visible and immutable. A part of the transaction that records it.</summary>
-    /// <returns>How many segments were stored for it; null: not pending, nothing committed, or another size.</returns>
-    public async Task<StoredCount?> FinalizeAsync(Transaction transaction, CacheEntry entry, long size)
+    /// <returns>The statement. It changes nothing where the entry is not pending, nothing is committed, or it has another size.</returns>
+    public Sql Finalize(CacheEntry entry, long size)
     {
         var now = time.GetUtcNow();
-        var made = await transaction.QuerySingleOrNullAsync(
-            $"""
+        return $"""
             update cache_entries set state = {CacheStates.Ready}, size = {size}, ready_at = {now}, used_at = {now}
             where id = {entry.Id} and state = 'pending' and subject = {entry.Subject} and committed and listed = {size}
-            returning staged_count, spare
-            """,
-            static row => new StoredCount(row.GetInt64(0), row.GetBoolean(1)));
-        if (made is { HasSpare: true })
-        {
-            await transaction.ExecuteAsync(
-                $"delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})");
-        }
-
-        return made;
+            """;
     }
+
+    /// <summary>What follows <see cref="Finalize"/>: the rows of segments that no list names go.</summary>
+    public static Sql DropSpare(CacheEntry entry) =>
+        $"""
+        delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})
+            and exists (select 1 from cache_entries where id = {entry.Id} and spare)
+        """;
+
+    /// <summary>What was stored for an entry; null when it is gone.</summary>
+    public Task<StoredCount?> CountAsync(CacheEntry entry, CancellationToken cancellationToken) =>
+        database.QuerySingleOrNullAsync(
+            $"select staged_count, spare from cache_entries where id = {entry.Id}", static row => new StoredCount(row.GetInt64(0), row.GetBoolean(1)), cancellationToken);
 
     /// <summary>The parts of a blob that overlap a range, in order.</summary>
     public Task<List<Extent>> ExtentsAsync(string blob, ByteRange range, CancellationToken cancellationToken) =>
