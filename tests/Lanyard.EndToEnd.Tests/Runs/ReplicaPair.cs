@@ -148,6 +148,14 @@ internal sealed class ReplicaPair : IAsyncDisposable
         return made!;
     }
 
+    /// <summary>Follows a run's log on one replica.</summary>
+    /// <returns>Its next event's name and data each time; null at the end.</returns>
+    public async Task<LogFollower> FollowAsync(int replica, string run)
+    {
+        var client = Client(replica);
+        return new LogFollower(client, new StreamReader(await client.GetStreamAsync(new Uri($"{Runs}/{run}/logs/stream", UriKind.Relative))));
+    }
+
     /// <summary>The ids of all runs that the collection has.</summary>
     public async Task<List<string>> AllRunsAsync()
     {

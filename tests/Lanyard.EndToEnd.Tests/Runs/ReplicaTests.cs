@@ -68,6 +68,30 @@ public sealed class ReplicaTests
     }
 
     [Fact]
+    [Line("5.7")]
+    public async Task A_log_that_is_written_on_one_replica_is_followed_on_the_other_while_it_grows()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        await using var cluster = await TestIssuer.StartAsync();
+        using var runner = await pair.WireRunnerAsync(cluster);
+        var run = await pair.CreateAsync(pair.First);
+        await runner.AcceptAsync(run);
+        using var follower = await pair.FollowAsync(pair.Second, run);
+
+        foreach (var (offset, text) in ((long, string)[])[(0, "one\n"), (4, "two\n")])
+        {
+            await runner.LogAsync(run, offset, text);
+            var grown = await follower.NextAsync(Patience);
+            Assert.Equal(("log", text), (grown!.Value.Event, grown.Value.Data["text"]!.GetValue<string>()));
+        }
+        await runner.EndAsync(run, "one\ntwo\n");
+
+        var end = await follower.NextAsync(Patience);
+        Assert.Equal(("end", "succeeded"), (end!.Value.Event, end.Value.Data["state"]!.GetValue<string>()));
+        Assert.Null(await follower.NextAsync(Patience));
+    }
+
+    [Fact]
     public async Task A_replica_killed_under_load_loses_nothing_and_nothing_is_done_twice()
     {
         const int Count = 16;

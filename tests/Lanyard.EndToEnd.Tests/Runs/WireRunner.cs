@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using Lanyard.Testing;
 using Xunit;
@@ -49,8 +50,19 @@ internal sealed class WireRunner(HttpClient client) : IDisposable
         return token;
     }
 
-    public Task EndAsync(string run) => CallAsync(
-        $"attempts/{run}/1/end", Body(("outcome", "succeeded"), ("logBytes", 0), ("logSha256", Convert.ToHexStringLower(SHA256.HashData([])))));
+    public async Task LogAsync(string run, long offset, string text)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(text)) { Headers = { ContentType = new("application/octet-stream") } };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/log?offset={offset}") { Content = content, Headers = { { "Lanyard-Session", _session } } };
+        using var response = await client.SendAsync(request);
+        response.EnsureSuccessStatusCode();
+    }
+
+    public Task EndAsync(string run, string log = "")
+    {
+        var bytes = Encoding.UTF8.GetBytes(log);
+        return CallAsync($"attempts/{run}/1/end", Body(("outcome", "succeeded"), ("logBytes", bytes.Length), ("logSha256", Convert.ToHexStringLower(SHA256.HashData(bytes)))));
+    }
 
     public void Dispose() => client.Dispose();
 
