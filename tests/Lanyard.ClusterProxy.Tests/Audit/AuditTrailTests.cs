@@ -86,7 +86,7 @@ public sealed class AuditTrailTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("Authorization: Bearer bad\r\n", "Authentication failed, attempted: bearer", "Signature/SignatureInvalid: not the good token")]
+    [InlineData("Authorization: Bearer not-a-token\r\n", "Authentication failed, attempted: bearer", "Signature/SignatureInvalid: not the good token")]
     [InlineData("", "Authentication failed, no credentials provided", "Shape/TokenMissing: no bearer token")]
     public async Task A_401_is_one_event_of_nobody_with_the_cause_for_the_operator(string line, string message, string cause)
     {
@@ -125,13 +125,13 @@ public sealed class AuditTrailTests : IAsyncLifetime
     public async Task The_access_log_has_a_line_for_each_request_without_its_query()
     {
         await EventsOfAsync("GET /api/v1/namespaces/n/pods?secret=1 HTTP/1.1\r\nHost: x\r\n" + ProxyDriver.Bearer + "\r\n");
-        await EventsOfAsync("GET /api/v1/pods HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nUser-Agent: a\"b\r\n\r\n", 3);
+        await EventsOfAsync("GET /api/v1/pods HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer not-a-token\r\nUser-Agent: a\"b\r\n\r\n", 3);
         await Eventually.HoldsAsync(() => Task.FromResult(_lines.Count == 2), "two lines");
 
         var (good, bad) = (_lines.First(), _lines.Last());
         Assert.Equal(("/api/v1/namespaces/n/pods", "list", "ci:1", 200), (good["path"]!.GetValue<string>(), good["verb"]!.GetValue<string>(), good["user"]!.GetValue<string>(), good["code"]!.GetValue<int>()));
         Assert.Equal((401, "Signature", "a\"b"), (bad["code"]!.GetValue<int>(), bad["stage"]!.GetValue<string>(), bad["userAgent"]!.GetValue<string>()));
-        Assert.DoesNotContain("bad", bad.ToJsonString().Replace("not the good", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain("not-a-token", bad.ToJsonString(), StringComparison.Ordinal);
     }
 
     private static string Stage(JsonNode e) => e["stage"]!.GetValue<string>();
