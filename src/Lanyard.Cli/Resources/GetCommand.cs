@@ -44,6 +44,7 @@ internal static class GetCommand
         }
 
         context.Print(arguments, resource, writer => WriteTable(writer, [resource]));
+        SayWarnings(context, resource);
     }
 
     private static void PrintAll(CliContext context, ParseResult arguments, List<JsonObject> resources)
@@ -58,8 +59,16 @@ internal static class GetCommand
                 break;
             default:
                 WriteTable(context.Console.Out, resources);
+                resources.ForEach(resource => SayWarnings(context, resource));
                 break;
         }
+    }
+
+    /// <summary>What the server says is wrong with it, such as that it can't be read.</summary>
+    private static void SayWarnings(CliContext context, JsonObject resource)
+    {
+        foreach (var warning in (resource["warnings"] as JsonArray ?? []).OfType<JsonObject>())
+            context.Say($"! {HttpCall.Text(resource["slug"])}: {Printing.Plain($"{HttpCall.Text(warning["path"])}: {HttpCall.Text(warning["text"])}")}");
     }
 
     private static JsonObject AsDocument(JsonObject resource)

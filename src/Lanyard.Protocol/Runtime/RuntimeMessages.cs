@@ -14,6 +14,9 @@ public sealed record RuntimeIdentity(
 /// <param name="Permission">One of <see cref="Permissions"/>.</param>
 public sealed record CacheScope(string Scope, string Permission)
 {
+    /// <summary>So many a caller may have. A look-up asks all of them, so that whoever gives a caller its scopes refuses more, and nothing is left out silently.</summary>
+    public const int Most = 16;
+
     /// <summary>Each name stands at the place of its bits: 1 read, 2 write.</summary>
     public static IReadOnlyList<string> Permissions { get; } = ["none", "read", "write-only", "write"];
 

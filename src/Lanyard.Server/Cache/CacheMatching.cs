@@ -12,8 +12,6 @@ internal sealed record CacheProbe(string Scope, string Folded);
 /// </summary>
 internal static class CacheMatching
 {
-    private const int MaxScopes = 8;
-
     /// <summary>What to ask, best first; the first that finds something is the answer.</summary>
     public static IReadOnlyList<CacheProbe> Probes(IEnumerable<ScopeGrant> scopes, IReadOnlyList<string> keys)
     {
@@ -29,8 +27,9 @@ internal static class CacheMatching
         return probes;
     }
 
+    /// <summary>All of them: nobody has more than <see cref="Lanyard.Protocol.Runtime.CacheScope.Most"/>.</summary>
     public static IEnumerable<string> ReadScopes(IEnumerable<ScopeGrant> scopes) =>
-        scopes.Where(static grant => grant.Permission.HasFlag(ScopePermission.Read)).Select(static grant => grant.Scope).Distinct().Take(MaxScopes);
+        scopes.Where(static grant => grant.Permission.HasFlag(ScopePermission.Read)).Select(static grant => grant.Scope).Distinct();
 
     /// <summary>The one scope that a caller writes to: the first that it may; null for one that may write nowhere.</summary>
     public static string? WriteScope(IEnumerable<ScopeGrant> scopes) =>

@@ -6,7 +6,7 @@ namespace Lanyard.Server.Collections;
 /// <summary>The <c>cache</c> block of a definition, and what follows from it for a run.</summary>
 internal static class CacheUseRules
 {
-    public const int MaxReadRefs = 7;
+    public const int MaxReadRefs = CacheScope.Most - 1;
     private const int MaxText = 255;
 
     public static void Check(DefinitionSpec spec, List<Mistake> mistakes)

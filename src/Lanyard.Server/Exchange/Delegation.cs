@@ -40,7 +40,7 @@ internal static class Delegation
         var act = new JsonObject { ["sub"] = actor.Name };
         if (subject.ActorJson is { } before) act["act"] = JsonNode.Parse(before);
         if (DepthOf(act) > MostActors) return new Refusal(RefusalReason.NoMatchingPolicy, $"more than {MostActors} act for one another");
-        return subject with { ActorJson = act.ToJsonString(), Evidence = [.. subject.Evidence, $"acting for it: {actor.Name}"] };
+        return subject with { ActorJson = act.ToJsonString(), Origin = [.. subject.Origin, .. actor.Origin], Evidence = [.. subject.Evidence, $"acting for it: {actor.Name}"] };
     }
 
     /// <summary>RFC 8693 §4.4: its members identify the actor; without <c>iss</c> it is of the subject's own issuer.</summary>

@@ -14,7 +14,7 @@ namespace Lanyard.Server.Exchange;
 /// everybody else, and for everything that is not ours, the answer is the same <c>active: false</c>.
 /// </summary>
 internal sealed class Introspection(
-    TokenExchange exchange, Doorkeeper door, Possession possession, KeyRing ring, Instance instance, TokenVerifier verifier, TokenMemory memory, TokenStanding standing)
+    TokenExchange exchange, Doorkeeper door, Possession possession, KeyRing ring, Instance instance, TokenVerifier verifier, OwnTokens own, TokenStanding standing)
 {
     private static readonly IntrospectionResponse Inactive = new(Active: false);
 
@@ -30,8 +30,7 @@ internal sealed class Introspection(
     public async ValueTask<IntrospectionResponse> LookAsync(string token, Principal caller, CalledIssuer issuer, CancellationToken cancellation)
     {
         if (await VerifyOursAsync(token, issuer, cancellation) is not { } verified) return Inactive;
-        if (!MayAsk(caller, verified, issuer) || memory.IsRevoked(verified.TokenId ?? "")) return Inactive;
-        if (!await standing.IsGoodAsync(token, verified, issuer.WorkspaceId, cancellation)) return Inactive;
+        if (!MayAsk(caller, verified, issuer) || !await standing.IsGoodAsync(verified, issuer.WorkspaceId, cancellation)) return Inactive;
         return new IntrospectionResponse(
             Active: true,
             Iss: verified.Issuer,
@@ -49,16 +48,23 @@ internal sealed class Introspection(
     private static T? MemberOf<T>(VerifiedToken token, string name, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> shape)
         where T : class => token.Claims.TryGet(name, out var value) ? System.Text.Json.JsonSerializer.Deserialize(value.Json.Span, shape) : null;
 
-    /// <summary>Steps 1 to 8 against this issuer's own keys, whatever the audience; null where it is no valid token of this issuer.</summary>
+    /// <summary>Steps 1 to 8 against this issuer's own keys, for whatever audience it has; null where it is no valid token of this issuer.</summary>
     public async ValueTask<VerifiedToken?> VerifyOursAsync(string token, CalledIssuer issuer, CancellationToken cancellation)
     {
         var parsed = UnverifiedToken.Parse(token);
         if (parsed.IsRefused || parsed.Value.Issuer != issuer.Url) return null;
-        if (!parsed.Value.Claims.TryGetStrings(ClaimNames.Audience, out var audiences) || audiences.Count == 0) return null;
-        var keys = await ring.GetForAsync(issuer.WorkspaceId ?? KeyRing.InstanceOwner, parsed.Value.KeyId, cancellation);
-        var record = new TrustedIssuer { Id = "own", Issuer = issuer.Url, Keys = KeySource.Uploaded, Audiences = audiences };
-        var outcome = verifier.Verify(parsed.Value, record, keys.Public, new VerifyOptions { DefaultAudience = instance.Url });
+        var outcome = issuer.WorkspaceId is { } workspaceId
+            ? await VerifyIdentityTokenAsync(parsed.Value, issuer.Url, workspaceId, cancellation)
+            : await own.VerifyAsync(parsed.Value, Doors.Api | Doors.Runtime, trace: null, cancellation);
         return outcome.IsRefused ? null : outcome.Value;
+    }
+
+    private async ValueTask<Outcome<VerifiedToken>> VerifyIdentityTokenAsync(UnverifiedToken parsed, string url, string workspaceId, CancellationToken cancellation)
+    {
+        if (!parsed.Claims.TryGetStrings(ClaimNames.Audience, out var audiences) || audiences.Count == 0) return new Refusal(RefusalReason.ClaimMissing, ClaimNames.Audience);
+        var keys = await ring.GetForAsync(workspaceId, parsed.KeyId, cancellation);
+        var record = new TrustedIssuer { Id = "own", Issuer = url, Keys = KeySource.Uploaded, Audiences = audiences };
+        return verifier.Verify(parsed, record, keys.Public, new VerifyOptions { DefaultAudience = instance.Url });
     }
 
     /// <summary>A member of the token's audience, or who may read the workspace (or, for the instance's tokens, the instance).</summary>

@@ -126,6 +126,7 @@ internal sealed class TokenExchange(
         var now = time.GetUtcNow();
         var expires = Lifetimes.ForApiToken(subjectExpires, now);
         if (expires - now < TimeSpan.FromSeconds(1)) return new Refusal(RefusalReason.LifetimeTooShort, "the subject token is about to expire");
+        if (TokenLine.IsFull(principal.Origin)) return new Refusal(RefusalReason.NoMatchingPolicy, $"more than {TokenLine.MostOwn} API tokens were exchanged for one another");
         var tokenId = Mint.NewTokenId();
         var token = await mint.ApiTokenAsync(principal, tokenId, expires, cancellation);
         var response = new TokenResponse(
@@ -197,7 +198,7 @@ internal sealed class TokenExchange(
         if (issuer is not { WorkspaceId: { } workspaceId, WorkspaceSlug: { } slug })
             return new Refusal(RefusalReason.AudienceNotAllowed, "identity tokens for a policy's principal come from its workspace's token endpoint");
         return new IdentityGrant(workspaceId, slug, principal.Name, SignatureAlgorithm.RS256, null, claims => claims
-            .Set(ClaimNames.Workspace, slug).Set(ClaimNames.WorkspaceId, workspaceId).Set(ClaimNames.Policies, principal.Policies));
+            .Set(ClaimNames.Workspace, slug).Set(ClaimNames.WorkspaceId, workspaceId).Set(ClaimNames.Policies, principal.Policies).SetIfPresent(OwnClaims.TrustRecord, principal.TrustRecord));
     }
 
     /// <summary>Whether the principal may have an identity token for an audience, without minting one.</summary>

@@ -112,7 +112,7 @@ internal sealed class Doorkeeper(
             nearest ??= refusal;
             foreach (var facet in matches.Select(match => FacetOf(match, record)))
             {
-                if (revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is not { } gone)
+                if ((revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? revoked.Refuses(token, facet.WorkspaceId)) is not { } gone)
                 {
                     facets.Add(facet);
                     continue;
@@ -168,7 +168,7 @@ internal sealed class Doorkeeper(
     /// <summary>Step 10 for a remembered token: what ends at once is asked every time.</summary>
     private async ValueTask<Outcome<Principal>> StillAsync(Principal principal, CancellationToken cancellation)
     {
-        if (principal.TokenId is { } id && memory.IsRevoked(id)) return new Refusal(RefusalReason.Revoked, "the token was revoked");
+        if (principal.TokenId is not null && memory.IsRevoked(principal.Origin)) return new Refusal(RefusalReason.Revoked, "the token was revoked, or one that it was exchanged for");
         if (principal.Kind == PrincipalKind.Runner)
             return await questions.RunnerById(principal.SubjectId!, cancellation) is { } runner && runner.IsProvenBy(principal.Policies)
                 ? principal
@@ -188,7 +188,7 @@ internal sealed class Doorkeeper(
         TokenSha256 = token.Sha256.ToString(),
         TokenId = null,
         ExpiresAt = token.ExpiresAt,
-        Origin = RevocationSet.OriginOf(token),
+        Origin = TokenLine.Of(token),
     };
 
     private sealed record Judgement(Principal Principal, Doors Doors, string? WorkspaceId);

@@ -21,24 +21,34 @@ internal sealed class OwnTokens(
 
     public async ValueTask<Outcome<Principal>> JudgeAsync(UnverifiedToken parsed, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
+        var outcome = await VerifyAsync(parsed, doors, trace, cancellation);
+        return outcome.IsRefused ? outcome.Refusal : await ResolveAsync(outcome.Value, workspaceId, trace, cancellation);
+    }
+
+    /// <summary>Steps 1 to 8.</summary>
+    public async ValueTask<Outcome<VerifiedToken>> VerifyAsync(UnverifiedToken parsed, Doors doors, Trace? trace, CancellationToken cancellation)
+    {
         var keys = await questions.InstanceKeys(parsed.KeyId, cancellation);
         var options = new VerifyOptions { DefaultAudience = instance.Url, Types = AccessTokenTypes, RequireTokenId = true };
-        var outcome = verifier.Verify(parsed, Record(doors), keys, options, trace);
-        if (outcome.IsRefused) return outcome.Refusal;
+        return verifier.Verify(parsed, Record(doors), keys, options, trace);
+    }
 
-        var token = outcome.Value;
-        if (memory.IsRevoked(token.TokenId!)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked");
+    /// <summary>Steps 9 and 10: what a verified token gives now.</summary>
+    public async ValueTask<Outcome<Principal>> ResolveAsync(VerifiedToken token, string? workspaceId, Trace? trace, CancellationToken cancellation)
+    {
+        var origin = TokenLine.Through(token);
+        if (memory.IsRevoked(origin)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked, or one that it was exchanged for");
         var revoked = await revocations.GetAsync(cancellation);
-        if (revoked.Refuses(token, null) is { } ended) return Refuse(trace, ended);
+        if ((revoked.Refuses(token, null) ?? revoked.RefusesOrigin(origin, null)) is { } ended) return Refuse(trace, ended);
         if (!token.Claims.TryGetString(OwnClaims.Kind, out var kind)) return Refuse(trace, RefusalReason.ClaimMissing, $"no claim {OwnClaims.Kind}");
         var isRuntime = token.Audiences.Contains(instance.RuntimeAudience);
         var principal = (kind, isRuntime) switch
         {
             ("admin", false) => await AdminAsync(token, cancellation),
-            ("policy", false) => await PolicyAsync(token, workspaceId, revoked, cancellation),
+            ("policy", false) => await PolicyAsync(token, OwnClaims.Policies, workspaceId, revoked, cancellation),
             ("runner", false) => await RunnerAsync(token, revoked, cancellation),
-            ("run", true) => await LivingAsync(PrincipalKind.Run, token, cancellation),
-            ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, cancellation),
+            ("run", true) => await LivingAsync(PrincipalKind.Run, token, revoked, cancellation),
+            ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, revoked, cancellation),
             _ => new Refusal(RefusalReason.TokenTypeNotAllowed, $"a token of kind {kind} is not for this audience"),
         };
         if (principal.IsRefused)
@@ -94,11 +104,11 @@ internal sealed class OwnTokens(
     {
         var runner = token.Claims.TryGetString(OwnClaims.Id, out var id) ? await questions.RunnerById(id, cancellation) : null;
         if (runner is null) return new Refusal(RefusalReason.SubjectEnded, "the runner is no longer registered");
-        if (revoked.RefusesOrigin(OriginOf(token), runner.WorkspaceId) is { } ended) return ended;
+        if (revoked.RefusesOrigin(TokenLine.Through(token), runner.WorkspaceId) is { } ended) return ended;
         var own = Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
         if (token.Claims.TryGet(OwnClaims.Policies, out _))
         {
-            var rests = await PolicyAsync(token, runner.WorkspaceId, revoked, cancellation);
+            var rests = await PolicyAsync(token, OwnClaims.Policies, runner.WorkspaceId, revoked, cancellation);
             if (rests.IsRefused) return rests.Refusal;
             own = own with { Policies = rests.Value.Policies };
         }
@@ -106,13 +116,15 @@ internal sealed class OwnTokens(
         return runner.IsProvenBy(own.Policies) ? own : new Refusal(RefusalReason.Revoked, $"{runner.Id} proves itself otherwise now");
     }
 
-    /// <summary>An API token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>
+    /// <summary>A token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>
+    /// <param name="claim">In which it names its policies.</param>
     /// <param name="workspaceId">Only policies of that workspace count; null: all.</param>
-    private async ValueTask<Outcome<Principal>> PolicyAsync(VerifiedToken token, string? workspaceId, RevocationSet revoked, CancellationToken cancellation)
+    public async ValueTask<Outcome<Principal>> PolicyAsync(
+        VerifiedToken token, string claim, string? workspaceId, RevocationSet revoked, CancellationToken cancellation)
     {
         var records = new List<KnownIssuer>();
         var claimed = token.Claims.TryGetString(OwnClaims.TrustRecord, out var text) ? text : "";
-        var origin = OriginOf(token);
+        var origin = TokenLine.Through(token);
         Refusal? ended = null;
         foreach (var versioned in claimed.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
@@ -123,20 +135,27 @@ internal sealed class OwnTokens(
 
         if (records.Count == 0) return ended ?? new Refusal(RefusalReason.Revoked, $"the trust record {claimed} was changed or removed");
 
-        var named = token.Claims.TryGetStrings(OwnClaims.Policies, out var list) ? list : [];
+        var named = token.Claims.TryGetStrings(claim, out var list) ? list : [];
         var facets = new List<PrincipalFacet>();
         foreach (var policy in await policies.StandingAsync(named, cancellation))
             if (records.FirstOrDefault(policy.IsFor) is { } record) facets.Add(FacetOf(token, policy, record));
         if (facets.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
-        if (!revoked.IsEmpty && facets.RemoveAll(facet => revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) is not null) > 0 && facets.Count == 0)
-            return new Refusal(RefusalReason.Revoked, $"{token.Subject} was revoked");
+        if (!revoked.IsEmpty)
+        {
+            facets.RemoveAll(facet =>
+            {
+                var gone = revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? revoked.RefusesOrigin(origin, facet.WorkspaceId);
+                ended = gone ?? ended;
+                return gone is not null;
+            });
+            if (facets.Count == 0) return ended!;
+        }
+
         PrincipalFacet[] own = [.. facets.Where(facet => workspaceId is null || facet.WorkspaceId == workspaceId)];
         return own.Length == 0
             ? new Refusal(RefusalReason.NoMatchingPolicy, "the trust policies that it rests on are of another workspace")
             : PrincipalFacet.Together(Of(PrincipalKind.Policy, token), own);
     }
-
-    private static IReadOnlyList<string> OriginOf(VerifiedToken token) => token.Claims.TryGetStrings(OwnClaims.Origin, out var origin) ? origin : [];
 
     private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
         policy.WorkspaceId, token.Subject, policy.Versioned, record.Versioned, policy.Roles, policy.Audiences, policy.Policy.Introspects,
@@ -155,11 +174,12 @@ internal sealed class OwnTokens(
         return facts;
     }
 
-    private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, RevocationSet revoked, CancellationToken cancellation)
     {
         int? attempt = token.Claims.TryGetInt64(ClaimNames.Attempt, out var number) ? checked((int)number) : null;
         if (!await questions.IsAlive(kind, token.Subject, attempt, cancellation)) return new Refusal(RefusalReason.SubjectEnded, $"{token.Subject} has ended");
         var workspace = token.Claims.TryGetString(ClaimNames.WorkspaceId, out var id) ? id : null;
+        if (revoked.RefusesOrigin(TokenLine.Through(token), workspace) is { } ended) return ended;
         return Of(kind, token) with { SubjectId = token.Subject, Attempt = attempt, WorkspaceId = workspace };
     }
 
@@ -171,7 +191,7 @@ internal sealed class OwnTokens(
         TokenSha256 = token.Sha256.ToString(),
         TokenId = token.TokenId,
         ExpiresAt = token.ExpiresAt,
-        Origin = OriginOf(token),
+        Origin = TokenLine.Through(token),
     };
 
     private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail) => Refuse(trace, new Refusal(reason, detail));

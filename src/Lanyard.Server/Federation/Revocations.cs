@@ -81,14 +81,14 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
     public bool IsEmpty { get; } = all.Count == 0;
 
     /// <summary>The token itself, or the key that signed it.</summary>
-    /// <param name="workspaceId">Of the trust record that vouches; null: the instance's.</param>
+    /// <param name="workspaceId">Of the trust record that vouches, or of the policy that gives; null: the instance's.</param>
     public Refusal? Refuses(VerifiedToken token, string? workspaceId) => IsEmpty
         ? null
         : Find(Revocations.Token, token.Sha256.ToString(), workspaceId) ?? Find(Revocations.Key, token.KeyId, workspaceId);
 
-    /// <summary>What was made of a workload token goes with the token, and with the key that signed it.</summary>
-    /// <param name="origin">As <see cref="OriginOf"/> has it.</param>
-    /// <param name="workspaceId">Of the trust record that vouched; null: the instance's.</param>
+    /// <summary>What was made of a token goes with the token, and with the key that signed it.</summary>
+    /// <param name="origin">As <see cref="TokenLine"/> has it.</param>
+    /// <param name="workspaceId">Of the trust record that vouched, or of the policy that gives; null: the instance's.</param>
     public Refusal? RefusesOrigin(IReadOnlyList<string> origin, string? workspaceId)
     {
         if (IsEmpty) return null;
@@ -96,8 +96,6 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
             if (one.Split(' ', 2) is [var kind, var value] && Find(kind, value, workspaceId) is { } ended) return ended;
         return null;
     }
-
-    public static IReadOnlyList<string> OriginOf(VerifiedToken token) => [$"{Revocations.Token} {token.Sha256}", $"{Revocations.Key} {token.KeyId}"];
 
     /// <param name="workspaceId">Of the policy, runner or key that makes it this principal.</param>
     public Refusal? RefusesPrincipal(string? workspaceId, string name) => IsEmpty ? null : Find(Revocations.Principal, name, workspaceId);

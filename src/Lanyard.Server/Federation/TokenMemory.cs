@@ -27,8 +27,15 @@ internal sealed class TokenMemory(Database database, TimeProvider time)
         database.Notifications.Publish(Channel, tokenId);
     }
 
-    /// <summary>Revoked here, or on another replica whose notification has come.</summary>
-    public bool IsRevoked(string tokenId) => _revoked.ContainsKey(tokenId);
+    /// <summary>Whether one of them was revoked, here or on another replica whose notification has come.</summary>
+    /// <param name="line">As <see cref="TokenLine"/> has it.</param>
+    public bool IsRevoked(IReadOnlyList<string> line)
+    {
+        var revoked = _revoked.GetAlternateLookup<ReadOnlySpan<char>>();
+        foreach (var entry in line)
+            if (TokenLine.IdOf(entry) is { IsEmpty: false } id && revoked.ContainsKey(id)) return true;
+        return false;
+    }
 
     /// <summary>Reads what is revoked, at the start and when a notification may have been lost.</summary>
     public async Task LoadAsync(CancellationToken cancellation)

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Text.Json;
 using Lanyard.Identity.Federation;
 using Lanyard.Protocol.Resources;
 using Microsoft.Extensions.Logging;
@@ -74,25 +73,10 @@ internal sealed class TrustDirectory : IDisposable
     private KnownIssuer? TryCompile(TrustRecord record)
     {
         var mistakes = new List<Mistake>();
-        if (Read(record, mistakes) is { } spec && TrustedIssuerSpecs.Compile(record.Id, spec, mistakes) is { } issuer)
+        if (TrustedIssuerSpecs.Read(record.SpecJson, mistakes) is { } spec && TrustedIssuerSpecs.Compile(record.Id, spec, mistakes) is { } issuer)
             return new KnownIssuer(record, issuer, spec.Workflows, spec.Keys.Pushed?.Review ?? false);
         // Written by a newer version, or by hand: such a record believes nobody, and takes nothing from the others.
         _log.RecordUnusable(record.Id, string.Join("; ", mistakes));
-        return null;
-    }
-
-    private static TrustedIssuerSpec? Read(TrustRecord record, List<Mistake> mistakes)
-    {
-        try
-        {
-            if (JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec) is { } spec) return spec;
-            mistakes.Add(new Mistake("", "is null"));
-        }
-        catch (JsonException e)
-        {
-            mistakes.Add(new Mistake(e.Path ?? "", e.Message));
-        }
-
         return null;
     }
 

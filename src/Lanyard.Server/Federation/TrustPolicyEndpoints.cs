@@ -46,7 +46,7 @@ internal static class TrustPolicyEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteJsonElement)).TryGet(out var write, out var refused)) return refused;
         var mistakes = ResourceAnswers.EnvelopeMistakes(write with { Collection = null }, FederationFeature.PolicyKind, policy, scope.Workspace);
         var collectionId = CollectionOf(write.Collection, scope, collections, mistakes);
-        mistakes.AddRange(TrustPolicy.Parse(write.Spec).Mistakes.Select(m => new Mistake(m.Path.Length == 0 ? "spec" : $"spec.{m.Path}", m.Text)));
+        mistakes.AddRange(TrustPolicy.Parse(write.Spec).Mistakes.Select(static mistake => new Mistake(PathOf(mistake), mistake.Text)));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
 
         var current = await FindAsync(policy, scope, policies, context);
@@ -96,6 +96,8 @@ internal static class TrustPolicyEndpoints
     private static async Task<TrustPolicyRecord?> FindAsync(string slug, TrustScope scope, PolicyDirectory policies, HttpContext context) =>
         (await policies.RecordsAsync(context.RequestAborted)).FirstOrDefault(p => p.WorkspaceId == scope.WorkspaceId && p.Slug == slug);
 
+    private static string PathOf(PolicyMistake mistake) => mistake.Path.Length == 0 ? "spec" : $"spec.{mistake.Path}";
+
     private static string? CollectionOf(string? slug, TrustScope scope, CollectionLookup collections, List<Mistake> mistakes)
     {
         if (slug is null) return null;
@@ -106,6 +108,7 @@ internal static class TrustPolicyEndpoints
 
     private static async ValueTask<Resource<JsonElement>> LintAsync(Resource<JsonElement> policy, TrustScope scope, TrustDirectory issuers, CancellationToken cancellation)
     {
+        if (policy.Warnings is not null) return policy;
         var slug = policy.Spec.GetProperty("issuer").GetString()!;
         var issuer = await issuers.ByNameAsync(slug, scope.WorkspaceId, cancellation);
         var warnings = PolicyLint.Warnings(policy.Spec, issuer?.Issuer.Issuer).Select(static warning => new Mistake($"spec.{warning.Path}", warning.Text)).ToList();
@@ -113,9 +116,10 @@ internal static class TrustPolicyEndpoints
         return warnings.Count == 0 ? policy : policy with { Warnings = warnings };
     }
 
+    /// <summary>One that can't be read is shown as it stands, with what is wrong with it, so that somebody can repair or delete it.</summary>
     private static Resource<JsonElement> View(TrustPolicyRecord record, TrustScope scope, CollectionLookup collections)
     {
-        using var spec = JsonDocument.Parse(record.SpecJson);
+        var mistakes = TrustPolicy.Parse(System.Text.Encoding.UTF8.GetBytes(record.SpecJson)).Mistakes;
         return new Resource<JsonElement>(
             FederationFeature.PolicyKind,
             record.Id,
@@ -125,6 +129,7 @@ internal static class TrustPolicyEndpoints
             Precondition.ETagOf(record.Id, record.Version),
             record.CreatedAt,
             record.UpdatedAt,
-            spec.RootElement.Clone());
+            ResourceAnswers.StoredSpec(record.SpecJson),
+            Warnings: mistakes.Count == 0 ? null : [.. mistakes.Select(static mistake => new Mistake(PathOf(mistake), $"{mistake.Text} (as stored: the policy lets nobody in until it is put right)"))]);
     }
 }

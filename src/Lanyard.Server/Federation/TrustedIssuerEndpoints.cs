@@ -17,14 +17,14 @@ internal static class TrustedIssuerEndpoints
         var records = (await store.ListAsync(context.RequestAborted)).Where(r => r.Kind == TrustRecord.IssuerKind && r.WorkspaceId == scope.WorkspaceId);
         var page = records.Where(r => string.CompareOrdinal(r.Slug, paging.After) > 0).OrderBy(r => r.Slug, StringComparer.Ordinal).Take(paging.Limit + 1).ToList();
         var (items, next) = paging.Cut(page, r => r.Slug);
-        return Results.Json(new ResourceList<TrustedIssuerSpec>([.. items.Select(r => View(r, scope))], next), TrustJson.Default.ResourceListTrustedIssuerSpec);
+        return Results.Json(new ResourceList<JsonElement>([.. items.Select(r => View(r, scope))], next), ResourceJson.Default.ResourceListJsonElement);
     }
 
     public static async Task<IResult> GetAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Read)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
         return await store.FindAsync(scope.WorkspaceId, TrustRecord.IssuerKind, issuer, context.RequestAborted) is { } record
-            ? ResourceAnswers.Answer(context, View(record, scope), TrustJson.Default.ResourceTrustedIssuerSpec)
+            ? ResourceAnswers.Answer(context, View(record, scope), ResourceJson.Default.ResourceJsonElement)
             : new Refused(Access.Missing($"no trusted issuer {issuer}"));
     }
 
@@ -51,7 +51,7 @@ internal static class TrustedIssuerEndpoints
             : await store.ReplaceAsync(record, current.Version, keys, context.RequestAborted);
         if (!done) return new Refused(new Identity.Refusal(Identity.RefusalReason.PreconditionFailed, "it was changed at the same moment"));
         await audit.RecordAsync(AuditEvent.Of(context, "trusted-issuer.put") with { WorkspaceId = scope.WorkspaceId, Target = record.Id });
-        return ResourceAnswers.Answer(context, View(record, scope), TrustJson.Default.ResourceTrustedIssuerSpec, current is null);
+        return ResourceAnswers.Answer(context, View(record, scope), ResourceJson.Default.ResourceJsonElement, current is null);
     }
 
     public static async Task<IResult> DeleteAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store, AuditLog audit)
@@ -67,14 +67,21 @@ internal static class TrustedIssuerEndpoints
         return Results.NoContent();
     }
 
-    private static Resource<TrustedIssuerSpec> View(TrustRecord record, TrustScope scope) => new(
-        FederationFeature.IssuerKind,
-        record.Id,
-        record.Slug,
-        scope.Workspace,
-        null,
-        Precondition.ETagOf(record.Id, record.Version),
-        record.CreatedAt,
-        record.UpdatedAt,
-        JsonSerializer.Deserialize(record.SpecJson, TrustJson.Default.TrustedIssuerSpec)!);
+    /// <summary>One that can't be read is shown as it stands, with what is wrong with it, so that somebody can repair or delete it.</summary>
+    private static Resource<JsonElement> View(TrustRecord record, TrustScope scope)
+    {
+        var mistakes = new List<Mistake>();
+        if (TrustedIssuerSpecs.Read(record.SpecJson, mistakes) is { } spec) TrustedIssuerSpecs.Compile(record.Id, spec, mistakes);
+        return new Resource<JsonElement>(
+            FederationFeature.IssuerKind,
+            record.Id,
+            record.Slug,
+            scope.Workspace,
+            null,
+            Precondition.ETagOf(record.Id, record.Version),
+            record.CreatedAt,
+            record.UpdatedAt,
+            ResourceAnswers.StoredSpec(record.SpecJson),
+            Warnings: mistakes.Count == 0 ? null : [.. mistakes.Select(static mistake => mistake with { Text = $"{mistake.Text} (as stored: the issuer is believed by nobody until it is put right)" })]);
+    }
 }

@@ -13,6 +13,23 @@ internal static class TrustedIssuerSpecs
     private const int MaxAudiences = 32;
     private const long MaxLifetime = 30 * 24 * 3600;
 
+    /// <summary>As the database has it: a newer version may have written it, or somebody's hand.</summary>
+    /// <returns>Null, and a mistake, where it is no spec.</returns>
+    public static TrustedIssuerSpec? Read(string stored, List<Mistake> mistakes)
+    {
+        try
+        {
+            if (JsonSerializer.Deserialize(stored, TrustJson.Default.TrustedIssuerSpec) is { } spec) return spec;
+            mistakes.Add(new Mistake("spec", "is null"));
+        }
+        catch (JsonException e)
+        {
+            mistakes.Add(new Mistake("spec" + (e.Path ?? "$")[1..], e.Message));
+        }
+
+        return null;
+    }
+
     /// <returns>Null if there is any mistake.</returns>
     public static TrustedIssuer? Compile(string id, TrustedIssuerSpec spec, List<Mistake> mistakes)
     {

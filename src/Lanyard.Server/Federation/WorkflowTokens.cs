@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
 
@@ -13,7 +14,6 @@ namespace Lanyard.Server.Federation;
 /// </summary>
 internal sealed class WorkflowTokens(WorkspaceDirectory workspaces)
 {
-    private const int MaxScopes = 16;
     private const int MaxText = 255;
     private const string Results = "Actions.Results:";
 
@@ -57,7 +57,7 @@ internal sealed class WorkflowTokens(WorkspaceDirectory workspaces)
         try
         {
             using var document = JsonDocument.Parse(token.Claims.TryGetString("ac", out var text) ? text : "0");
-            if (document.RootElement.ValueKind != JsonValueKind.Array || document.RootElement.GetArrayLength() > MaxScopes) return Malformed();
+            if (document.RootElement.ValueKind != JsonValueKind.Array || document.RootElement.GetArrayLength() > CacheScope.Most) return Malformed();
             foreach (var item in document.RootElement.EnumerateArray())
             {
                 if (item.ValueKind != JsonValueKind.Object || !item.TryGetProperty("Scope", out var scope) || scope.ValueKind != JsonValueKind.String
@@ -75,7 +75,7 @@ internal sealed class WorkflowTokens(WorkspaceDirectory workspaces)
             return Malformed();
         }
 
-        static Refusal Malformed() => new(RefusalReason.ClaimMalformed, $"ac is no text of at most {MaxScopes} scopes with their permissions");
+        static Refusal Malformed() => new(RefusalReason.ClaimMalformed, $"ac is no text of at most {CacheScope.Most} scopes with their permissions");
     }
 
     /// <summary>A token without the item is a job of its own.</summary>

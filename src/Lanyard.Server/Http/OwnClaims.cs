@@ -1,6 +1,6 @@
 namespace Lanyard.Server.Http;
 
-/// <summary>Claims of API and runtime tokens that only this instance writes and reads.</summary>
+/// <summary>Claims that only this instance writes and reads. Identity tokens have none but the last two.</summary>
 internal static class OwnClaims
 {
     /// <summary><c>admin</c>, <c>policy</c>, <c>runner</c>, <c>run</c> or <c>machine</c>.</summary>
@@ -18,10 +18,10 @@ internal static class OwnClaims
     /// <summary>What it was narrowed to, each as <see cref="AccessLimit.ToString"/>.</summary>
     public const string Limits = "lanyard_limits";
 
-    /// <summary>The workload token that it came from, each as <see cref="Principal.Origin"/> has it.</summary>
+    /// <summary>The tokens that it came from, each as <see cref="Principal.Origin"/> has it.</summary>
     public const string Origin = "lanyard_origin";
 
-    /// <summary>The trust record that it rests on, as <c>id@version</c>.</summary>
+    /// <summary>The trust records that it rests on, each as <c>id@version</c>, with blanks between.</summary>
     public const string TrustRecord = "lanyard_trust_record";
 }
 

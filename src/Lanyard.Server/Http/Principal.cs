@@ -105,7 +105,7 @@ public sealed record Principal
     /// <summary>Its <c>jti</c>, of our own tokens only.</summary>
     public string? TokenId { get; init; }
 
-    /// <summary>The workload token that all of this came from, and the key that signed it, as <c>token HASH</c> and <c>key KID</c>: who revokes one of them means what was made of it too.</summary>
+    /// <summary>The tokens that all of this came from, with the presented one, and the key that signed the first: who revokes one of them means what was made of it too.</summary>
     internal IReadOnlyList<string> Origin { get; init; } = [];
 
     /// <summary>Of a workflow: what GitHub's token says of it.</summary>

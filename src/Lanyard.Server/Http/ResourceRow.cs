@@ -31,6 +31,21 @@ internal static class ResourceAnswers
         DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(4)),
         JsonSerializer.Deserialize(row.GetString(5), shape) ?? throw new JsonException("a stored spec is null"));
 
+    /// <summary>A spec as it is stored, whatever it is; null where it is no JSON.</summary>
+    public static JsonElement StoredSpec(string stored)
+    {
+        try
+        {
+            using var spec = JsonDocument.Parse(stored);
+            return spec.RootElement.Clone();
+        }
+        catch (JsonException)
+        {
+            using var none = JsonDocument.Parse("null");
+            return none.RootElement.Clone();
+        }
+    }
+
     /// <summary>200 or 201 with the ETag.</summary>
     public static IResult Answer<TSpec>(HttpContext context, Resource<TSpec> resource, JsonTypeInfo<Resource<TSpec>> shape, bool created = false)
     {

@@ -26,7 +26,6 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
         if (principal.Policies.Count > 0) claims.Set(OwnClaims.Policies, principal.Policies);
         if (principal.Context.Count > 0) claims.Set(OwnClaims.Context, [.. principal.Context.Select(f => f.ToString())]);
         if (principal.Limits.Count > 0) claims.Set(OwnClaims.Limits, [.. principal.Limits.Select(limit => limit.ToString())]);
-        if (principal.Origin.Count > 0) claims.Set(OwnClaims.Origin, principal.Origin);
         Bind(claims, principal);
         var keys = await ring.GetAsync(KeyRing.InstanceOwner, cancellation);
         return TokenMint.Mint(keys.Active(SignatureAlgorithm.ES256)!, TokenMint.AccessTokenType, claims);
@@ -63,10 +62,11 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
         return TokenMint.Mint(keys.Active(algorithm)!, TokenMint.JwtType, claims);
     }
 
-    /// <summary>To whose key a token is bound (RFC 9449 §6.1), and who acts with it (RFC 8693 §4.1).</summary>
+    /// <summary>To whose key a token is bound (RFC 9449 §6.1), who acts with it (RFC 8693 §4.1), and of which tokens it comes.</summary>
     public static void Bind(TokenClaims claims, Principal principal)
     {
         if (principal.Confirmation is { } thumbprint) claims.Set("cnf", Json($$"""{"jkt":"{{thumbprint}}"}"""));
+        if (principal.Origin.Count > 0) claims.Set(OwnClaims.Origin, principal.Origin);
         if (principal.ActorJson is { } actor) claims.Set("act", Json(actor));
     }
 

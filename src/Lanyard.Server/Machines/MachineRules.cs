@@ -11,7 +11,6 @@ internal static class MachineRules
     public const long MinLifetimeSeconds = 60;
     public const long MaxLifetimeSeconds = 86_400;
     public const long DefaultLifetimeSeconds = 21_600;
-    public const int MaxScopes = 8;
     private const int MaxText = 255;
 
     /// <summary>Every mistake at once; empty when all is well.</summary>
@@ -41,7 +40,7 @@ internal static class MachineRules
 
         void CheckScopes(IReadOnlyList<CacheScope> scopes)
         {
-            if (scopes.Count > MaxScopes) Add("scopes", $"must be at most {MaxScopes}");
+            if (scopes.Count > CacheScope.Most) Add("scopes", $"must be at most {CacheScope.Most}");
             for (var i = 0; i < scopes.Count; i++)
             {
                 if (!IsPlain(scopes[i].Scope)) Add($"scopes[{i}].scope", $"must be 1 to {MaxText} printable ASCII characters without blanks");

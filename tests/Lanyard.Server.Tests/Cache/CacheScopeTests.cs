@@ -90,6 +90,20 @@ public abstract class CacheScopeTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Null(await _server.FindAsync(machine, "p-9999"));
     }
 
+    /// <summary>With as many keys as a client may ask for: the widest look-up that there is.</summary>
+    [Fact]
+    public async Task The_last_of_sixteen_scopes_is_searched_like_the_first()
+    {
+        await _server.SaveAsync(await _server.MachineAsync(gitRef: "refs/heads/s16"), "linux-1");
+        var scopes = string.Join(',', Enumerable.Range(1, 16).Select(static i => $$"""{"scope":"refs/heads/s{{i}}","permission":"read"}"""));
+        var reader = await _server.MachineAsync(gitRef: "refs/heads/s1", more: $",\"scopes\":[{scopes}]");
+        string[] others = [.. Enumerable.Range(1, 8).Select(static i => $"other-{i}")];
+
+        Assert.Equal("linux-1", await _server.FindAsync(reader, "none", [.. others, "linux-"]));
+        await _server.SaveAsync(await _server.MachineAsync(gitRef: "refs/heads/s15"), "linux-2");
+        Assert.Equal("linux-2", await _server.FindAsync(reader, "none", [.. others, "linux-"]));
+    }
+
     [Theory]
     [InlineData("a%b", "aXb")]
     [InlineData("a_b", "aXb")]

@@ -103,6 +103,19 @@ public sealed class WorkflowTests : IAsyncLifetime
         Assert.Equal("401 unauthenticated", await _server.FindAsync(_server.Token(ac: ac), "k"));
 
     [Fact]
+    public async Task The_last_of_sixteen_scopes_is_searched_and_a_seventeenth_is_a_refusal_and_not_left_out()
+    {
+        static string Scopes(int count) =>
+            "[" + string.Join(',', Enumerable.Range(1, count).Select(static i => $$"""{"Scope":"refs/heads/s{{i}}","Permission":1}""")) + "]";
+        await _server.SaveAsync(_server.Token(ac: """[{"Scope":"refs/heads/s16","Permission":3}]"""), "linux-1");
+
+        Assert.Equal("linux-1", await _server.FindAsync(_server.Token(ac: Scopes(16)), "linux-1"));
+        var many = _server.Token(ac: Scopes(17));
+        Assert.Equal("401 unauthenticated", await _server.FindAsync(many, "linux-1"));
+        Assert.Contains(await _server.Server.AuditAsync("bearer"), static line => line.Contains("ac is no text of at most 16 scopes", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Expired_foreign_and_forged_tokens_are_a_401_in_json()
     {
         await using var stranger = await TestIssuer.StartAsync();

@@ -1,8 +1,6 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.OAuth;
-using Lanyard.Server.Tests.Storage;
 using Lanyard.Testing;
 using Xunit;
 
@@ -11,41 +9,13 @@ namespace Lanyard.Server.Tests.Federation;
 /// <summary>What is revoked on one replica is refused on the other, and a one-time token that one took the other does not: two servers on one PostgreSQL.</summary>
 [Needs("postgres")]
 [Line("6.5")]
-public sealed class RevocationTests : IAsyncLifetime
+public sealed class RevocationTests : TwoDoors
 {
-    private const string Collections = "/v1/workspaces/acme/collections";
-    private TestDatabase _database = null!;
-    private DoorServer _first = null!;
-    private DoorServer _second = null!;
-    private TestIssuer _issuer = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _database = await TestDatabase.CreateAsync(DatabaseKind.Postgres, migrate: false);
-        _issuer = await TestIssuer.StartAsync();
-        _first = await DoorServer.StartAsync(database: _database.Location);
-        _second = await DoorServer.StartAsync(database: _database.Location, beside: _first);
-        foreach (var workspace in (string[])["acme", "other"])
-        {
-            await _first.PutAsync($"/v1/workspaces/{workspace}", "{}");
-            await _first.PutAsync($"/v1/workspaces/{workspace}/trusted-issuers/ci", $$$"""{"issuer":"{{{_issuer.Issuer}}}","allowPrivateAddresses":true,"keys":{"discovery":{} } }""");
-            await _first.PutAsync($"/v1/workspaces/{workspace}/trust-policies/all", """{"issuer":"ci","claims":{"team":"a"},"allow":{"roles":["viewer"]}}""");
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_second is not null) await _second.DisposeAsync();
-        if (_first is not null) await _first.DisposeAsync();
-        if (_issuer is not null) await _issuer.DisposeAsync();
-        await _database.DisposeAsync();
-    }
-
     [Fact]
     public async Task A_principal_a_key_and_a_token_are_refused_on_every_replica_and_only_where_they_were_revoked()
     {
         var (mine, yours) = (Mint("one"), Mint("two"));
-        var api = (await _second.ExchangeAsync("/token", mine)).Json["access_token"]!.GetValue<string>();
+        var api = (await Second.ExchangeAsync("/token", mine)).Json["access_token"]!.GetValue<string>();
         await EverywhereAsync(mine, HttpStatusCode.OK);
         await EverywhereAsync(api, HttpStatusCode.OK);
 
@@ -55,8 +25,8 @@ public sealed class RevocationTests : IAsyncLifetime
         await EverywhereAsync(api, HttpStatusCode.NotFound);
         await EverywhereAsync(yours, HttpStatusCode.OK);
         await EverywhereAsync(mine, HttpStatusCode.OK, "/v1/workspaces/other/collections");
-        Assert.Equal(HttpStatusCode.NotFound, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/other/revocations/{id}")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/revocations/{id}")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await First.SendAsync(HttpMethod.Delete, $"/v1/workspaces/other/revocations/{id}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await First.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/revocations/{id}")).Status);
         await EverywhereAsync(mine, HttpStatusCode.OK);
 
         // A single token, by the hash that the audit log has of it.
@@ -65,10 +35,10 @@ public sealed class RevocationTests : IAsyncLifetime
         await EverywhereAsync(yours, HttpStatusCode.OK);
 
         // A key of the issuer: its tokens, and not those of the next key.
-        await RevokeAsync("/v1", "key", _issuer.Key.KeyId!);
+        await RevokeAsync("/v1", "key", Issuer.Key.KeyId!);
         await EverywhereAsync(yours, HttpStatusCode.Unauthorized);
-        Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", yours)).Status);
-        Assert.Equal(3, (await _first.AuditAsync("revocation.add")).Length);
+        Assert.Equal(HttpStatusCode.BadRequest, (await Second.ExchangeAsync("/token", yours)).Status);
+        Assert.Equal(3, (await First.AuditAsync("revocation.add")).Length);
     }
 
     [Fact]
@@ -79,14 +49,14 @@ public sealed class RevocationTests : IAsyncLifetime
         await RevokeAsync("/v1", "principal", "policy:ci:three");
 
         await EverywhereAsync(token, HttpStatusCode.Unauthorized);
-        var (status, json) = await _first.ExchangeAsync("/token", token);
+        var (status, json) = await First.ExchangeAsync("/token", token);
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_request"), (status, json["error"]!.GetValue<string>()));
         Assert.DoesNotContain("policy:ci", json.ToJsonString(), StringComparison.Ordinal);
 
         // Whoever asks the log learns the cause, from the door and from the token endpoint.
         foreach (var action in (string[])["bearer", "token.exchange"])
         {
-            var refused = (await _first.AuditAsync(action)).Where(line => line.Contains(TokenHash.Of(token.AsSpan()).ToString(), StringComparison.Ordinal)).ToList();
+            var refused = (await First.AuditAsync(action)).Where(line => line.Contains(TokenHash.Of(token.AsSpan()).ToString(), StringComparison.Ordinal)).ToList();
             Assert.NotEmpty(refused);
             Assert.All(refused, static line => Assert.Contains("principal policy:ci:three was revoked", line, StringComparison.Ordinal));
         }
@@ -95,72 +65,37 @@ public sealed class RevocationTests : IAsyncLifetime
     [Theory]
     [InlineData("trust-policies/all")]
     [InlineData("trusted-issuers/ci")]
-    public async Task A_policy_or_an_issuer_that_is_taken_away_gives_nothing_at_any_door_of_any_replica(string resource)
+    public async Task A_policy_or_anIssuer_that_is_taken_away_gives_nothing_at_any_door_of_any_replica(string resource)
     {
-        await _first.PutAsync("/v1/workspaces/acme/trust-policies/all", """{"issuer":"ci","claims":{"team":"a"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"]}}""", ifMatch: "*");
+        await First.PutAsync("/v1/workspaces/acme/trust-policies/all", """{"issuer":"ci","claims":{"team":"a"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"]}}""", ifMatch: "*");
         var workload = Mint("one");
-        await Eventually.HoldsAsync(async () => (await _second.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Status == HttpStatusCode.OK, "the second replica knows the policy");
-        var api = (await _second.ExchangeAsync("/oidc/acme/token", workload)).Json["access_token"]!.GetValue<string>();
-        var identity = (await _first.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Json["access_token"]!.GetValue<string>();
+        await Eventually.HoldsAsync(async () => (await Second.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Status == HttpStatusCode.OK, "the second replica knows the policy");
+        var api = (await Second.ExchangeAsync("/oidc/acme/token", workload)).Json["access_token"]!.GetValue<string>();
+        var identity = (await First.ExchangeAsync("/oidc/acme/token", workload, "https://sts.example")).Json["access_token"]!.GetValue<string>();
         await EverywhereAsync(workload, HttpStatusCode.OK);
         await EverywhereAsync(api, HttpStatusCode.OK);
         await ActiveAsync(true, ("/introspect", api), ("/oidc/acme/introspect", identity));
 
-        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/{resource}", ifMatch: "*")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await First.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/{resource}", ifMatch: "*")).Status);
 
         await EverywhereAsync(workload, HttpStatusCode.NotFound);
         await EverywhereAsync(api, HttpStatusCode.Unauthorized);
-        foreach (var replica in (DoorServer[])[_first, _second])
+        foreach (var replica in (DoorServer[])[First, Second])
             foreach (var token in (string[])[workload, api])
                 Assert.Equal(HttpStatusCode.BadRequest, (await replica.ExchangeAsync("/oidc/acme/token", token, "https://sts.example")).Status);
         await ActiveAsync(false, ("/introspect", api), ("/oidc/acme/introspect", identity));
     }
 
-    /// <summary>Who finds that a key or a token was stolen does not know what the thief has exchanged already.</summary>
-    [Theory]
-    [InlineData("key")]
-    [InlineData("token")]
-    public async Task What_was_exchanged_goes_with_the_key_or_the_token_that_it_came_from(string kind)
-    {
-        var (stolen, other) = (Mint("one"), Mint("two"));
-        var api = (await _second.ExchangeAsync("/token", stolen)).Json["access_token"]!.GetValue<string>();
-        var again = (await _second.ExchangeAsync("/token", api)).Json["access_token"]!.GetValue<string>();
-        var others = (await _second.ExchangeAsync("/token", other)).Json["access_token"]!.GetValue<string>();
-        foreach (var token in (string[])[api, again, others]) await EverywhereAsync(token, HttpStatusCode.OK);
-
-        // In one workspace: what the other workspace's own record vouches for stands.
-        var id = await RevokeAsync("/v1/workspaces/acme", kind, kind == "key" ? _issuer.Key.KeyId! : TokenHash.Of(stolen.AsSpan()).ToString());
-        foreach (var token in (string[])[api, again])
-        {
-            await EverywhereAsync(token, HttpStatusCode.NotFound);
-            await EverywhereAsync(token, HttpStatusCode.OK, "/v1/workspaces/other/collections");
-        }
-
-        await EverywhereAsync(others, kind == "key" ? HttpStatusCode.NotFound : HttpStatusCode.OK);
-        Assert.Equal(HttpStatusCode.NoContent, (await _first.SendAsync(HttpMethod.Delete, $"/v1/workspaces/acme/revocations/{id}")).Status);
-        await EverywhereAsync(api, HttpStatusCode.OK);
-
-        await RevokeAsync("/v1", kind, kind == "key" ? _issuer.Key.KeyId! : TokenHash.Of(stolen.AsSpan()).ToString());
-        foreach (var token in (string[])[api, again])
-        {
-            await EverywhereAsync(token, HttpStatusCode.Unauthorized);
-            Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", token)).Status);
-        }
-
-        await ActiveAsync(false, ("/introspect", api), ("/introspect", again));
-        await ActiveAsync(kind != "key", ("/introspect", others));
-    }
-
     [Fact]
     public async Task A_revoked_principal_has_nothing_of_what_it_got_for_itself_or_to_act_for_another()
     {
-        await _first.PutAsync("/v1/workspaces/acme/trust-policies/lead", """{"issuer":"ci","claims":{"sub":"lead"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"],"actors":["policy:ci:one"]}}""");
+        await First.PutAsync("/v1/workspaces/acme/trust-policies/lead", """{"issuer":"ci","claims":{"sub":"lead"},"allow":{"roles":["viewer"],"audiences":["https://sts.example"],"actors":["policy:ci:one"]}}""");
         (string, string)[] Fields(string audience) => [
-            ("grant_type", OAuthNames.GrantTokenExchange), ("subject_token", _issuer.Mint(_first.Url, "lead")), ("subject_token_type", OAuthNames.TokenTypeJwt), ("audience", audience),
+            ("grant_type", OAuthNames.GrantTokenExchange), ("subject_token", Issuer.Mint(First.Url, "lead")), ("subject_token_type", OAuthNames.TokenTypeJwt), ("audience", audience),
             ("actor_token", Mint("one")), ("actor_token_type", OAuthNames.TokenTypeJwt)];
-        var acting = (await _first.FormAsync("/oidc/acme/token", Fields(""))).Json["access_token"]!.GetValue<string>();
-        var identity = (await _first.FormAsync("/oidc/acme/token", Fields("https://sts.example"))).Json["access_token"]!.GetValue<string>();
-        var alone = (await _first.ExchangeAsync("/oidc/acme/token", _issuer.Mint(_first.Url, "lead"))).Json["access_token"]!.GetValue<string>();
+        var acting = (await First.FormAsync("/oidc/acme/token", Fields(""))).Json["access_token"]!.GetValue<string>();
+        var identity = (await First.FormAsync("/oidc/acme/token", Fields("https://sts.example"))).Json["access_token"]!.GetValue<string>();
+        var alone = (await First.ExchangeAsync("/oidc/acme/token", Issuer.Mint(First.Url, "lead"))).Json["access_token"]!.GetValue<string>();
         foreach (var token in (string[])[acting, alone]) await EverywhereAsync(token, HttpStatusCode.OK);
         await ActiveAsync(true, ("/introspect", acting), ("/oidc/acme/introspect", identity));
 
@@ -177,17 +112,17 @@ public sealed class RevocationTests : IAsyncLifetime
     [Fact]
     public async Task A_one_time_token_and_a_proof_that_one_replica_took_the_other_refuses()
     {
-        await _first.PutAsync("/v1/workspaces/acme/trust-policies/single", """{"issuer":"ci","claims":{"sub":"single"},"once":true,"allow":{"roles":["viewer"]}}""");
-        var token = _issuer.Mint(_first.Url, "single");
-        await Eventually.HoldsAsync(async () => (await _second.ExchangeAsync("/token", _issuer.Mint(_first.Url, "single"))).Status == HttpStatusCode.OK, "the second replica knows the policy");
-        Assert.Equal(HttpStatusCode.OK, (await _first.ExchangeAsync("/token", token)).Status);
-        Assert.Equal(HttpStatusCode.BadRequest, (await _second.ExchangeAsync("/token", token)).Status);
+        await First.PutAsync("/v1/workspaces/acme/trust-policies/single", """{"issuer":"ci","claims":{"sub":"single"},"once":true,"allow":{"roles":["viewer"]}}""");
+        var token = Issuer.Mint(First.Url, "single");
+        await Eventually.HoldsAsync(async () => (await Second.ExchangeAsync("/token", Issuer.Mint(First.Url, "single"))).Status == HttpStatusCode.OK, "the second replica knows the policy");
+        Assert.Equal(HttpStatusCode.OK, (await First.ExchangeAsync("/token", token)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await Second.ExchangeAsync("/token", token)).Status);
 
         using var key = new DpopKey();
-        var proof = key.Proof("POST", _first.Url + "/token");
+        var proof = key.Proof("POST", First.Url + "/token");
         (string, string)[] fields = [("grant_type", OAuthNames.GrantTokenExchange), ("subject_token", Mint("one")), ("subject_token_type", OAuthNames.TokenTypeJwt)];
-        Assert.Equal(HttpStatusCode.OK, (await _first.FormAsync("/token", proof, fields)).Status);
-        Assert.Equal("invalid_dpop_proof", (await _second.FormAsync("/token", proof, fields)).Json["error"]!.GetValue<string>());
+        Assert.Equal(HttpStatusCode.OK, (await First.FormAsync("/token", proof, fields)).Status);
+        Assert.Equal("invalid_dpop_proof", (await Second.FormAsync("/token", proof, fields)).Json["error"]!.GetValue<string>());
     }
 
     [Theory]
@@ -197,30 +132,5 @@ public sealed class RevocationTests : IAsyncLifetime
     [InlineData("""{"kind":"principal","value":"x","reason":"a\nb"}""")]
     [InlineData("""{"kind":"principal"}""")]
     public async Task What_can_not_be_revoked_so_is_a_mistake(string body) =>
-        Assert.Equal(HttpStatusCode.BadRequest, (await _first.SendAsync(HttpMethod.Post, "/v1/revocations", body)).Status);
-
-    private string Mint(string subject) => _issuer.Mint(_first.Url, subject, static claims => claims["team"] = "a");
-
-    private async Task<string> RevokeAsync(string home, string kind, string value)
-    {
-        var (status, json) = await _first.SendAsync(HttpMethod.Post, home + "/revocations", new JsonObject { ["kind"] = kind, ["value"] = value, ["reason"] = "leaked" }.ToJsonString());
-        Assert.Equal(HttpStatusCode.Created, status);
-        return json["id"]!.GetValue<string>();
-    }
-
-    /// <summary>What introspection says of each, asked by the admin at both replicas.</summary>
-    private async Task ActiveAsync(bool expected, params (string Path, string Token)[] tokens)
-    {
-        foreach (var (path, token) in tokens)
-            foreach (var replica in (DoorServer[])[_first, _second])
-                await Eventually.HoldsAsync(
-                    async () => (await replica.FormAsAdminAsync(path, ("token", token))).Json["active"]!.GetValue<bool>() == expected, $"{path} says active: {expected}");
-    }
-
-    /// <summary>At once where the change was made, soon on the other: the promise is a second, and a busy machine is given more.</summary>
-    private async Task EverywhereAsync(string token, HttpStatusCode expected, string path = Collections)
-    {
-        Assert.Equal(expected, (await _first.GetAsync(path, token)).Status);
-        await Eventually.HoldsAsync(async () => (await _second.GetAsync(path, token)).Status == expected, $"the second replica answers {expected}");
-    }
+        Assert.Equal(HttpStatusCode.BadRequest, (await First.SendAsync(HttpMethod.Post, "/v1/revocations", body)).Status);
 }

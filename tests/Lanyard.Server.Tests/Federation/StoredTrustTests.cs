@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Lanyard.Testing;
 using Xunit;
 
@@ -64,6 +65,46 @@ public sealed class StoredTrustTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await _server.GetAsync(Collections, _issuer.Mint(_server.Url, "one"))).Status);
         Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync(Collections, other.Mint(_server.Url, "two"))).Status);
+    }
+
+    [Theory]
+    [InlineData("trusted-issuers", "not json", "spec")]
+    [InlineData("trusted-issuers", "null", "spec")]
+    [InlineData("trusted-issuers", """{"issuer":"https://ci.example","keys":{"discovery":{} },"quantum":true}""", "spec.quantum")]
+    [InlineData("trusted-issuers", """{"issuer":"https://ci.example"}""", "spec")]
+    [InlineData("trusted-issuers", """{"issuer":"https://ci.example","keys":{}}""", "spec.keys")]
+    [InlineData("trust-policies", "not json", "spec")]
+    [InlineData("trust-policies", "[]", "spec")]
+    [InlineData("trust-policies", """{"allow":{"roles":["admin"]},"claims":{"sub":"x"}}""", "spec.issuer")]
+    [InlineData("trust-policies", """{"issuer":"ci","claims":{"sub":"one"},"unless":{"ref":"x"},"allow":{"roles":["admin"]}}""", "spec.unless")]
+    public async Task What_can_not_be_read_is_listed_by_name_with_its_fault_and_can_be_repaired_or_deleted(string kind, string spec, string path)
+    {
+        var home = $"/v1/workspaces/acme/{kind}";
+        var good = kind == "trust-policies"
+            ? """{"issuer":"ci","claims":{"sub":"x"},"allow":{"roles":["viewer"]} }"""
+            : """{"issuer":"https://x.example","keys":{"discovery":{} } }""";
+        foreach (var slug in (string[])["broken", "gone", "whole"]) await _server.PutAsync($"{home}/{slug}", good);
+        await (kind == "trust-policies"
+            ? _server.Database.ExecuteAsync($"update trust_policies set spec = {spec} where slug in ('broken', 'gone')")
+            : _server.Database.ExecuteAsync($"update trust_records set spec = {spec} where slug in ('broken', 'gone')"));
+        await ForgetAsync();
+
+        var (status, list) = await _server.GetAsync(home);
+        Assert.Equal(HttpStatusCode.OK, status);
+        var items = list["items"]!.AsArray().ToDictionary(static item => item!["slug"]!.GetValue<string>());
+        Assert.Null(items["whole"]!["warnings"]);
+        foreach (var said in (JsonNode?[])[items["broken"], (await _server.GetAsync($"{home}/broken")).Json])
+        {
+            var fault = said!["warnings"]!.AsArray()[0]!;
+            Assert.StartsWith(path, fault["path"]!.GetValue<string>(), StringComparison.Ordinal);
+            Assert.Contains("until it is put right", fault["text"]!.GetValue<string>(), StringComparison.Ordinal);
+            if (spec.StartsWith('{')) Assert.True(JsonNode.DeepEquals(JsonNode.Parse(spec), said["spec"]));
+        }
+
+        await _server.PutAsync($"{home}/broken", good, ifMatch: $"\"{items["broken"]!["etag"]!.GetValue<string>()}\"");
+        Assert.Null((await _server.GetAsync($"{home}/broken")).Json["warnings"]?.AsArray().FirstOrDefault(static one => one!["text"]!.GetValue<string>().Contains("put right", StringComparison.Ordinal)));
+        Assert.Equal(HttpStatusCode.NoContent, (await _server.SendAsync(HttpMethod.Delete, $"{home}/gone", ifMatch: "*")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync($"{home}/gone")).Status);
     }
 
     /// <summary>A write of something else has what is known of all of it read anew.</summary>

@@ -125,6 +125,7 @@ public abstract class MachineTests(DatabaseKind kind) : IAsyncLifetime
     [InlineData("""{"ref":"refs/heads/main"}""")]
     [InlineData("""{"unknown":1}""")]
     [InlineData("[]")]
+    [InlineData("""{"repository":"a/b","scopes":[{"scope":"1","permission":"read"},{"scope":"2","permission":"read"},{"scope":"3","permission":"read"},{"scope":"4","permission":"read"},{"scope":"5","permission":"read"},{"scope":"6","permission":"read"},{"scope":"7","permission":"read"},{"scope":"8","permission":"read"},{"scope":"9","permission":"read"},{"scope":"10","permission":"read"},{"scope":"11","permission":"read"},{"scope":"12","permission":"read"},{"scope":"13","permission":"read"},{"scope":"14","permission":"read"},{"scope":"15","permission":"read"},{"scope":"16","permission":"read"},{"scope":"17","permission":"read"}]}""")]
     public async Task A_request_of_another_form_is_refused(string body) => Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(body)).Status);
 
     [Fact]

@@ -10,7 +10,6 @@ internal static class PayloadCheck
     private const int MaxArguments = 4096;
     private const int MaxTextLength = 1024 * 1024;
     private const int MaxCloudFiles = 32;
-    private const int MaxScopes = 16;
     private const int MaxSeconds = 35 * 24 * 3600;
 
     /// <summary>The first mistake, or null.</summary>
@@ -38,7 +37,7 @@ internal static class PayloadCheck
             return mistake;
         }
 
-        if (payload.Cache is { } scopes && (scopes.Count > MaxScopes || scopes.Any(static scope => scope.Scope.Length is 0 or > 255 || CacheScope.BitsOf(scope.Permission) < 0)))
+        if (payload.Cache is { } scopes && (scopes.Count > CacheScope.Most || scopes.Any(static scope => scope.Scope.Length is 0 or > 255 || CacheScope.BitsOf(scope.Permission) < 0)))
         {
             return "its cache has scopes that this runner does not know";
         }
