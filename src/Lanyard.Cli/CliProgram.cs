@@ -41,7 +41,7 @@ public static class CliProgram
 
     internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
     {
-        var parsed = Build(new CliContext(console)).Parse([.. args.SelectMany(Unbundled)], new ParserConfiguration { EnablePosixBundling = false });
+        var parsed = Unbundling.Parse(Build(new CliContext(console)), args);
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors)
@@ -73,11 +73,6 @@ public static class CliProgram
             return ExitCode.Unreachable;
         }
     }
-
-    /// <summary>
-    /// Of values written right behind a letter only the usual are known, by their whole word: one fingerprint in 64 begins with a hyphen, and <c>-oXv…</c> is no output.
-    /// </summary>
-    private static string[] Unbundled(string word) => word is "-ojson" or "-oyaml" or "-otable" or "-f-" ? [word[..2], word[2..]] : [word];
 
     private static RootCommand Build(CliContext context)
     {

@@ -5,30 +5,13 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Audit;
 
 [Line("2.12")]
-public sealed class AuditCommandTests : IAsyncLifetime
+public sealed class AuditCommandTests : CliApiTests
 {
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     public async Task A_follower_prints_the_newest_lines_and_goes_on_where_the_answer_says_each_line_once()
     {
         var queries = new List<string>();
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             queries.Add(http.Request.QueryString.Value!);
             if (queries.Count == 4)
@@ -43,9 +26,9 @@ public sealed class AuditCommandTests : IAsyncLifetime
             return true;
         };
 
-        Assert.NotEqual(0, await _cli.RunAsync("audit", "-f", "--limit", "7", "--action", "token.exchange"));
+        Assert.NotEqual(0, await Cli.RunAsync("audit", "-f", "--limit", "7", "--action", "token.exchange"));
 
-        Assert.Equal("{\"event\":{\"id\":\"evt_1\"}}\n{\"event\":{\"id\":\"evt_3\"}}\n", _cli.Out.ToString());
+        Assert.Equal("{\"event\":{\"id\":\"evt_1\"}}\n{\"event\":{\"id\":\"evt_3\"}}\n", Cli.Out.ToString());
         Assert.Equal(
             ["?action=token.exchange&limit=7", "?action=token.exchange&wait=50&after=n1", "?action=token.exchange&wait=50&after=n2", "?action=token.exchange&wait=50&after=n3"], queries);
     }
@@ -55,15 +38,15 @@ public sealed class AuditCommandTests : IAsyncLifetime
     [InlineData("false", "\"event 3 is missing\"", 1, "BROKEN")]
     public async Task A_broken_chain_is_named_and_is_exit_1(string intact, string fault, int exit, string words)
     {
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             Assert.Equal("/v1/audit/verify", http.Request.Path);
             await http.Response.WriteAsync($$"""{"intact":{{intact}},"events":4,"chains":[{"chain":"chn_1","events":4,"fault":{{fault}}}]}""");
             return true;
         };
 
-        Assert.Equal(exit, await _cli.RunAsync("audit", "--verify"));
-        Assert.Contains(words, _cli.Out.ToString(), StringComparison.Ordinal);
-        if (exit == 1) Assert.Contains("event 3 is missing", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Equal(exit, await Cli.RunAsync("audit", "--verify"));
+        Assert.Contains(words, Cli.Out.ToString(), StringComparison.Ordinal);
+        if (exit == 1) Assert.Contains("event 3 is missing", Cli.Out.ToString(), StringComparison.Ordinal);
     }
 }

@@ -6,34 +6,16 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Clusters;
 
 [Line("2.7")]
-public sealed class ApproveTests : IAsyncLifetime
+public sealed class ApproveTests() : CliApiTests("acme")
 {
     private const string Request =
         """{"spec":{"issuer":"https://k8s","keys":{"jwks":{"keys":[]}},"runner":{"namespace":"a","serviceAccount":"b"}},"report":{"verified":true,"lines":[{"name":"issuer","ok":true,"seen":"https://k8s"}]},"createdAt":"2026-01-01T00:00:00Z","expiresAt":"2026-01-01T01:00:00Z"}""";
-
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
 
     [Fact]
     public async Task The_report_is_shown_before_the_code_is_approved()
     {
         string? approved = null;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             if (http.Request.Method == "POST")
             {
@@ -48,23 +30,23 @@ public sealed class ApproveTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(0, await _cli.RunAsync("cluster", "approve", "k7qf2m9d", "--slug", "prod", "--yes"));
+        Assert.Equal(0, await Cli.RunAsync("cluster", "approve", "k7qf2m9d", "--slug", "prod", "--yes"));
         Assert.Equal("""{"slug":"prod"}""", approved);
-        Assert.Contains("ok     issuer", _cli.Error.ToString(), StringComparison.Ordinal);
-        Assert.Equal("prod clu_1\n", _cli.Out.ToString());
+        Assert.Contains("ok     issuer", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Equal("prod clu_1\n", Cli.Out.ToString());
     }
 
     [Fact]
     public async Task Where_nobody_can_be_asked_nothing_is_approved_without_yes()
     {
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             Assert.Equal("GET", http.Request.Method);
             await http.Response.WriteAsync(Request);
             return true;
         };
 
-        Assert.Equal(2, await _cli.RunAsync("cluster", "approve", "K7QF-2M9D", "--slug", "prod"));
+        Assert.Equal(2, await Cli.RunAsync("cluster", "approve", "K7QF-2M9D", "--slug", "prod"));
     }
 
     [Theory]
@@ -73,8 +55,8 @@ public sealed class ApproveTests : IAsyncLifetime
     [InlineData("K7QF-2M9/")]
     public async Task What_is_no_code_is_not_sent(string code)
     {
-        Assert.Equal(2, await _cli.RunAsync("cluster", "approve", code, "--slug", "prod", "--yes"));
-        Assert.DoesNotContain(_api.Requests, request => request.Contains("/v1", StringComparison.Ordinal));
+        Assert.Equal(2, await Cli.RunAsync("cluster", "approve", code, "--slug", "prod", "--yes"));
+        Assert.DoesNotContain(Api.Requests, request => request.Contains("/v1", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -95,7 +77,7 @@ public sealed class ApproveTests : IAsyncLifetime
             ["users"] = new JsonArray(new JsonObject { ["name"] = "u", ["user"] = parts["user"]!.DeepClone() }),
         };
 
-        Assert.Equal(2, await _cli.RunAsync("cluster", "register", "--kubeconfig", _cli.Write("config", config.ToJsonString()), "--slug", "x"));
-        Assert.Contains(member == "insecure-skip-tls-verify" ? "skips TLS" : "only kubectl knows", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("cluster", "register", "--kubeconfig", Cli.Write("config", config.ToJsonString()), "--slug", "x"));
+        Assert.Contains(member == "insecure-skip-tls-verify" ? "skips TLS" : "only kubectl knows", Cli.Error.ToString(), StringComparison.Ordinal);
     }
 }

@@ -12,25 +12,12 @@ namespace Lanyard.Cli.Tests.Clusters;
 /// <summary>The wizard against a real API server; the control plane is a double that keeps what it was sent.</summary>
 [Line("2.7")]
 [Needs("kube")]
-public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<KubeCluster>, IAsyncLifetime
+public sealed class RegisterWizardTests(KubeCluster cluster) : CliApiTests("acme"), IClassFixture<KubeCluster>
 {
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
-        _cli.Environment["KUBECONFIG"] = cluster.KubeconfigPath;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
+        await base.InitializeAsync();
+        Cli.Environment["KUBECONFIG"] = cluster.KubeconfigPath;
     }
 
     [Fact]
@@ -38,12 +25,12 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
     {
         Assert.Equal(0, await RegisterAsync("--namespace", "made", "--create", "--runner", "r1", "--collection", "infra"));
 
-        Assert.True(TokenHolds("made"), _cli.Error.ToString());
-        var runner = _api.Resources["/v1/workspaces/acme/runners/r1"].Resource["spec"]!;
+        Assert.True(TokenHolds("made"), Cli.Error.ToString());
+        var runner = Api.Resources["/v1/workspaces/acme/runners/r1"].Resource["spec"]!;
         Assert.Equal("system:serviceaccount:made:lanyard-runner", runner["identity"]!["subject"]!.GetValue<string>());
-        Assert.Contains("private: the keys are uploaded", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("private: the keys are uploaded", Cli.Error.ToString(), StringComparison.Ordinal);
         var token = Sent()["token"]!.GetValue<string>();
-        Assert.DoesNotContain(token, _cli.Out.ToString() + _cli.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(token, Cli.Out.ToString() + Cli.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -51,7 +38,7 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
     {
         Assert.Equal(0, await RegisterAsync("--kubeconfig", cluster.KubeconfigPath, "--namespace", "by-kubectl", "--create", "--kubectl"));
 
-        Assert.True(TokenHolds("by-kubectl"), _cli.Error.ToString());
+        Assert.True(TokenHolds("by-kubectl"), Cli.Error.ToString());
     }
 
     [Fact]
@@ -64,19 +51,19 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
             ["kind"] = "ExecCredential",
             ["status"] = new JsonObject { ["token"] = admin["users"]![0]!["user"]!["token"]!.DeepClone() },
         };
-        _cli.Write("credential.json", credential.ToJsonString());
+        Cli.Write("credential.json", credential.ToJsonString());
         admin["users"]![0]!["user"] = new JsonObject
         {
             ["exec"] = new JsonObject
             {
                 ["apiVersion"] = "client.authentication.k8s.io/v1beta1",
                 ["command"] = "/bin/cat",
-                ["args"] = new JsonArray(Path.Combine(_cli.Folder, "credential.json")),
+                ["args"] = new JsonArray(Path.Combine(Cli.Folder, "credential.json")),
             },
         };
 
-        Assert.Equal(0, await RegisterAsync("--kubeconfig", _cli.Write("exec.kubeconfig", admin.ToJsonString()), "--namespace", "by-exec", "--create"));
-        Assert.True(TokenHolds("by-exec"), _cli.Error.ToString());
+        Assert.Equal(0, await RegisterAsync("--kubeconfig", Cli.Write("exec.kubeconfig", admin.ToJsonString()), "--namespace", "by-exec", "--create"));
+        Assert.True(TokenHolds("by-exec"), Cli.Error.ToString());
     }
 
     [Fact]
@@ -84,15 +71,15 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
     {
         Assert.Equal(2, await RegisterAsync("--namespace", "not-there"));
 
-        Assert.Contains("there is no namespace not-there", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("there is no namespace not-there", Cli.Error.ToString(), StringComparison.Ordinal);
         Assert.NotEqual(0, (await cluster.KubectlAsync("get", "namespace", "not-there")).ExitCode);
-        Assert.Empty(_api.Resources);
+        Assert.Empty(Api.Resources);
     }
 
     [Fact]
     public async Task A_trial_that_does_not_hold_prints_its_report_and_ends_with_1()
     {
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             if (http.Request.Method != "PUT")
             {
@@ -106,8 +93,8 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
         };
 
         Assert.Equal(1, await RegisterAsync("--namespace", "trial", "--create", "--runner", "r1", "--collection", "infra"));
-        Assert.Contains("WRONG  clock    issued 300 s in the future   (wanted: at most 60 s)", _cli.Error.ToString(), StringComparison.Ordinal);
-        Assert.Empty(_api.Resources);
+        Assert.Contains("WRONG  clock    issued 300 s in the future   (wanted: at most 60 s)", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Empty(Api.Resources);
     }
 
     [Fact]
@@ -116,13 +103,13 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
         var config = JsonNode.Parse((await cluster.KubectlAsync("config", "view", "--raw", "-o", "json")).Succeeded())!;
         config["clusters"]![0]!["cluster"]!.AsObject().Remove("certificate-authority-data");
 
-        Assert.Equal(4, await RegisterAsync("--kubeconfig", _cli.Write("other.kubeconfig", config.ToJsonString()), "--namespace", "x", "--create"));
-        Assert.Empty(_api.Resources);
+        Assert.Equal(4, await RegisterAsync("--kubeconfig", Cli.Write("other.kubeconfig", config.ToJsonString()), "--namespace", "x", "--create"));
+        Assert.Empty(Api.Resources);
     }
 
-    private Task<int> RegisterAsync(params string[] flags) => _cli.RunAsync(["cluster", "register", "--slug", "prod", .. flags]);
+    private Task<int> RegisterAsync(params string[] flags) => Cli.RunAsync(["cluster", "register", "--slug", "prod", .. flags]);
 
-    private JsonObject Sent() => _api.Resources["/v1/workspaces/acme/clusters/prod"].Resource;
+    private JsonObject Sent() => Api.Resources["/v1/workspaces/acme/clusters/prod"].Resource;
 
     /// <summary>What was sent is a trial that the chain accepts.</summary>
     private bool TokenHolds(string @namespace)
@@ -131,7 +118,7 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : IClassFixture<Kub
         var record = new TrustedIssuer { Id = "t", Issuer = sent["spec"]!["issuer"]!.GetValue<string>(), Keys = KeySource.Uploaded };
         var keys = KeySet.Parse(sent["spec"]!["keys"]!["jwks"]!.ToJsonString()).Value;
         var token = UnverifiedToken.Parse(sent["token"]!.GetValue<string>()).Value;
-        var verified = new TokenVerifier(TimeProvider.System).Verify(token, record, keys, new VerifyOptions { DefaultAudience = _api.Url });
+        var verified = new TokenVerifier(TimeProvider.System).Verify(token, record, keys, new VerifyOptions { DefaultAudience = Api.Url });
         return !verified.IsRefused && verified.Value.Subject == $"system:serviceaccount:{@namespace}:lanyard-runner"
             && record.Issuer == cluster.Issuer && verified.Value.ExpiresAt - verified.Value.IssuedAt <= TimeSpan.FromMinutes(10);
     }

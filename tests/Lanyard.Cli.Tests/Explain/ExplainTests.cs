@@ -5,25 +5,9 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Explain;
 
 [Line("2.5")]
-public sealed class ExplainTests : IAsyncLifetime
+public sealed class ExplainTests : CliApiTests
 {
     private const string Token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln";
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
 
     [Theory]
     [InlineData(Token)]
@@ -31,35 +15,35 @@ public sealed class ExplainTests : IAsyncLifetime
     [InlineData("a.b.c")]
     public async Task A_token_on_the_command_line_is_refused_and_not_repeated(string token)
     {
-        Assert.Equal(2, await _cli.RunAsync("explain", token));
-        Assert.DoesNotContain(token, _cli.Error.ToString(), StringComparison.Ordinal);
-        Assert.Empty(_api.Requests);
+        Assert.Equal(2, await Cli.RunAsync("explain", token));
+        Assert.DoesNotContain(token, Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Empty(Api.Requests);
     }
 
     [Fact]
     public async Task Each_step_is_printed_and_a_refusal_is_exit_1()
     {
         string? body = null;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             body = await new StreamReader(http.Request.Body).ReadToEndAsync();
             await http.Response.WriteAsync("""{"steps":[{"stage":"Shape","passed":true,"text":"three segments"},{"stage":"Issuer","passed":false,"text":"nobody knows \"x\""}]}""");
             return true;
         };
-        _cli.Input = Token + "\n";
+        Cli.Input = Token + "\n";
 
-        Assert.Equal(1, await _cli.RunAsync("explain", "-"));
+        Assert.Equal(1, await Cli.RunAsync("explain", "-"));
         Assert.Equal($$"""{"token":"{{Token}}"}""", body);
-        Assert.Equal("ok  Shape        three segments\nNO  Issuer       nobody knows \"x\"\n", _cli.Out.ToString());
+        Assert.Equal("ok  Shape        three segments\nNO  Issuer       nobody knows \"x\"\n", Cli.Out.ToString());
 
-        Assert.Equal(1, await _cli.RunAsync("explain", "--file", _cli.Write("token", Token)));
+        Assert.Equal(1, await Cli.RunAsync("explain", "--file", Cli.Write("token", Token)));
         Assert.Equal($$"""{"token":"{{Token}}"}""", body);
     }
 
     [Fact]
     public async Task An_event_is_asked_for_by_its_id()
     {
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             Assert.Equal("/v1/audit/evt_01k", http.Request.Path);
             await http.Response.WriteAsync(
@@ -67,9 +51,9 @@ public sealed class ExplainTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(1, await _cli.RunAsync("explain", "evt_01k"));
-        Assert.Contains("no time\nrefused time expired", _cli.Out.ToString(), StringComparison.Ordinal);
-        Assert.Equal(2, await _cli.RunAsync("explain"));
-        Assert.Equal(2, await _cli.RunAsync("explain", "-", "--file", "x"));
+        Assert.Equal(1, await Cli.RunAsync("explain", "evt_01k"));
+        Assert.Contains("no time\nrefused time expired", Cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("explain"));
+        Assert.Equal(2, await Cli.RunAsync("explain", "-", "--file", "x"));
     }
 }

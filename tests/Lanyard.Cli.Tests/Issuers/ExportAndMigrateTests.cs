@@ -6,23 +6,18 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Issuers;
 
 [Line("2.2")]
-public sealed class ExportAndMigrateTests : IAsyncLifetime
+public sealed class ExportAndMigrateTests : CliApiTests
 {
     private const string Definition = "/v1/workspaces/acme/collections/prod/definitions/deploy";
-    private readonly CliRun _cli = new();
     private readonly Dictionary<string, string> _answers = [];
-    private FakeApi _api = null!;
     private JsonNode? _put;
 
-    private string Out => Path.Combine(_cli.Folder, "site");
+    private string Out => Path.Combine(Cli.Folder, "site");
 
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-        _api.OnRequest = async http =>
+        await base.InitializeAsync();
+        Api.OnRequest = async http =>
         {
             if (http.Request.Method == "PUT") _put = JsonNode.Parse(await new StreamReader(http.Request.Body).ReadToEndAsync());
             if (!_answers.TryGetValue(http.Request.Path.Value!, out var text)) return false;
@@ -37,19 +32,13 @@ public sealed class ExportAndMigrateTests : IAsyncLifetime
         _answers["/.well-known/oauth-authorization-server/oidc/acme"] = metadata;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     public async Task An_export_stands_at_the_paths_of_both_discoveries_and_replaces_the_one_before_whole()
     {
         Directory.CreateDirectory(Path.Combine(Out, "oidc/acme"));
         await File.WriteAllTextAsync(Path.Combine(Out, "oidc/acme/jwks"), new string('x', 10_000), TestContext.Current.CancellationToken);
 
-        Assert.Equal(0, await _cli.RunAsync("issuer", "export", "acme", "--out", Out));
+        Assert.Equal(0, await Cli.RunAsync("issuer", "export", "acme", "--out", Out));
 
         var files = Directory.GetFiles(Out, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }).Select(file => Path.GetRelativePath(Out, file));
         Assert.Equal(
@@ -62,7 +51,7 @@ public sealed class ExportAndMigrateTests : IAsyncLifetime
     {
         _answers["/oidc/acme/.well-known/openid-configuration"] = """{"issuer":"https://other.example","jwks_uri":"https://other.example/jwks"}""";
 
-        Assert.NotEqual(0, await _cli.RunAsync("issuer", "export", "acme", "--out", Out));
+        Assert.NotEqual(0, await Cli.RunAsync("issuer", "export", "acme", "--out", Out));
         Assert.False(Directory.Exists(Out));
     }
 
@@ -75,7 +64,7 @@ public sealed class ExportAndMigrateTests : IAsyncLifetime
     {
         _answers[Definition] = $$"""{"kind":"Definition","spec":{"steps":[],"audiences":[{"audience":"vault"},{{before}}]} }""";
 
-        Assert.Equal(0, await _cli.RunAsync("subject", "migrate", "deploy", "-w", "acme", "-c", "prod", "--audience", "aws", "--to", to));
+        Assert.Equal(0, await Cli.RunAsync("subject", "migrate", "deploy", "-w", "acme", "-c", "prod", "--audience", "aws", "--to", to));
 
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(after), _put!["spec"]!["audiences"]![1]), _put!.ToJsonString());
     }
@@ -88,7 +77,7 @@ public sealed class ExportAndMigrateTests : IAsyncLifetime
     {
         _answers[Definition] = """{"kind":"Definition","spec":{"steps":[],"audiences":[{"audience":"aws","subject":"{run}"}]}}""";
 
-        Assert.NotEqual(0, await _cli.RunAsync("subject", "migrate", "deploy", "-w", "acme", "-c", "prod", "--audience", audience, "--to", to));
+        Assert.NotEqual(0, await Cli.RunAsync("subject", "migrate", "deploy", "-w", "acme", "-c", "prod", "--audience", audience, "--to", to));
         Assert.Null(_put);
     }
 }

@@ -18,23 +18,18 @@ namespace Lanyard.Cli.Tests.Issuers;
 
 /// <summary>A static export is a copy that relying parties copy again: keys stand in it before they sign, and where that was too late, somebody is told.</summary>
 [Line("6.8")]
-public sealed class ExportPublishingTests : IAsyncLifetime
+public sealed class ExportPublishingTests : CliApiTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
-    private readonly CliRun _cli = new();
     private readonly List<JsonObject> _keys = [];
-    private FakeApi _api = null!;
 
-    private string Out => Path.Combine(_cli.Folder, "site");
+    private string Out => Path.Combine(Cli.Folder, "site");
 
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
+        await base.InitializeAsync();
         Have("old", "active", Start);
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             const string metadata = """{"issuer":"https://id.example/oidc/acme","jwks_uri":"https://id.example/oidc/acme/jwks"}""";
             await http.Response.WriteAsync(http.Request.Path.Value switch
@@ -45,12 +40,6 @@ public sealed class ExportPublishingTests : IAsyncLifetime
             });
             return true;
         };
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
     }
 
     [Fact]
@@ -82,16 +71,16 @@ public sealed class ExportPublishingTests : IAsyncLifetime
     public async Task An_export_remembers_when_it_published_a_key_and_warns_with_exit_code_1()
     {
         Assert.Equal(0, await ExportAsync(Out));
-        Assert.Equal("", _cli.Error.ToString());
+        Assert.Equal("", Cli.Error.ToString());
         Assert.Equal(0, await ExportAsync(Out, "--check"));
 
         Have("hasty", "active", TimeProvider.System.GetUtcNow().AddMinutes(-5));
         Assert.Equal(1, await ExportAsync(Out, "--check"));
-        Assert.Contains("! what", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! what", Cli.Error.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("hasty", await File.ReadAllTextAsync(Path.Combine(Out, "oidc/acme/jwks"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
 
         Assert.Equal(1, await ExportAsync(Out));
-        Assert.Contains("! hasty signs since", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! hasty signs since", Cli.Error.ToString(), StringComparison.Ordinal);
         Assert.Contains("hasty", await File.ReadAllTextAsync(Path.Combine(Out, "oidc/acme/jwks"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.Equal(1, await ExportAsync(Out, "--check"));
         Assert.Equal(0, await ExportAsync(Out, "--relying-party-cache", "0"));
@@ -104,10 +93,10 @@ public sealed class ExportPublishingTests : IAsyncLifetime
         var (node, modules) = await NodeScript.LocateAsync();
         var port = FreePort.Take().ToString(CultureInfo.InvariantCulture);
         await using var store = ChildProcess.Start(
-            node, [Path.Combine(modules, "s3rver/bin/s3rver.js"), "-d", Directory.CreateDirectory(Path.Combine(_cli.Folder, "s3")).FullName, "-a", "127.0.0.1", "-p", port, "--silent", "--configure-bucket", "site"]);
-        _cli.Environment["AWS_ENDPOINT_URL_S3"] = $"http://127.0.0.1:{port}";
-        _cli.Environment["AWS_REGION"] = "eu-central-1";
-        _cli.Environment["AWS_ACCESS_KEY_ID"] = _cli.Environment["AWS_SECRET_ACCESS_KEY"] = "S3RVER";
+            node, [Path.Combine(modules, "s3rver/bin/s3rver.js"), "-d", Directory.CreateDirectory(Path.Combine(Cli.Folder, "s3")).FullName, "-a", "127.0.0.1", "-p", port, "--silent", "--configure-bucket", "site"]);
+        Cli.Environment["AWS_ENDPOINT_URL_S3"] = $"http://127.0.0.1:{port}";
+        Cli.Environment["AWS_REGION"] = "eu-central-1";
+        Cli.Environment["AWS_ACCESS_KEY_ID"] = Cli.Environment["AWS_SECRET_ACCESS_KEY"] = "S3RVER";
         await Eventually.HoldsAsync(async () => await ExportAsync("s3://site/id") == 0, "the store listens");
 
         Assert.Equal(0, await ExportAsync("s3://site/id", "--check"));
@@ -134,16 +123,16 @@ public sealed class ExportPublishingTests : IAsyncLifetime
                 && signature.Matches("the-secret", request.Method, request.Path, [], name => request.Headers[name].ToString(), body);
             return isGood ? body : null;
         });
-        _cli.Environment["AWS_ENDPOINT_URL_S3"] = store.Url;
-        _cli.Environment["AWS_REGION"] = "eu-central-1";
-        (_cli.Environment["AWS_ACCESS_KEY_ID"], _cli.Environment["AWS_SECRET_ACCESS_KEY"]) = ("AKIDEXAMPLE", "the-secret");
-        if (session is not null) _cli.Environment["AWS_SESSION_TOKEN"] = session;
+        Cli.Environment["AWS_ENDPOINT_URL_S3"] = store.Url;
+        Cli.Environment["AWS_REGION"] = "eu-central-1";
+        (Cli.Environment["AWS_ACCESS_KEY_ID"], Cli.Environment["AWS_SECRET_ACCESS_KEY"]) = ("AKIDEXAMPLE", "the-secret");
+        if (session is not null) Cli.Environment["AWS_SESSION_TOKEN"] = session;
 
         Assert.Equal(0, await ExportAsync("s3://site/id"));
         Assert.Equal("""{"keys":[{"kid":"old"}]}""", store.Files["/site/id/oidc/acme/jwks"].Text);
         Assert.Equal(0, await ExportAsync("s3://site/id", "--check"));
 
-        _cli.Environment["AWS_SECRET_ACCESS_KEY"] = "another";
+        Cli.Environment["AWS_SECRET_ACCESS_KEY"] = "another";
         Assert.Equal(ExitCode.NotAuthenticated, await ExportAsync("s3://site/id"));
     }
 
@@ -154,19 +143,19 @@ public sealed class ExportPublishingTests : IAsyncLifetime
     {
         await using var store = await StoreDouble.StartAsync(static async request =>
             request.Headers.Authorization == "Bearer the-access-token" ? await new StreamReader(request.Body).ReadToEndAsync() : null);
-        _cli.Environment[variable] = store.Url;
+        Cli.Environment[variable] = store.Url;
 
         Assert.Equal(ExitCode.Usage, await ExportAsync(place));
-        Assert.Equal(0, await ExportAsync(place, "--bearer-file", _cli.Write("token", "the-access-token\n")));
+        Assert.Equal(0, await ExportAsync(place, "--bearer-file", Cli.Write("token", "the-access-token\n")));
         Assert.Equal(4, store.Files.Count);
         Assert.Equal("""{"keys":[{"kid":"old"}]}""", store.Files[path].Text);
         Assert.Equal("public, max-age=300", store.Files[path].Headers[header]);
-        Assert.Equal(0, await ExportAsync(place, "--bearer-file", _cli.Write("token", "the-access-token\n"), "--check"));
-        Assert.Equal(ExitCode.NotAuthenticated, await ExportAsync(place, "--bearer-file", _cli.Write("token", "another")));
+        Assert.Equal(0, await ExportAsync(place, "--bearer-file", Cli.Write("token", "the-access-token\n"), "--check"));
+        Assert.Equal(ExitCode.NotAuthenticated, await ExportAsync(place, "--bearer-file", Cli.Write("token", "another")));
 
         // A token is not sent in the clear to another machine.
-        _cli.Environment[variable] = "http://storage.example";
-        Assert.Equal(ExitCode.Usage, await ExportAsync(place, "--bearer-file", _cli.Write("token", "the-access-token\n")));
+        Cli.Environment[variable] = "http://storage.example";
+        Assert.Equal(ExitCode.Usage, await ExportAsync(place, "--bearer-file", Cli.Write("token", "the-access-token\n")));
     }
 
     [Theory]
@@ -176,7 +165,7 @@ public sealed class ExportPublishingTests : IAsyncLifetime
     [InlineData("https://bucket.example/")]
     public async Task What_is_no_place_is_wrong_usage(string place) => Assert.Equal(ExitCode.Usage, await ExportAsync(place));
 
-    private Task<int> ExportAsync(string place, params string[] more) => _cli.RunAsync(["issuer", "export", "acme", "--out", place, .. more]);
+    private Task<int> ExportAsync(string place, params string[] more) => Cli.RunAsync(["issuer", "export", "acme", "--out", place, .. more]);
 
     private void Have(string keyId, string state, DateTimeOffset at)
     {

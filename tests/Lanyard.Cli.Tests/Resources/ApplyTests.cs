@@ -6,7 +6,7 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Resources;
 
 [Line("2.6")]
-public sealed class ApplyTests : IAsyncLifetime
+public sealed class ApplyTests : CliApiTests
 {
     private const string TwoDocuments =
         """
@@ -19,58 +19,69 @@ public sealed class ApplyTests : IAsyncLifetime
         spec: {displayName: Acme}
         """;
 
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     public async Task Apply_creates_in_order_changes_what_differs_and_leaves_the_rest()
     {
-        var file = _cli.Write("both.yaml", TwoDocuments);
-        Assert.Equal(0, await _cli.RunAsync("apply", "-f", file));
-        Assert.Equal(["Workspace acme: created", "Collection acme/infra: created"], Lines(_cli.Error));
+        var file = Cli.Write("both.yaml", TwoDocuments);
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", file));
+        Assert.Equal(["Workspace acme: created", "Collection acme/infra: created"], Lines(Cli.Error));
 
-        Assert.Equal(0, await _cli.RunAsync("apply", "-f", file));
-        Assert.Equal(["Workspace acme: unchanged", "Collection acme/infra: unchanged"], Lines(_cli.Error));
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", file));
+        Assert.Equal(["Workspace acme: unchanged", "Collection acme/infra: unchanged"], Lines(Cli.Error));
 
-        _cli.Input = TwoDocuments.Replace("displayName: Infra", "displayName: Other", StringComparison.Ordinal);
-        Assert.Equal(1, await _cli.RunAsync("diff", "-f", "-"));
-        Assert.Equal(["~ Collection acme/infra", "    spec.displayName: \"Infra\" -> \"Other\""], Lines(_cli.Out));
-        Assert.Equal(0, await _cli.RunAsync("apply", "-f", "-"));
-        Assert.Equal(["Workspace acme: unchanged", "Collection acme/infra: changed"], Lines(_cli.Error));
-        Assert.Equal(0, await _cli.RunAsync("diff", "-f", "-"));
+        Cli.Input = TwoDocuments.Replace("displayName: Infra", "displayName: Other", StringComparison.Ordinal);
+        Assert.Equal(1, await Cli.RunAsync("diff", "-f", "-"));
+        Assert.Equal(["~ Collection acme/infra", "    spec.displayName: \"Infra\" -> \"Other\""], Lines(Cli.Out));
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", "-"));
+        Assert.Equal(["Workspace acme: unchanged", "Collection acme/infra: changed"], Lines(Cli.Error));
+        Assert.Equal(0, await Cli.RunAsync("diff", "-f", "-"));
+    }
+
+    [Fact]
+    public async Task A_file_written_right_behind_its_letter_is_that_file()
+    {
+        var file = Cli.Write("both.yaml", TwoDocuments);
+        Assert.Equal(0, await Cli.RunAsync("-ojson", "apply", $"-f{file}"));
+        Assert.Equal(2, JsonNode.Parse(Cli.Out.ToString())!.AsArray().Count);
+        Cli.Input = TwoDocuments;
+        foreach (var word in (string[])[$"-f{file}", $"-f={file}", $"--file={file}", "-f-"]) Assert.Equal(0, await Cli.RunAsync("diff", word));
+        Assert.Equal(0, await Cli.RunAsync("diff", $"-f{file}", "-f", file));
+
+        var settings = Cli.Write("settings.json", """{"maxAgeDays":3}""");
+        Api.Resources["/v1/workspaces/acme/cache/settings"] = (new JsonObject(), "\"1\"");
+        Assert.Equal(0, await Cli.RunAsync("cache", "settings", "-w", "acme", $"-f{settings}"));
+        Assert.Contains("PUT /v1/workspaces/acme/cache/settings", Api.Requests);
+    }
+
+    /// <summary>What follows an option is its value, and a command without the option has no file.</summary>
+    [Fact]
+    public async Task What_only_looks_like_a_file_behind_its_letter_is_none()
+    {
+        Assert.Equal(2, await Cli.RunAsync("apply", "-f", "-fnotes.yaml"));
+        Assert.Contains("-fnotes.yaml", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("get", "workspaces", "-fnotes.yaml"));
+        Assert.Contains("-fnotes.yaml", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("apply", "--", "-fnotes.yaml"));
+        Assert.Empty(Api.Requests);
     }
 
     [Fact]
     public async Task One_mistake_in_a_file_and_nothing_of_it_is_sent()
     {
-        _cli.Input = TwoDocuments + "\n---\nkind: Workspace\nmetadata: {slug: X}\n---\nkind: Nope\nmetadata: {slug: y}\n";
+        Cli.Input = TwoDocuments + "\n---\nkind: Workspace\nmetadata: {slug: X}\n---\nkind: Nope\nmetadata: {slug: y}\n";
 
-        Assert.Equal(2, await _cli.RunAsync("apply", "-f", "-"));
+        Assert.Equal(2, await Cli.RunAsync("apply", "-f", "-"));
         Assert.Equal(
             ["standard input: line 10: metadata.slug: must be a slug", "standard input: line 12: kind: Nope is none of", "Nothing was sent."],
-            Lines(_cli.Error).Select((line, index) => index == 0 ? line[..54] : index == 1 ? line[..46] : line));
-        Assert.Empty(_api.Requests);
+            Lines(Cli.Error).Select((line, index) => index == 0 ? line[..54] : index == 1 ? line[..46] : line));
+        Assert.Empty(Api.Requests);
     }
 
     [Fact]
     public async Task What_the_server_finds_wrong_is_told_with_the_lines_of_the_file()
     {
-        _cli.Input = "kind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec:\n  steps:\n    - name: a\n    - name: b\n      timeoutSeconds: -1\n";
-        _api.OnRequest = async http =>
+        Cli.Input = "kind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec:\n  steps:\n    - name: a\n    - name: b\n      timeoutSeconds: -1\n";
+        Api.OnRequest = async http =>
         {
             if (http.Request.Method != "PUT")
             {
@@ -85,77 +96,77 @@ public sealed class ApplyTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(3, await _cli.RunAsync("apply", "-f", "-"));
+        Assert.Equal(3, await Cli.RunAsync("apply", "-f", "-"));
         Assert.Equal(
             [
                 "Definition acme/infra/plan: refused",
                 "standard input: line 5: spec.steps[0].argv: is missing",
                 "standard input: line 7: spec.steps[1].timeoutSeconds: must be at least 1",
             ],
-            Lines(_cli.Error));
+            Lines(Cli.Error));
     }
 
     [Fact]
     public async Task What_somebody_else_changed_meanwhile_is_not_overwritten()
     {
-        _cli.Input = "kind: Workspace\nmetadata: {slug: acme}\nspec: {displayName: Mine}\n";
-        _api.Resources["/v1/workspaces/acme"] = (new JsonObject { ["spec"] = new JsonObject { ["displayName"] = "Old" } }, "\"1\"");
-        _api.OnRequest = http =>
+        Cli.Input = "kind: Workspace\nmetadata: {slug: acme}\nspec: {displayName: Mine}\n";
+        Api.Resources["/v1/workspaces/acme"] = (new JsonObject { ["spec"] = new JsonObject { ["displayName"] = "Old" } }, "\"1\"");
+        Api.OnRequest = http =>
         {
             if (http.Request.Method == "PUT")
             {
-                _api.Resources["/v1/workspaces/acme"] = (new JsonObject { ["spec"] = new JsonObject { ["displayName"] = "Theirs" } }, "\"2\"");
+                Api.Resources["/v1/workspaces/acme"] = (new JsonObject { ["spec"] = new JsonObject { ["displayName"] = "Theirs" } }, "\"2\"");
             }
 
             return Task.FromResult(false);
         };
 
-        Assert.Equal(3, await _cli.RunAsync("apply", "-f", "-"));
-        Assert.Equal("Theirs", _api.Resources["/v1/workspaces/acme"].Resource["spec"]!["displayName"]!.GetValue<string>());
+        Assert.Equal(3, await Cli.RunAsync("apply", "-f", "-"));
+        Assert.Equal("Theirs", Api.Resources["/v1/workspaces/acme"].Resource["spec"]!["displayName"]!.GetValue<string>());
     }
 
     [Fact]
     public async Task What_get_prints_as_YAML_can_be_applied_again()
     {
-        _cli.Input = "kind: Workspace\nmetadata: {slug: acme}\nspec: {displayName: \"yes\", defaultAudience: '12'}\n";
-        Assert.Equal(0, await _cli.RunAsync("apply", "-f", "-"));
-        Assert.Equal(0, await _cli.RunAsync("get", "Workspaces", "acme", "-o", "yaml"));
+        Cli.Input = "kind: Workspace\nmetadata: {slug: acme}\nspec: {displayName: \"yes\", defaultAudience: '12'}\n";
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", "-"));
+        Assert.Equal(0, await Cli.RunAsync("get", "Workspaces", "acme", "-o", "yaml"));
 
-        _cli.Input = _cli.Out.ToString().Replace("kind: null", "kind: Workspace", StringComparison.Ordinal);
-        Assert.Equal(0, await _cli.RunAsync("diff", "-f", "-"));
+        Cli.Input = Cli.Out.ToString().Replace("kind: null", "kind: Workspace", StringComparison.Ordinal);
+        Assert.Equal(0, await Cli.RunAsync("diff", "-f", "-"));
     }
 
     [Fact]
     public async Task A_uuid_that_the_server_gave_is_no_difference_and_another_one_is()
     {
         const string path = "/v1/workspaces/acme/collections/infra/definitions/plan";
-        _cli.Input = "kind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec: {steps: []}\n";
-        _api.Resources[path] = (new JsonObject { ["spec"] = new JsonObject { ["steps"] = new JsonArray(), ["uuid"] = "01a1" } }, "\"1\"");
-        Assert.Equal(0, await _cli.RunAsync("diff", "-f", "-"));
+        Cli.Input = "kind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec: {steps: []}\n";
+        Api.Resources[path] = (new JsonObject { ["spec"] = new JsonObject { ["steps"] = new JsonArray(), ["uuid"] = "01a1" } }, "\"1\"");
+        Assert.Equal(0, await Cli.RunAsync("diff", "-f", "-"));
 
-        _cli.Input = _cli.Input.Replace("steps: []", "steps: [], uuid: 01a2", StringComparison.Ordinal);
-        Assert.Equal(1, await _cli.RunAsync("diff", "-f", "-"));
+        Cli.Input = Cli.Input.Replace("steps: []", "steps: [], uuid: 01a2", StringComparison.Ordinal);
+        Assert.Equal(1, await Cli.RunAsync("diff", "-f", "-"));
     }
 
     [Fact]
     public async Task Delete_takes_what_was_seen_and_says_when_there_was_nothing()
     {
-        _api.Resources["/v1/workspaces/acme/runners/r1"] = ([], "\"1\"");
+        Api.Resources["/v1/workspaces/acme/runners/r1"] = ([], "\"1\"");
 
-        Assert.Equal(0, await _cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
-        Assert.Equal(3, await _cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
-        Assert.Equal(0, await _cli.RunAsync("delete", "runner", "r1", "-w", "acme", "--ignore-not-found"));
+        Assert.Equal(0, await Cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
+        Assert.Equal(3, await Cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
+        Assert.Equal(0, await Cli.RunAsync("delete", "runner", "r1", "-w", "acme", "--ignore-not-found"));
     }
 
     [Fact]
     public async Task A_kind_outside_its_scope_and_a_name_that_is_no_slug_are_usage_errors()
     {
-        Assert.Equal(2, await _cli.RunAsync("get", "clusters"));
-        Assert.Equal(2, await _cli.RunAsync("get", "workspace", "../admin"));
-        Assert.Equal(2, await _cli.RunAsync("get", "nothing"));
-        Assert.Equal(2, await _cli.RunAsync("get"));
-        Assert.Equal(2, await _cli.RunAsync("apply"));
-        Assert.Empty(_api.Requests);
+        Assert.Equal(2, await Cli.RunAsync("get", "clusters"));
+        Assert.Equal(2, await Cli.RunAsync("get", "workspace", "../admin"));
+        Assert.Equal(2, await Cli.RunAsync("get", "nothing"));
+        Assert.Equal(2, await Cli.RunAsync("get"));
+        Assert.Equal(2, await Cli.RunAsync("apply"));
+        Assert.Empty(Api.Requests);
     }
 
     private static string[] Lines(StringWriter writer) => writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);

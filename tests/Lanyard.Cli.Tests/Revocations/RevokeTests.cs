@@ -5,19 +5,14 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Revocations;
 
 [Line("6.5")]
-public sealed class RevokeTests : IAsyncLifetime
+public sealed class RevokeTests : CliApiTests
 {
-    private readonly CliRun _cli = new();
     private readonly List<string> _bodies = [];
-    private FakeApi _api = null!;
 
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-        _api.OnRequest = async http =>
+        await base.InitializeAsync();
+        Api.OnRequest = async http =>
         {
             using var reader = new StreamReader(http.Request.Body);
             _bodies.Add($"{http.Request.Method} {http.Request.Path} {await reader.ReadToEndAsync()}");
@@ -28,25 +23,19 @@ public sealed class RevokeTests : IAsyncLifetime
         };
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     public async Task What_is_revoked_is_said_to_the_workspace_or_to_everybody_and_can_be_taken_back()
     {
-        Assert.Equal(0, await _cli.RunAsync("revoke", "principal", "policy:ci:a", "-w", "acme", "--reason", "gone"));
-        Assert.Equal("rev_1\n", _cli.Out.ToString());
-        Assert.Equal(0, await _cli.RunAsync("revoke", "key", "k1"));
-        Assert.Equal(0, await _cli.RunAsync("revoke", "rm", "rev_1", "-w", "acme"));
-        Assert.Equal(0, await _cli.RunAsync("revoke", "ls"));
-        Assert.Contains("rev_1  principal  policy:ci:a", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, await Cli.RunAsync("revoke", "principal", "policy:ci:a", "-w", "acme", "--reason", "gone"));
+        Assert.Equal("rev_1\n", Cli.Out.ToString());
+        Assert.Equal(0, await Cli.RunAsync("revoke", "key", "k1"));
+        Assert.Equal(0, await Cli.RunAsync("revoke", "rm", "rev_1", "-w", "acme"));
+        Assert.Equal(0, await Cli.RunAsync("revoke", "ls"));
+        Assert.Contains("rev_1  principal  policy:ci:a", Cli.Out.ToString(), StringComparison.Ordinal);
         Assert.Equal(
             ["""POST /v1/workspaces/acme/revocations {"kind":"principal","value":"policy:ci:a","reason":"gone"}""", """POST /v1/revocations {"kind":"key","value":"k1"}""",
                 "DELETE /v1/workspaces/acme/revocations/rev_1 ", "GET /v1/revocations "],
             _bodies);
-        Assert.Equal(2, await _cli.RunAsync("revoke", "ls", "-w", "../x"));
+        Assert.Equal(2, await Cli.RunAsync("revoke", "ls", "-w", "../x"));
     }
 }

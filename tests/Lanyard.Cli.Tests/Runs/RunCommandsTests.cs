@@ -6,28 +6,10 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Runs;
 
 [Line("2.9")]
-public sealed class RunCommandsTests : IAsyncLifetime
+public sealed class RunCommandsTests() : CliApiTests("acme", "infra")
 {
     private const string Run = "/v1/workspaces/acme/collections/infra/runs/run_01k";
-    private readonly CliRun _cli = new();
     private readonly byte[] _log = Encoding.UTF8.GetBytes("plan: ü\napply: 🙂 done\n");
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
-        _cli.Environment["LANYARD_COLLECTION"] = "infra";
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
 
     [Theory]
     [InlineData("succeeded", 0)]
@@ -35,7 +17,7 @@ public sealed class RunCommandsTests : IAsyncLifetime
     public async Task A_followed_log_comes_whole_in_pieces_of_three_bytes_with_cuts_and_ends_as_the_run_ended(string end, int exit)
     {
         var requests = 0;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             if (http.Request.Path == Run)
             {
@@ -59,9 +41,9 @@ public sealed class RunCommandsTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(exit, await _cli.RunAsync("logs", "-f", "run_01k"));
-        Assert.Equal(Encoding.UTF8.GetString(_log), _cli.Out.ToString());
-        Assert.Equal($"run_01k {end}\n", _cli.Error.ToString());
+        Assert.Equal(exit, await Cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal(Encoding.UTF8.GetString(_log), Cli.Out.ToString());
+        Assert.Equal($"run_01k {end}\n", Cli.Error.ToString());
     }
 
     [Fact]
@@ -69,7 +51,7 @@ public sealed class RunCommandsTests : IAsyncLifetime
     {
         string[] logs = ["first try, lost in the middle", "second\n"];
         var state = 0;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             if (http.Request.Path == Run)
             {
@@ -91,16 +73,16 @@ public sealed class RunCommandsTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(0, await _cli.RunAsync("logs", "-f", "run_01k"));
-        Assert.Equal(string.Concat(logs), _cli.Out.ToString());
-        Assert.Equal("--- attempt 2\nrun_01k succeeded\n", _cli.Error.ToString());
+        Assert.Equal(0, await Cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal(string.Concat(logs), Cli.Out.ToString());
+        Assert.Equal("--- attempt 2\nrun_01k succeeded\n", Cli.Error.ToString());
     }
 
     [Fact]
     public async Task An_only_attempt_that_is_over_before_its_run_is_known_to_be_announces_no_second_one()
     {
         var asked = 0;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             if (http.Request.Path == Run)
             {
@@ -116,16 +98,16 @@ public sealed class RunCommandsTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(0, await _cli.RunAsync("logs", "-f", "run_01k"));
-        Assert.Equal("only try\n", _cli.Out.ToString());
-        Assert.Equal("run_01k succeeded\n", _cli.Error.ToString());
+        Assert.Equal(0, await Cli.RunAsync("logs", "-f", "run_01k"));
+        Assert.Equal("only try\n", Cli.Out.ToString());
+        Assert.Equal("run_01k succeeded\n", Cli.Error.ToString());
     }
 
     [Fact]
     public async Task A_run_is_created_with_its_variables_and_named_on_standard_output()
     {
         string? body = null;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             body = await new StreamReader(http.Request.Body).ReadToEndAsync();
             Assert.Equal("once", http.Request.Headers["Idempotency-Key"]);
@@ -134,9 +116,9 @@ public sealed class RunCommandsTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(0, await _cli.RunAsync("run", "plan", "-v", "A=1=2", "-v", "B=", "--idempotency-key", "once"));
+        Assert.Equal(0, await Cli.RunAsync("run", "plan", "-v", "A=1=2", "-v", "B=", "--idempotency-key", "once"));
         Assert.Equal("""{"definition":"plan","variables":{"A":"1=2","B":""}}""", body);
-        Assert.Equal("run_01k\n", _cli.Out.ToString());
+        Assert.Equal("run_01k\n", Cli.Out.ToString());
     }
 
     [Fact]
@@ -144,7 +126,7 @@ public sealed class RunCommandsTests : IAsyncLifetime
     public async Task An_admin_states_for_what_repository_ref_and_environment_a_run_is_made()
     {
         string? body = null;
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             body = await new StreamReader(http.Request.Body).ReadToEndAsync();
             http.Response.StatusCode = 201;
@@ -152,7 +134,7 @@ public sealed class RunCommandsTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(0, await _cli.RunAsync("run", "plan", "--repository", "acme/app", "--ref", "refs/heads/main", "--environment", "production"));
+        Assert.Equal(0, await Cli.RunAsync("run", "plan", "--repository", "acme/app", "--ref", "refs/heads/main", "--environment", "production"));
         Assert.Equal("""{"definition":"plan","repository":"acme/app","ref":"refs/heads/main","environment":"production"}""", body);
     }
 
@@ -164,7 +146,7 @@ public sealed class RunCommandsTests : IAsyncLifetime
     [InlineData("logs", "col_01k")]
     public async Task What_cannot_be_meant_is_not_sent(params string[] args)
     {
-        Assert.Equal(2, await _cli.RunAsync(args));
-        Assert.DoesNotContain(_api.Requests, request => request.Contains("/v1", StringComparison.Ordinal));
+        Assert.Equal(2, await Cli.RunAsync(args));
+        Assert.DoesNotContain(Api.Requests, request => request.Contains("/v1", StringComparison.Ordinal));
     }
 }

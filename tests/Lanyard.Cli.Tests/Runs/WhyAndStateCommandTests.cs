@@ -6,31 +6,12 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Runs;
 
 [Line("5.5")]
-public sealed class WhyAndStateCommandTests : IAsyncLifetime
+public sealed class WhyAndStateCommandTests() : CliApiTests("acme", "infra")
 {
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
-        _cli.Environment["LANYARD_COLLECTION"] = "infra";
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     public async Task Why_prints_the_sentence_and_every_reason()
     {
-        _api.OnRequest = async http =>
+        Api.OnRequest = async http =>
         {
             Assert.Equal("/v1/workspaces/acme/collections/infra/runs/run_01k/why", http.Request.Path);
             await http.Response.WriteAsync(
@@ -41,11 +22,11 @@ public sealed class WhyAndStateCommandTests : IAsyncLifetime
             return true;
         };
 
-        Assert.Equal(ExitCode.Done, await _cli.RunAsync("why", "run_01k"));
+        Assert.Equal(ExitCode.Done, await Cli.RunAsync("why", "run_01k"));
         Assert.Equal(
             "run_01k queued: it waits: no runner with label gpu is online\n  no_runner_with_label: no runner with label gpu is online\n"
             + "  runner_lacks_label: runner r1 does not have the label gpu\n",
-            _cli.Out.ToString());
+            Cli.Out.ToString());
     }
 
     [Theory]
@@ -59,28 +40,28 @@ public sealed class WhyAndStateCommandTests : IAsyncLifetime
     [InlineData("collection", "resume", null, "/v1/workspaces/acme/collections/r1")]
     public async Task A_state_is_set_and_everything_else_stays_as_it_is(string kind, string word, string? state, string path)
     {
-        _api.Resources[path] = ((JsonObject)JsonNode.Parse("""{"slug":"r1","spec":{"labels":["gpu"],"state":"paused"}}""")!, "\"7\"");
+        Api.Resources[path] = ((JsonObject)JsonNode.Parse("""{"slug":"r1","spec":{"labels":["gpu"],"state":"paused"}}""")!, "\"7\"");
 
-        Assert.Equal(ExitCode.Done, await _cli.RunAsync(kind, word, "r1"));
+        Assert.Equal(ExitCode.Done, await Cli.RunAsync(kind, word, "r1"));
 
-        var spec = _api.Resources[path].Resource["spec"]!;
+        var spec = Api.Resources[path].Resource["spec"]!;
         Assert.Equal((state, "gpu"), (spec["state"]?.GetValue<string>(), spec["labels"]![0]!.GetValue<string>()));
-        Assert.Equal($"r1 {state ?? "active"}\n", _cli.Out.ToString());
+        Assert.Equal($"r1 {state ?? "active"}\n", Cli.Out.ToString());
     }
 
     [Fact]
     public async Task A_shared_runner_is_found_outside_of_workspaces_and_a_change_of_somebody_else_is_not_overwritten()
     {
-        _api.Resources["/v1/runners/r1"] = ((JsonObject)JsonNode.Parse("""{"slug":"r1","spec":{}}""")!, "\"7\"");
-        Assert.Equal(ExitCode.Done, await _cli.RunAsync("runner", "pause", "r1", "--shared"));
-        _api.OnRequest = http =>
+        Api.Resources["/v1/runners/r1"] = ((JsonObject)JsonNode.Parse("""{"slug":"r1","spec":{}}""")!, "\"7\"");
+        Assert.Equal(ExitCode.Done, await Cli.RunAsync("runner", "pause", "r1", "--shared"));
+        Api.OnRequest = http =>
         {
             if (http.Request.Method == "PUT")
-                _api.Resources["/v1/runners/r1"] = (_api.Resources["/v1/runners/r1"].Resource, "\"99\"");
+                Api.Resources["/v1/runners/r1"] = (Api.Resources["/v1/runners/r1"].Resource, "\"99\"");
             return Task.FromResult(false);
         };
-        Assert.Equal(ExitCode.Refused, await _cli.RunAsync("runner", "resume", "r1", "--shared"));
-        Assert.Equal("paused", _api.Resources["/v1/runners/r1"].Resource["spec"]!["state"]!.GetValue<string>());
+        Assert.Equal(ExitCode.Refused, await Cli.RunAsync("runner", "resume", "r1", "--shared"));
+        Assert.Equal("paused", Api.Resources["/v1/runners/r1"].Resource["spec"]!["state"]!.GetValue<string>());
     }
 
     [Theory]

@@ -8,23 +8,16 @@ namespace Lanyard.Cli.Tests.TrustPolicies;
 
 /// <summary>What is printed to be pasted: exact, whole, and nothing that a subject holds can end a quotation.</summary>
 [Line("5.4")]
-public sealed class TrustPolicyCommandTests : IAsyncLifetime
+public sealed class TrustPolicyCommandTests() : CliApiTests("acme", "prod")
 {
     private const string Nasty = "w:it's;${x}:\"$(id)\"";
-    private readonly CliRun _cli = new();
-    private FakeApi _api = null!;
     private JsonArray _items = [];
     private string _asked = "";
 
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _api = await FakeApi.StartAsync();
-        _cli.Environment["LANYARD_SERVER"] = _api.Url;
-        _cli.Environment["LANYARD_DATA_DIR"] = _cli.Folder;
-        _cli.Environment["LANYARD_WORKSPACE"] = "acme";
-        _cli.Environment["LANYARD_COLLECTION"] = "prod";
-        _cli.Write("admin-key.pem", _api.AdminKey.ExportPem());
-        _api.OnRequest = async http =>
+        await base.InitializeAsync();
+        Api.OnRequest = async http =>
         {
             if (http.Request.Path == "/v1/workspaces/acme")
             {
@@ -38,26 +31,20 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
         };
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _api.DisposeAsync();
-        _cli.Dispose();
-    }
-
     [Fact]
     [Line("3.11")]
     public async Task AWS_is_told_audience_and_subject_exactly_and_the_document_is_JSON_whatever_the_subject_holds()
     {
         Have("sts.amazonaws.com", Nasty);
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "aws", "deploy", "--account", "123456789012"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "aws", "deploy", "--account", "123456789012"));
 
-        var document = JsonNode.Parse(Between(_cli.Out.ToString(), "<<'EOF'\n", "\nEOF"))!["Statement"]![0]!;
+        var document = JsonNode.Parse(Between(Cli.Out.ToString(), "<<'EOF'\n", "\nEOF"))!["Statement"]![0]!;
         Assert.Equal("arn:aws:iam::123456789012:oidc-provider/lanyard.example/oidc/acme", document["Principal"]!["Federated"]!.GetValue<string>());
         var condition = document["Condition"]!["StringEquals"]!.AsObject();
         Assert.Equal("sts.amazonaws.com", condition["lanyard.example/oidc/acme:aud"]!.GetValue<string>());
         Assert.Equal(Nasty, condition["lanyard.example/oidc/acme:sub"]!.GetValue<string>());
-        Assert.Contains("--role-name 'lanyard-deploy'", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("--role-name 'lanyard-deploy'", Cli.Out.ToString(), StringComparison.Ordinal);
         Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects", _asked);
     }
 
@@ -67,9 +54,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("sts.amazonaws.com", "w:acme");
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "eks", "deploy", "--account", "123456789012", "--cluster", "demo", "--policy", "AmazonEKSEditPolicy", "--namespace", "a", "--namespace", "b"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "eks", "deploy", "--account", "123456789012", "--cluster", "demo", "--policy", "AmazonEKSEditPolicy", "--namespace", "a", "--namespace", "b"));
 
-        var said = _cli.Out.ToString();
+        var said = Cli.Out.ToString();
         Assert.Contains("create-access-entry --cluster-name 'demo' --principal-arn 'arn:aws:iam::123456789012:role/lanyard-deploy' --type STANDARD", said, StringComparison.Ordinal);
         Assert.Contains("cluster-access-policy/AmazonEKSEditPolicy --access-scope 'type=namespace,namespaces=a,b'", said, StringComparison.Ordinal);
         Assert.Contains("- rolearn: arn:aws:iam::123456789012:role/lanyard-deploy", said, StringComparison.Ordinal);
@@ -81,9 +68,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("https://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme", "w:acme");
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
 
-        var said = _cli.Out.ToString();
+        var said = Cli.Out.ToString();
         Assert.Contains("providers create-oidc acme --project=42 --location=global --workload-identity-pool=lanyard", said, StringComparison.Ordinal);
         Assert.Contains(@"--attribute-condition='assertion.workspace_id == '\''ws_1'\'''", said, StringComparison.Ordinal);
         Assert.Contains("--member='principal://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/subject/w:acme'", said, StringComparison.Ordinal);
@@ -96,10 +83,10 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     public async Task No_subject_ends_a_quotation_of_the_shell(string target, string audience)
     {
         Have(audience, Nasty);
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", target, "deploy"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", target, "deploy"));
 
         // The commands are typed into a shell in which each of the tools only says what it was given.
-        var script = "aws() { printf '%s\\n' \"$@\"; }; az() { aws \"$@\"; }; vault() { aws \"$@\"; }; cd \"$(mktemp -d)\"\n" + _cli.Out + "\ncat trust-policy.json 2> /dev/null || true";
+        var script = "aws() { printf '%s\\n' \"$@\"; }; az() { aws \"$@\"; }; vault() { aws \"$@\"; }; cd \"$(mktemp -d)\"\n" + Cli.Out + "\ncat trust-policy.json 2> /dev/null || true";
         var said = (await Command.RunAsync("bash", ["-euo", "pipefail", "-c", script])).Succeeded();
 
         Assert.DoesNotContain("uid=", said, StringComparison.Ordinal);
@@ -110,7 +97,7 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     public async Task Entra_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
     {
         Have("api://AzureADTokenExchange", Nasty);
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "azure", "deploy", "--client-id", "11111111-2222-3333-4444-555555555555"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "azure", "deploy", "--client-id", "11111111-2222-3333-4444-555555555555"));
 
         var typed = await TypedAsync("az");
 
@@ -124,7 +111,7 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     public async Task Vault_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
     {
         Have("https://vault.example", Nasty);
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "vault", "deploy"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "vault", "deploy"));
 
         var typed = await TypedAsync("vault");
 
@@ -141,7 +128,7 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         const string provider = "projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme";
         Have("https://iam.googleapis.com/" + provider, Nasty);
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "gcp", "deploy", "--service-account", "deploy@p.iam.gserviceaccount.com"));
 
         var typed = await TypedAsync("gcloud");
 
@@ -155,7 +142,7 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     /// <summary>The words that a cloud's tool is given when what was printed is pasted into a shell.</summary>
     private async Task<string[]> TypedAsync(string tool)
     {
-        var script = tool + "() { printf '%s\\n' \"$@\"; }\n" + _cli.Out;
+        var script = tool + "() { printf '%s\\n' \"$@\"; }\n" + Cli.Out;
         return (await Command.RunAsync("bash", ["-euo", "pipefail", "-c", script])).Succeeded().Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
@@ -164,9 +151,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("https://vault.example", Nasty);
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "vault", "deploy", "--hcl"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "vault", "deploy", "--hcl"));
 
-        Assert.Contains("""bound_subject   = "w:it's;$${x}:\"$(id)\"" """.TrimEnd(), _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("""bound_subject   = "w:it's;$${x}:\"$(id)\"" """.TrimEnd(), Cli.Out.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -186,11 +173,11 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
         const string google = "https://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/lanyard/providers/acme";
         Have(google, Nasty);
 
-        Assert.Equal(0, await _cli.RunAsync(["trust-policy", target, "deploy", "--hcl", "--audience", google, .. more]));
+        Assert.Equal(0, await Cli.RunAsync(["trust-policy", target, "deploy", "--hcl", "--audience", google, .. more]));
 
-        var formatted = await Command.RunAsync(MachineParts.Find("terraform", "tofu")!, ["fmt", "-check", "-diff", _cli.Write("main.tf", _cli.Out.ToString())]);
-        Assert.True(formatted.ExitCode == 0, formatted.Output + formatted.Errors + _cli.Out);
-        Assert.Contains("$${x}", _cli.Out.ToString(), StringComparison.Ordinal);
+        var formatted = await Command.RunAsync(MachineParts.Find("terraform", "tofu")!, ["fmt", "-check", "-diff", Cli.Write("main.tf", Cli.Out.ToString())]);
+        Assert.True(formatted.ExitCode == 0, formatted.Output + formatted.Errors + Cli.Out);
+        Assert.Contains("$${x}", Cli.Out.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -199,9 +186,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("https://other.example", Nasty);
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "oidc", "deploy"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "oidc", "deploy"));
 
-        var said = JsonNode.Parse(_cli.Out.ToString())!;
+        var said = JsonNode.Parse(Cli.Out.ToString())!;
         Assert.Equal(("https://other.example", Nasty, "ws_1"), (said["audience"]!.GetValue<string>(), said["subject"]!.GetValue<string>(), said["required_claims"]!["workspace_id"]!.GetValue<string>()));
     }
 
@@ -210,9 +197,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("https://kubernetes.example", "w:acme");
 
-        Assert.Equal(0, await _cli.RunAsync("trust-policy", "kubernetes", "deploy", "--role", "edit", "--namespace", "a", "--namespace", "b"));
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "kubernetes", "deploy", "--role", "edit", "--namespace", "a", "--namespace", "b"));
 
-        var documents = _cli.Out.ToString().Split("\n---\n");
+        var documents = Cli.Out.ToString().Split("\n---\n");
         Assert.Equal(3, documents.Length);
         Assert.Contains("url: \"https://lanyard.example/oidc/acme\"", documents[0], StringComparison.Ordinal);
         Assert.Contains("""metadata: {name: "lanyard-deploy", namespace: "b"}""", documents[2], StringComparison.Ordinal);
@@ -224,10 +211,10 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("api://AzureADTokenExchange", "run:<run>", ("Azure", "compares the whole subject exactly, and run is another in every run"));
 
-        Assert.Equal(1, await _cli.RunAsync("trust-policy", "azure", "deploy"));
+        Assert.Equal(1, await Cli.RunAsync("trust-policy", "azure", "deploy"));
 
-        Assert.Contains("! Azure compares the whole subject exactly", _cli.Error.ToString(), StringComparison.Ordinal);
-        Assert.Contains("! the subject has parts that only a run knows", _cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! Azure compares the whole subject exactly", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! the subject has parts that only a run knows", Cli.Error.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -245,9 +232,9 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
         if (arguments[0] is "azure") Have("api://AzureADTokenExchange", "w:acme");
         if (arguments[0] is "gcp") Have("https://google.example", "w:acme");
 
-        Assert.Equal(2, await _cli.RunAsync(["trust-policy", .. arguments]));
+        Assert.Equal(2, await Cli.RunAsync(["trust-policy", .. arguments]));
 
-        Assert.Equal("", _cli.Out.ToString());
+        Assert.Equal("", Cli.Out.ToString());
     }
 
     [Fact]
@@ -255,11 +242,11 @@ public sealed class TrustPolicyCommandTests : IAsyncLifetime
     {
         Have("sts.amazonaws.com", "w:acme", ("AWS", "takes an issuer of https without a port only"));
 
-        Assert.Equal(1, await _cli.RunAsync("subject", "preview", "deploy", "--environment", "live"));
+        Assert.Equal(1, await Cli.RunAsync("subject", "preview", "deploy", "--environment", "live"));
 
         Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects?environment=live", _asked);
-        Assert.Contains("sts.amazonaws.com  lanyard (default)  w:acme   3       2026-11-01T00:00:00Z", _cli.Out.ToString(), StringComparison.Ordinal);
-        Assert.Contains("! sts.amazonaws.com, lanyard: AWS takes an issuer of https without a port only", _cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("sts.amazonaws.com  lanyard (default)  w:acme   3       2026-11-01T00:00:00Z", Cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("! sts.amazonaws.com, lanyard: AWS takes an issuer of https without a port only", Cli.Out.ToString(), StringComparison.Ordinal);
     }
 
     private void Have(string audience, string subject, params (string Cloud, string Text)[] problems) => _items =
