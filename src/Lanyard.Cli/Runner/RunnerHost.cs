@@ -61,7 +61,7 @@ internal sealed class RunnerHost(
 
     private async Task<int> RunAsync(Executor executor, CancellationToken giveUp)
     {
-        var services = new RunnerServices(new ControlPlane(http, credential, time), time, log);
+        var services = new RunnerServices(new ControlPlane(http, credential, time, gathers: settings.Concurrency > 1), time, log);
         var sessions = new RunnerSessions(settings, services.Plane, executor, time, log);
         using var early = CancellationTokenSource.CreateLinkedTokenSource(giveUp);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => OnSignal(context, early));

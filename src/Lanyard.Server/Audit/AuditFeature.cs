@@ -25,10 +25,10 @@ internal static class AuditFeature
             provider.GetRequiredService<ILogger<AuditLog>>()));
 
         // What a known caller was refused on the way to a resource; token refusals are recorded by the bearer door.
-        services.AddSingleton<RefusalHook>(provider => (context, refusal) =>
+        services.AddSingleton<RefusalHook>(provider => (context, target, refusal) =>
             refusal.Stage == Stage.Authorization && Access.PrincipalOf(context) is not null
                 ? provider.GetRequiredService<AuditLog>().RecordAsync(
-                    AuditEvent.Of(context, "request") with { Refusal = refusal, Target = $"{context.Request.Method} {context.Request.Path}" })
+                    AuditEvent.Of(context, "request") with { Refusal = refusal, Target = target })
                 : Task.CompletedTask);
         return services;
     }

@@ -16,6 +16,8 @@ namespace Lanyard.Server.Http;
 /// </summary>
 internal static class HttpFeature
 {
+    private const string SomethingFailed = "Something failed here.";
+
     /// <summary>Errors of these endpoints are told in another dialect than problems.</summary>
     public static TBuilder WithDialect<TBuilder>(this TBuilder builder, ErrorDialect dialect)
         where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new DialectMetadata(dialect));
@@ -93,14 +95,19 @@ internal static class HttpFeature
         }
 
         logger.Failed(exception, context.Request.Method, context.Request.Path, context.TraceIdentifier);
-        if (exception is DbException or TimeoutException)
+        if (IsOutage(exception))
         {
             await new Refused(new Refusal(RefusalReason.Unavailable, exception.GetType().Name)).ExecuteAsync(context);
             return;
         }
 
-        await WriteAsync(context, 500, "internal", "Something failed here.");
+        await WriteAsync(context, 500, "internal", SomethingFailed);
     }
+
+    /// <summary>Of the database: it will be over some time.</summary>
+    public static bool IsOutage(Exception exception) => exception is DbException or TimeoutException;
+
+    public static Problem InternalProblem(HttpContext context) => new("urn:lanyard:problem:internal", SomethingFailed, 500, context.TraceIdentifier);
 
     private static Task WriteAsync(HttpContext context, int status, string name, string text)
     {

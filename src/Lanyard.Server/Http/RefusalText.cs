@@ -76,6 +76,9 @@ internal static class RefusalText
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };
 
+    /// <summary>Seconds after which a call with this status may go better; null: it will not by itself.</summary>
+    public static int? RetryAfterOf(int status) => status is 429 or 503 ? 2 : null;
+
     /// <summary>
     /// RFC 6749 §5.2. A subject token that is invalid or unacceptable is <c>invalid_request</c> (RFC 8693 §2.2.2); a client's own assertion
     /// <c>invalid_client</c>; an audience <c>invalid_target</c>.

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Lanyard.Identity;
 using Lanyard.Protocol.Kubernetes;
 using Lanyard.Protocol.OAuth;
@@ -20,16 +21,7 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
-        if (httpContext.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("Lanyard.Server.Http") is { } logger)
-        {
-            logger.Refused(httpContext.Request.Method, httpContext.Request.Path, refusal.Stage, refusal.Reason, refusal.Detail, httpContext.TraceIdentifier);
-        }
-
-        if (httpContext.RequestServices?.GetService<RefusalHook>() is { } hook)
-        {
-            await hook(httpContext, refusal);
-        }
-
+        await TellAsync(httpContext, httpContext.Request.Method, httpContext.Request.Path);
         if (httpContext.GetEndpoint()?.Metadata.GetMetadata<OwnDialect>() is { } own)
         {
             var status = RefusalText.StatusOf(refusal.Reason);
@@ -46,15 +38,36 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
         });
     }
 
+    /// <summary>For one of several calls that came in one request: it is told as if it had come by itself.</summary>
+    /// <param name="path">Of the call, were it one by itself.</param>
+    public async Task<Problem> TellProblemAsync(HttpContext context, string method, string path)
+    {
+        await TellAsync(context, method, path);
+        return ProblemOf(context);
+    }
+
+    /// <summary>Log and audit.</summary>
+    private async Task TellAsync(HttpContext context, string method, string path)
+    {
+        if (context.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("Lanyard.Server.Http") is { } logger)
+        {
+            logger.Refused(method, path, refusal.Stage, refusal.Reason, refusal.Detail, context.TraceIdentifier);
+        }
+
+        if (context.RequestServices?.GetService<RefusalHook>() is { } hook)
+        {
+            await hook(context, $"{method} {path}", refusal);
+        }
+    }
+
+    private Problem ProblemOf(HttpContext context) => new(
+        $"urn:lanyard:problem:{RefusalText.NameOf(refusal.Reason)}", RefusalText.Of(refusal.Reason), RefusalText.StatusOf(refusal.Reason), context.TraceIdentifier, mistakes);
+
     private Task WriteProblemAsync(HttpContext context)
     {
-        var status = RefusalText.StatusOf(refusal.Reason);
-        Start(context, status);
-        return context.Response.WriteAsJsonAsync(
-            new Problem(
-                $"urn:lanyard:problem:{RefusalText.NameOf(refusal.Reason)}", RefusalText.Of(refusal.Reason), status, context.TraceIdentifier, mistakes),
-            ResourceJson.Default.Problem,
-            "application/problem+json");
+        var problem = ProblemOf(context);
+        Start(context, problem.Status);
+        return context.Response.WriteAsJsonAsync(problem, ResourceJson.Default.Problem, "application/problem+json");
     }
 
     private Task WriteOAuthAsync(HttpContext context)
@@ -84,15 +97,16 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
             // RFC 6750 §3.1: no error code where no token was sent.
             context.Response.Headers.WWWAuthenticate = refusal.Reason == RefusalReason.TokenMissing ? "Bearer" : "Bearer error=\"invalid_token\"";
         }
-        else if (status is 429 or 503)
+        else if (RefusalText.RetryAfterOf(status) is { } seconds)
         {
-            context.Response.Headers.RetryAfter = "2";
+            context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
     }
 }
 
 /// <summary>Hears of every refusal before its answer leaves; Audit puts one in.</summary>
-internal delegate Task RefusalHook(HttpContext context, Refusal refusal);
+/// <param name="target">Method and path of the call.</param>
+internal delegate Task RefusalHook(HttpContext context, string target, Refusal refusal);
 
 internal sealed record DialectMetadata(ErrorDialect Dialect);
 

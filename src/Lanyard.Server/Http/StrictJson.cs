@@ -65,17 +65,27 @@ internal static class StrictJson
             }
 
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
-            var mistakes = ShapeCheck.Mistakes(document.RootElement, shape);
+            return Take(document.RootElement, shape);
+        }
+        catch (JsonException exception)
+        {
+            return Malformed<T>((exception.Path ?? "").TrimStart('$', '.'), $"not the JSON that is taken here (line {exception.LineNumber + 1})");
+        }
+    }
+
+    /// <summary>A part of a body that was read as such, without regard to what it is.</summary>
+    public static Read<T> Take<T>(JsonElement element, JsonTypeInfo<T> shape)
+        where T : class
+    {
+        try
+        {
+            var mistakes = ShapeCheck.Mistakes(element, shape);
             if (mistakes.Count > 0)
             {
                 return new Read<T>(null, Refused.Malformed(mistakes));
             }
 
-            return document.Deserialize(shape) is { } value ? new Read<T>(value, null) : Malformed<T>("", "the body is null");
-        }
-        catch (JsonException exception)
-        {
-            return Malformed<T>((exception.Path ?? "").TrimStart('$', '.'), $"not the JSON that is taken here (line {exception.LineNumber + 1})");
+            return element.Deserialize(shape) is { } value ? new Read<T>(value, null) : Malformed<T>("", "the body is null");
         }
         catch (InvalidOperationException)
         {
@@ -90,11 +100,11 @@ internal static class StrictJson
 }
 
 /// <summary>A body that was read, or the answer that says why not.</summary>
-internal readonly record struct Read<T>(T? Value, IResult? Refused)
+internal readonly record struct Read<T>(T? Value, Refused? Refused)
     where T : class
 {
     public bool TryGet(
-        [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out T? value, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out IResult? refused)
+        [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out T? value, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out Refused? refused)
     {
         value = Value;
         refused = Refused;

@@ -64,6 +64,20 @@ internal sealed class AttemptCalls(
             document.Action is { } action ? new OpentofuPayload(action, document.Spec.Opentofu!.Files, document.Spec.Opentofu.Folder) : null);
     }
 
+    /// <summary>
+    /// Whether the payload of an attempt that is the caller's is too large to be answered together with others: it is about as large as the run's document.
+    /// </summary>
+    public async Task<bool> IsLargeAsync(string run, AttemptCall call, CancellationToken cancellationToken)
+    {
+        if (memory.FindDocument(run) is not null)
+            return false;
+        if (await changes.FindAsync(run, row => RunRules.Fence(row, call), cancellationToken) is not { } row || RunRules.Fence(row, call) is not null)
+            return false;
+        var json = (await store.FindDocumentAsync(run, cancellationToken))!;
+        memory.Remember(run, RunDocument.Parse(json), json);
+        return RunMemory.IsLarge(json);
+    }
+
     /// <summary>An apply works in the folder that was planned in: nothing prepares another.</summary>
     private static bool IsSkipped(RunRecord run, RunDocument document) => document.Action is not null && run.Phase == RunRules.ApplyPhase;
 

@@ -12,42 +12,26 @@ namespace Lanyard.Server.Runs;
 /// <summary>The run protocol's calls about one attempt. A stale one is 409, one that is over 410; what was never the runner's is 404.</summary>
 internal static class AttemptEndpoints
 {
-    public static async Task<IResult> AcceptAsync(
-        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    public static async Task<IResult> AcceptAsync(string run, string attempt, HttpContext context, AttemptAnswering answering)
     {
         if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.AcceptRequest)).TryGet(out var request, out var refused))
             return refused;
-        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
-            return new Refused(refusal);
-        if (!(await calls.AcceptAsync(run, call, change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
-            return await RefusedAsync(context, audit, logger, "attempt.accept", run, call, refusal);
-        if (!change.IsNone)
-        {
-            logger.Accepted(run, call.Attempt, call.Runner);
-        }
-        else if (call.Session is null)
-        {
-            logger.GivenToPod(run, call.Attempt, call.Runner);
-            await audit.GivenAsync(context, change);
-        }
-
-        return Results.Json(await calls.PayloadAsync(change.After, context.RequestAborted), RunnerJson.Default.AttemptPayload);
+        return (await answering.AcceptAsync(context, run, attempt, request)).TryGet(out var payload, out refusal)
+            ? Results.Json(payload, RunnerJson.Default.AttemptPayload)
+            : new Refused(refusal);
     }
 
-    public static async Task<IResult> StartAsync(
-        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    public static async Task<IResult> StartAsync(string run, string attempt, HttpContext context, AttemptAnswering answering)
     {
         if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StartRequest)).TryGet(out var request, out var refused))
             return refused;
-        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
-            return new Refused(refusal);
-        if (!(await calls.StartAsync(run, call, context.RequestAborted)).TryGet(out var change, out refusal))
-            return await RefusedAsync(context, audit, logger, "attempt.start", run, call, refusal);
-        return Answer(change.After.AttemptState);
+        return (await answering.StartAsync(context, run, attempt, request)).TryGet(out var answer, out refusal)
+            ? Results.Json(answer, RunnerJson.Default.AttemptAnswer)
+            : new Refused(refusal);
     }
 
     public static async Task<IResult> StepAsync(
@@ -82,8 +66,7 @@ internal static class AttemptEndpoints
         return Results.Json(new LogAppended(appended.NextOffset), RunnerJson.Default.LogAppended, statusCode: appended.IsGap ? 416 : 200);
     }
 
-    public static async Task<IResult> EndAsync(
-        string run, string attempt, HttpContext context, AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+    public static async Task<IResult> EndAsync(string run, string attempt, HttpContext context, AttemptAnswering answering)
     {
         if (!RunnerCalls.CallerOf(context).TryGet(out _, out var refusal))
             return new Refused(refusal);
@@ -91,26 +74,17 @@ internal static class AttemptEndpoints
             return refused;
         if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
             return Refused.Malformed(mistakes);
-        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out refusal))
-            return new Refused(refusal);
-        if (!(await calls.EndAsync(run, call, request, change => RunAudit.Changed(context, "attempt.end", change), context.RequestAborted)).TryGet(out var change, out refusal))
-            return await RefusedAsync(context, audit, logger, "attempt.end", run, call, refusal);
-        if (!change.IsNone)
-            logger.Ended(run, call.Attempt, request.Outcome, change.After.LogComplete);
-        return Answer(change.After.AttemptState);
+        return (await answering.EndAsync(context, run, attempt, request)).TryGet(out var answer, out refusal)
+            ? Results.Json(answer, RunnerJson.Default.AttemptAnswer)
+            : new Refused(refusal);
     }
 
     internal static IResult Answer(string state) => Results.Json(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
 
     /// <summary>Refusals of authorisation are recorded by the edge already.</summary>
     internal static async Task<IResult> RefusedAsync(
-        HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal)
-    {
-        logger.CallRefused(call.Runner, run, call.Attempt, refusal.Detail);
-        if (refusal.Reason is RefusalReason.StaleAttempt or RefusalReason.AttemptOver)
-            await audit.RefusedAsync(context, action, run, call.Attempt, refusal);
-        return new Refused(refusal);
-    }
+        HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal) =>
+        new Refused(await AttemptAnswering.ToldAsync(context, audit, logger, action, run, call, refusal));
 
     /// <summary>Null when the body is longer.</summary>
     private static async Task<ArrayBufferWriter<byte>?> ReadAsync(HttpContext context, int most)

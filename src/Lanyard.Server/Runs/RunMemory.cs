@@ -38,9 +38,11 @@ internal sealed class RunMemory
 
     public void Remember(string run, RunDocument document, string json)
     {
-        if (json.Length <= LongestDocument)
+        if (!IsLarge(json))
             _documents.Put(run, document);
     }
+
+    public static bool IsLarge(string json) => json.Length > LongestDocument;
 
     /// <summary>Two generations of half the size: when the young one is full the old one goes.</summary>
     private sealed class Recent<T>(int most)

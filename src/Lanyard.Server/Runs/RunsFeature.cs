@@ -11,7 +11,8 @@ namespace Lanyard.Server.Runs;
 
 /// <summary>
 /// Owns runs, their attempts, steps and logs: <c>/v1/workspaces/{workspace}/collections/{collection}/runs</c> for people, and the run protocol under
-/// <c>/v1/runner</c> for runners (<see cref="RunnerEndpoints"/>, <see cref="AttemptEndpoints"/>, <see cref="PodEndpoints"/>). The rules are <see cref="RunRules"/>, offers
+/// <c>/v1/runner</c> for runners (<see cref="RunnerEndpoints"/>, <see cref="AttemptEndpoints"/>, <see cref="BatchEndpoint"/>,
+/// <see cref="PodEndpoints"/>). The rules are <see cref="RunRules"/>, offers
 /// <see cref="Dispatch"/>. What it tells others, through functions handed in where the server is put together: <see cref="AttemptLiveness"/> and
 /// <see cref="RunIdentity"/>. It does not know issuers or the exchange: the runtime token is made by <see cref="MintRuntimeToken"/>.
 /// </summary>
@@ -31,6 +32,7 @@ internal static class RunsFeature
         services.AddSingleton<SharedDefinitions>().AddSingleton<RunCreation>().AddSingleton<RunViews>().AddSingleton<RunIdentity>();
         services.AddSingleton<PodStore>().AddSingleton<PodCalls>().AddSingleton<AttemptNews>();
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
+        services.AddSingleton<AttemptAnswering>().AddSingleton<BatchAnswering>();
         services.AddPlans();
         services.AddSingleton<EphemeralRunners>().AddSingleton<WhyQueries>().AddSingleton<WhyWaiting>();
         services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
@@ -59,6 +61,7 @@ internal static class RunsFeature
         runner.MapPost("/session", RunnerEndpoints.SessionAsync).WithName("openSession").Accepts<SessionRequest>("application/json").Produces<SessionResponse>();
         runner.MapPost("/poll", RunnerEndpoints.PollAsync).WithName("poll").Accepts<PollRequest>("application/json").Produces<PollResponse>();
         runner.MapPost("/heartbeat", RunnerEndpoints.HeartbeatAsync).WithName("heartbeat").Accepts<HeartbeatRequest>("application/json").Produces<HeartbeatResponse>();
+        runner.MapPost("/calls", BatchEndpoint.PostAsync).WithName("callTogether").Accepts<BatchRequest>("application/json").Produces<BatchResponse>();
 
         var attempts = runner.MapGroup("/attempts/{run}/{attempt}");
         attempts.MapPost("/accept", AttemptEndpoints.AcceptAsync).WithName("acceptAttempt").Accepts<AcceptRequest>("application/json").Produces<AttemptPayload>();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Lanyard.Identity;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
@@ -28,12 +29,16 @@ internal sealed class RunsServer : IAsyncDisposable
 
     public TestServer Server { get; }
 
+    /// <summary>Runs whose runtime token can't be made: the accept is on disk, and its answer fails.</summary>
+    public ConcurrentDictionary<string, bool> WithoutTokens { get; private init; } = new(StringComparer.Ordinal);
+
     public T Get<T>()
         where T : notnull => Server.Services.GetRequiredService<T>();
 
     public static async Task<RunsServer> StartAsync(DatabaseKind kind = DatabaseKind.Sqlite, RunsOptions? options = null, TimeProvider? time = null)
     {
         var folder = Directory.CreateTempSubdirectory("lanyard-runs-").FullName;
+        var withoutTokens = new ConcurrentDictionary<string, bool>(StringComparer.Ordinal);
         var server = await TestServer.StartAsync(
             kind,
             services =>
@@ -48,7 +53,9 @@ internal sealed class RunsServer : IAsyncDisposable
                             : new Refusal(RefusalReason.SignatureInvalid, "not signed by the key")));
                 services.AddRuns(
                     options ?? new RunsOptions(),
-                    _ => (run, attempt, _, _, _) => ValueTask.FromResult($"runtime.{run}.{attempt}"));
+                    _ => (run, attempt, _, _, _) => withoutTokens.ContainsKey(run)
+                        ? throw new InvalidOperationException("no token")
+                        : ValueTask.FromResult($"runtime.{run}.{attempt}"));
             },
             app =>
             {
@@ -56,7 +63,7 @@ internal sealed class RunsServer : IAsyncDisposable
                 app.MapRuns();
             },
             time);
-        var runs = new RunsServer(server, folder);
+        var runs = new RunsServer(server, folder) { WithoutTokens = withoutTokens };
         await runs.FillAsync();
         return runs;
     }

@@ -54,6 +54,16 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
     public Task<Said<AttemptAnswer>> PlannedAsync(string run, int add, int attempt = 1) => PostAsync(
         $"attempts/{run}/{attempt}/end", new EndRequest(Session, "succeeded", null, 0, EmptyHash, Plan: new PlanSummary(add, 0, 0, false, 0)), Json.EndRequest, Json.AttemptAnswer);
 
+    /// <summary>Several calls in one.</summary>
+    public Task<Said<BatchResponse>> BatchAsync(params IEnumerable<BatchedCall> calls) => PostAsync("calls", new BatchRequest([.. calls]), Json.BatchRequest, Json.BatchResponse);
+
+    public BatchedCall Accept(string run, int attempt = 1) => new(BatchedKinds.Accept, run, attempt, JsonSerializer.SerializeToElement(new AcceptRequest(Session), Json.AcceptRequest));
+
+    public BatchedCall Start(string run, int attempt = 1) => new(BatchedKinds.Start, run, attempt, JsonSerializer.SerializeToElement(new StartRequest(Session), Json.StartRequest));
+
+    public BatchedCall End(string run, string outcome = "succeeded", int attempt = 1) =>
+        new(BatchedKinds.End, run, attempt, JsonSerializer.SerializeToElement(new EndRequest(Session, outcome, null, 0, EmptyHash), Json.EndRequest));
+
     /// <summary>A call of an attempt whose body is not of the protocol.</summary>
     public async Task<(HttpStatusCode Status, string Body)> RawAsync(HttpMethod method, string run, string path, string? body = null, int attempt = 1)
     {

@@ -164,6 +164,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row("POST /v1/runner/session", """{"nonce":"0123456789abcdef","version":"1","concurrency":1,"labels":[],"executors":["process"],"sandboxed":true}""", Reach.AnyRunner),
             Row("POST /v1/runner/poll", $$"""{"session":"{{world.ForeignSession}}","free":1,"waitSeconds":0,"holds":[]}""", Reach.AnyRunner),
             Row("POST /v1/runner/heartbeat", $$"""{"session":"{{world.ForeignSession}}","holds":[]}""", Reach.AnyRunner),
+            Row("POST /v1/runner/calls", $$"""{"calls":[{"kind":"start","run":"run_01k00000000000000000000000","attempt":1,"body":{{session}}}]}""", Reach.AnyRunner),
             Row($"POST {attempt}/accept", session, Reach.OneRunner),
             Row($"POST {attempt}/start", session, Reach.OneRunner),
             Row($"GET {attempt}/plan", reach: Reach.OneRunner),

@@ -45,7 +45,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
 
     public IReadOnlyList<string> Collections { get; set; } = ["acme/prod"];
 
-    /// <summary>Asked before each call; the names are session, poll, heartbeat, accept, start, step, log, end, token.</summary>
+    /// <summary>Asked before each call; the names are session, poll, heartbeat, accept, start, step, log, end, token, calls.</summary>
     public Func<string, Fault> FaultOf { get; set; } = static _ => Fault.None;
 
     public ConcurrentQueue<SessionRequest> Sessions { get; } = new();
@@ -54,6 +54,11 @@ public sealed class FakeControlPlane : IAsyncDisposable
 
     /// <summary>Polls that wait at this moment. A killed runner's stays until its connection is seen to be gone, and would be given the next run.</summary>
     public int WaitingPolls => Volatile.Read(ref _waitingPolls);
+
+    /// <summary>False: as a server that is older than batches.</summary>
+    public bool KnowsBatches { get; set; } = true;
+
+    public ConcurrentQueue<BatchRequest> Batches { get; } = new();
 
     public ConcurrentQueue<HeartbeatRequest> Heartbeats { get; } = new();
 
@@ -147,6 +152,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
         On("POST", "/v1/runner/session", "session", SessionAsync);
         On("POST", "/v1/runner/poll", "poll", PollAsync);
         On("POST", "/v1/runner/heartbeat", "heartbeat", HeartbeatAsync);
+        On("POST", "/v1/runner/calls", "calls", BatchAsync);
         On("POST", "/v1/runner/attempts/{run}/{attempt}/accept", "accept", AcceptAsync);
         On("POST", "/v1/runner/attempts/{run}/{attempt}/start", "start", StartAsync);
         On("PUT", "/v1/runner/attempts/{run}/{attempt}/steps/{index}", "step", StepAsync);
@@ -261,6 +267,20 @@ public sealed class FakeControlPlane : IAsyncDisposable
         var request = await ReadAsync(context, RunnerJson.Default.HeartbeatRequest);
         Heartbeats.Enqueue(request);
         await AnswerAsync(context, new HeartbeatResponse(Answers(request.Holds)), RunnerJson.Default.HeartbeatResponse);
+    }
+
+    private async Task BatchAsync(HttpContext context)
+    {
+        if (!KnowsBatches)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        var request = await ReadAsync(context, RunnerJson.Default.BatchRequest);
+        Batches.Enqueue(request);
+        var answers = request.Calls.Select(call => FakeBatch.Answer(call, _attempts[$"{call.Run}/{call.Attempt}"], FaultOf(call.Kind))).ToList();
+        await AnswerAsync(context, new BatchResponse(answers), RunnerJson.Default.BatchResponse);
     }
 
     private FakeAttempt AttemptOf(HttpContext context) => _attempts[$"{context.GetRouteValue("run")}/{context.GetRouteValue("attempt")}"];

@@ -10,12 +10,24 @@ namespace Lanyard.Cli.Runner.Server;
 /// The run protocol from the runner's side: one method a call, each with a timeout of its own, each answering a value. Whoever calls
 /// decides about repeating. An answer that is cut off or can't be read counts as none.
 /// </summary>
-internal sealed class ControlPlane(HttpClient http, RunnerCredential credential, TimeProvider time)
+internal sealed class ControlPlane
 {
     private const string SessionHeader = "Lanyard-Session";
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan RawTimeout = TimeSpan.FromSeconds(60);
     private static readonly RunnerJson Json = RunnerJson.Default;
+
+    private readonly HttpClient _http;
+    private readonly RunnerCredential _credential;
+    private readonly TimeProvider _time;
+    private readonly CallGatherer? _gatherer;
+
+    /// <param name="gathers">Accepts, starts and ends of several attempts may travel together.</param>
+    public ControlPlane(HttpClient http, RunnerCredential credential, TimeProvider time, bool gathers = false)
+    {
+        (_http, _credential, _time) = (http, credential, time);
+        _gatherer = gathers ? new CallGatherer(CallTogetherAsync, time) : null;
+    }
 
     /// <summary>The session that every call names; set by whoever opened it.</summary>
     public string Session { get; set; } = "";
@@ -29,14 +41,15 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
     public Task<Answer<HeartbeatResponse>> HeartbeatAsync(HeartbeatRequest request, TimeSpan timeout, CancellationToken cancellationToken) =>
         PostAsync("v1/runner/heartbeat", request, Json.HeartbeatRequest, Json.HeartbeatResponse, timeout, cancellationToken);
 
-    public Task<Answer<AttemptPayload>> AcceptAsync(AttemptKey key, CancellationToken cancellationToken) =>
-        PostAsync(PathOf(key, "accept"), new AcceptRequest(Session), Json.AcceptRequest, Json.AttemptPayload, CallTimeout, cancellationToken);
+    public Task<Answer<AttemptPayload>> AcceptAsync(AttemptKey key, CancellationToken cancellationToken) => AskAsync(
+        BatchedKinds.Accept, key, () => new AcceptRequest(Session), Json.AcceptRequest, Json.AttemptPayload,
+        answer => answer.Payload is { } payload && payload.Run == key.Run && payload.Attempt == key.Attempt ? payload : null, cancellationToken);
 
-    public Task<Answer<AttemptAnswer>> StartAsync(AttemptKey key, CancellationToken cancellationToken) =>
-        PostAsync(PathOf(key, "start"), new StartRequest(Session), Json.StartRequest, Json.AttemptAnswer, CallTimeout, cancellationToken);
+    public Task<Answer<AttemptAnswer>> StartAsync(AttemptKey key, CancellationToken cancellationToken) => AskAsync(
+        BatchedKinds.Start, key, () => new StartRequest(Session), Json.StartRequest, Json.AttemptAnswer, static answer => answer.Answer, cancellationToken);
 
-    public Task<Answer<AttemptAnswer>> EndAsync(AttemptKey key, EndRequest request, CancellationToken cancellationToken) =>
-        PostAsync(PathOf(key, "end"), request with { Session = Session }, Json.EndRequest, Json.AttemptAnswer, CallTimeout, cancellationToken);
+    public Task<Answer<AttemptAnswer>> EndAsync(AttemptKey key, EndRequest request, CancellationToken cancellationToken) => AskAsync(
+        BatchedKinds.End, key, () => request with { Session = Session }, Json.EndRequest, Json.AttemptAnswer, static answer => answer.Answer, cancellationToken);
 
     public Task<Answer<AttemptAnswer>> ReportStepAsync(AttemptKey key, int index, StepReport report, CancellationToken cancellationToken) =>
         SendAsync(
@@ -67,11 +80,11 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
     /// <summary>A call of an attempt whose body is not of the protocol: its plan, its state. Null: there was no answer.</summary>
     public async Task<RawAnswer?> RawAsync(HttpMethod method, AttemptKey key, string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(RawTimeout, time);
+        using var limit = new CancellationTokenSource(RawTimeout, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            if (!(await credential.GetAsync(both.Token)).TryGet(out var bearer, out _))
+            if (!(await _credential.GetAsync(both.Token)).TryGet(out var bearer, out _))
             {
                 return null;
             }
@@ -83,7 +96,7 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
                 request.Content = new ReadOnlyMemoryContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } };
             }
 
-            using var response = await http.SendAsync(request, both.Token);
+            using var response = await _http.SendAsync(request, both.Token);
             return new RawAnswer(response.StatusCode, await response.Content.ReadAsByteArrayAsync(both.Token), response.Content.Headers.ContentType?.ToString());
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -92,12 +105,32 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
         }
     }
 
+    private Task<Answer<BatchResponse>> CallTogetherAsync(BatchRequest request) =>
+        PostAsync("v1/runner/calls", request, Json.BatchRequest, Json.BatchResponse, CallTimeout, CancellationToken.None);
+
+    private Task<Answer<TResponse>> AskAsync<TRequest, TResponse>(
+        string kind,
+        AttemptKey key,
+        Func<TRequest> make,
+        JsonTypeInfo<TRequest> requestType,
+        JsonTypeInfo<TResponse> responseType,
+        Func<BatchedAnswer, TResponse?> read,
+        CancellationToken cancellationToken)
+        where TResponse : class
+    {
+        Task<Answer<TResponse>> SinglyAsync(CancellationToken token) => PostAsync(PathOf(key, kind), make(), requestType, responseType, CallTimeout, token);
+        return _gatherer is null
+            ? SinglyAsync(cancellationToken)
+            : _gatherer.AskAsync(new GatheredCall<TResponse>(
+                () => new BatchedCall(kind, key.Run, key.Attempt, JsonSerializer.SerializeToElement(make(), requestType)), SinglyAsync, read, cancellationToken));
+    }
+
     private static string PathOf(AttemptKey key, string rest) => $"v1/runner/attempts/{key.Run}/{key.Attempt}/{rest}";
 
     private static ByteArrayContent Body<T>(T value, JsonTypeInfo<T> type) =>
         new(JsonSerializer.SerializeToUtf8Bytes(value, type)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
 
-    private static AnswerKind KindOf(HttpStatusCode status) => (int)status switch
+    internal static AnswerKind KindOf(HttpStatusCode status) => (int)status switch
     {
         >= 200 and < 300 => AnswerKind.Ok,
         409 => AnswerKind.Stale,
@@ -124,11 +157,11 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
         Func<HttpRequestMessage> make, JsonTypeInfo<T> type, TimeSpan timeout, CancellationToken cancellationToken)
         where T : class
     {
-        using var limit = new CancellationTokenSource(timeout, time);
+        using var limit = new CancellationTokenSource(timeout, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var bearer = await credential.GetAsync(both.Token);
+            var bearer = await _credential.GetAsync(both.Token);
             if (bearer.IsRefused)
             {
                 return new Answer<T>(AnswerKind.Unauthenticated, Detail: bearer.Refusal.Detail);
@@ -136,7 +169,7 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
 
             using var request = make();
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer.Value);
-            using var response = await http.SendAsync(request, both.Token);
+            using var response = await _http.SendAsync(request, both.Token);
             return await ReadAsync(response, type, bearer.Value, both.Token);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException
@@ -152,11 +185,11 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
         var kind = KindOf(response.StatusCode);
         if (kind is AnswerKind.Unauthenticated)
         {
-            credential.Refused(bearer);
+            _credential.Refused(bearer);
         }
         else if (kind is AnswerKind.Ok)
         {
-            credential.Accepted(bearer);
+            _credential.Accepted(bearer);
         }
 
         var detail = $"status {(int)response.StatusCode}";
@@ -171,5 +204,5 @@ internal sealed class ControlPlane(HttpClient http, RunnerCredential credential,
     }
 
     private TimeSpan? RetryAfterOf(HttpResponseMessage response) =>
-        response.Headers.RetryAfter is { } after ? after.Delta ?? (after.Date - time.GetUtcNow()) : null;
+        response.Headers.RetryAfter is { } after ? after.Delta ?? (after.Date - _time.GetUtcNow()) : null;
 }

@@ -1,0 +1,60 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Lanyard.Server.Runs;
+
+/// <summary>What accept, start and end of an attempt are answered, by themselves (<see cref="AttemptEndpoints"/>) as in a batch (<see cref="BatchAnswering"/>).</summary>
+internal sealed class AttemptAnswering(AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+{
+    public async Task<Outcome<AttemptPayload>> AcceptAsync(HttpContext context, string run, string attempt, AcceptRequest request)
+    {
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out var refusal))
+            return refusal;
+        if (!(await calls.AcceptAsync(run, call, change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
+            return await ToldAsync(context, audit, logger, "attempt.accept", run, call, refusal);
+        if (!change.IsNone)
+        {
+            logger.Accepted(run, call.Attempt, call.Runner);
+        }
+        else if (call.Session is null)
+        {
+            logger.GivenToPod(run, call.Attempt, call.Runner);
+            await audit.GivenAsync(context, change);
+        }
+
+        return await calls.PayloadAsync(change.After, context.RequestAborted);
+    }
+
+    public async Task<Outcome<AttemptAnswer>> StartAsync(HttpContext context, string run, string attempt, StartRequest request)
+    {
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out var refusal))
+            return refusal;
+        if (!(await calls.StartAsync(run, call, context.RequestAborted)).TryGet(out var change, out refusal))
+            return await ToldAsync(context, audit, logger, "attempt.start", run, call, refusal);
+        return new AttemptAnswer(change.After.AttemptState);
+    }
+
+    /// <param name="request">Checked.</param>
+    public async Task<Outcome<AttemptAnswer>> EndAsync(HttpContext context, string run, string attempt, EndRequest request)
+    {
+        if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out var refusal))
+            return refusal;
+        if (!(await calls.EndAsync(run, call, request, change => RunAudit.Changed(context, "attempt.end", change), context.RequestAborted)).TryGet(out var change, out refusal))
+            return await ToldAsync(context, audit, logger, "attempt.end", run, call, refusal);
+        if (!change.IsNone)
+            logger.Ended(run, call.Attempt, request.Outcome, change.After.LogComplete);
+        return new AttemptAnswer(change.After.AttemptState);
+    }
+
+    /// <summary>The refusal, once log and audit have it.</summary>
+    public static async Task<Refusal> ToldAsync(
+        HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal)
+    {
+        logger.CallRefused(call.Runner, run, call.Attempt, refusal.Detail);
+        if (refusal.Reason is RefusalReason.StaleAttempt or RefusalReason.AttemptOver)
+            await audit.RefusedAsync(context, action, run, call.Attempt, refusal);
+        return refusal;
+    }
+}
