@@ -16,6 +16,8 @@ internal readonly record struct BearerToken(string? Source, Range Place, TokenHa
     /// <summary>Made anew for each who asks.</summary>
     public string Text => Source![Place];
 
+    public ReadOnlySpan<char> Letters => Source.AsSpan(Place);
+
     private const string SubProtocol = "base64url.bearer.authorization.k8s.io.";
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 

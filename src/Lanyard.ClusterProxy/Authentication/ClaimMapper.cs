@@ -26,10 +26,12 @@ internal static class ClaimMapper
             return refusal;
         }
 
-        var user = new KubernetesUser(name) { Groups = groups, Extras = [.. KubernetesUser.CredentialOf(token), .. extras] };
+        var credential = KubernetesUser.CredentialOf(token);
+        var user = new KubernetesUser(name) { Groups = groups, Extras = extras.Count == 0 ? credential : [.. credential, .. extras] };
         return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim)
             : !expressions.Uid().TryGet(out var uid, out refusal) ? refusal
-            : user with { Uid = uid.Length > 0 ? uid : null };
+            : uid.Length > 0 ? user with { Uid = uid }
+            : user;
     }
 
     private static Outcome<string> ReadName(ClaimSet claims, PrefixedClaim mapping)

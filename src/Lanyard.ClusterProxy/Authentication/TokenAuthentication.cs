@@ -29,14 +29,17 @@ internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys
     public void Forget() => _remembered.Forget();
 
     public ValueTask<Outcome<ImpersonationHeaders>> AuthenticateAsync(BearerToken bearer, CancellationToken cancellation) =>
-        _remembered.TryGet(bearer.Hash, out var known) ? new(known) : JudgeAsync(bearer.Text, null, cancellation);
+        _remembered.TryGet(bearer.Hash, out var known) ? new(known) : JudgeAsync(UnverifiedToken.Parse(bearer.Letters, bearer.Hash), null, cancellation);
 
     /// <param name="trace">Collects every step for <c>lanyard explain</c>.</param>
-    public async ValueTask<Outcome<ImpersonationHeaders>> JudgeAsync(string text, Trace? trace, CancellationToken cancellation)
+    public ValueTask<Outcome<ImpersonationHeaders>> JudgeAsync(string text, Trace? trace, CancellationToken cancellation) =>
+        JudgeAsync(UnverifiedToken.Parse(text, trace), trace, cancellation);
+
+    private async ValueTask<Outcome<ImpersonationHeaders>> JudgeAsync(Outcome<UnverifiedToken> parsed, Trace? trace, CancellationToken cancellation)
     {
         var epoch = _remembered.Epoch;
         var rules = Volatile.Read(ref _rules);
-        if (!UnverifiedToken.Parse(text, trace).TryGet(out var unverified, out var refusal))
+        if (!parsed.TryGet(out var unverified, out var refusal))
         {
             return refusal;
         }

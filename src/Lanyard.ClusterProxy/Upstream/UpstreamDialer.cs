@@ -26,6 +26,9 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
     }
 
     private readonly long[] _downUntil = new long[options.Addresses.Count];
+
+    /// <summary>One for each address; null without TLS.</summary>
+    private readonly ServerName[]? _names = options.Tls is { } tls ? [.. options.Addresses.Select(_ => new ServerName(tls))] : null;
     private int _turn = -1;
 
     /// <exception cref="UpstreamException">Unreachable: no address took the connection.</exception>
@@ -65,29 +68,51 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
 
     public async ValueTask<UpstreamConnection> ConnectAsync(int index, CancellationToken cancellation)
     {
-        var address = options.Addresses[index];
         using var deadline = new CancellationTokenSource(options.ConnectTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        try
+        {
+            return await OpenAsync(index, both.Token);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new TimeoutException($"no connection to {options.Addresses[index].Authority} within {options.ConnectTimeout.TotalSeconds} s");
+        }
+    }
+
+    private async ValueTask<UpstreamConnection> OpenAsync(int index, CancellationToken cancellation)
+    {
+        var name = _names?[index];
+        var tls = name?.Options;
+        try
+        {
+            return await OpenAsync(index, name, tls, cancellation);
+        }
+        catch (Exception e) when ((e is AuthenticationException or IOException) && tls is not null && name!.Unlearn(tls))
+        {
+            return await OpenAsync(index, name, name.Options, cancellation);
+        }
+    }
+
+    private async ValueTask<UpstreamConnection> OpenAsync(int index, ServerName? name, SslClientAuthenticationOptions? tls, CancellationToken cancellation)
+    {
+        var address = options.Addresses[index];
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             KeepAlive(socket);
-            await socket.ConnectAsync(new DnsEndPoint(address.IdnHost, address.Port), both.Token);
+            await socket.ConnectAsync(new DnsEndPoint(address.IdnHost, address.Port), cancellation);
             Stream stream = new NetworkStream(socket, ownsSocket: true);
-            if (options.Tls is { } tls)
+            if (tls is not null)
             {
                 var secured = new SslStream(stream, leaveInnerStreamOpen: false);
-                await secured.AuthenticateAsClientAsync(tls, both.Token);
+                await secured.AuthenticateAsClientAsync(tls, cancellation);
+                name!.Learn(secured);
                 TlsBuffers.ReleaseWhenIdle(secured);
                 stream = secured;
             }
 
             return new UpstreamConnection(socket, stream, generation) { Address = index };
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            socket.Dispose();
-            throw new TimeoutException($"no connection to {address.Authority} within {options.ConnectTimeout.TotalSeconds} s");
         }
         catch
         {

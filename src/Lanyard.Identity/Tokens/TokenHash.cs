@@ -23,14 +23,15 @@ public readonly record struct TokenHash(ulong A, ulong B, ulong C, ulong D)
     public static TokenHash Of(ReadOnlySpan<char> token)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(token.Length));
+        var bytes = buffer.AsSpan(0, Encoding.UTF8.GetBytes(token, buffer));
         try
         {
-            return Of(buffer.AsSpan(0, Encoding.UTF8.GetBytes(token, buffer)));
+            return Of(bytes);
         }
         finally
         {
             // The next one to rent it must not find a token there.
-            buffer.AsSpan(0, Math.Min(buffer.Length, token.Length * 3)).Clear();
+            bytes.Clear();
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }

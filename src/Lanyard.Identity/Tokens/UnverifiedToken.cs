@@ -14,14 +14,16 @@ public sealed class UnverifiedToken
     private const int StackHeaderSize = 1024;
 
     private readonly ReadOnlyMemory<byte> _encoded;
+    private readonly TokenHash? _hash;
 
     // A token has at most 16 KiB: 16 bits hold every position in it.
     private readonly ushort _payloadEnd;
     private readonly HeaderMember _keyId;
 
-    private UnverifiedToken(ReadOnlyMemory<byte> encoded, int payloadEnd, JwsHeader header, ClaimSet claims)
+    private UnverifiedToken(ReadOnlyMemory<byte> encoded, TokenHash? hash, int payloadEnd, JwsHeader header, ClaimSet claims)
     {
         _encoded = encoded;
+        _hash = hash;
         _payloadEnd = (ushort)payloadEnd;
         _keyId = header.KeyId;
         Algorithm = header.AlgorithmText;
@@ -43,7 +45,7 @@ public sealed class UnverifiedToken
     public string? KeyId => HasKeyId ? Encoding.UTF8.GetString(ReadKeyId(stackalloc byte[JwsHeader.MaxKeyIdLength])) : null;
 
     /// <summary>SHA-256 of the whole token: what logs and audit know it by.</summary>
-    public TokenHash Hash() => TokenHash.Of(_encoded.Span);
+    public TokenHash Hash() => _hash ?? TokenHash.Of(_encoded.Span);
 
     internal bool HasKeyId => _keyId.Exists;
 
@@ -63,9 +65,35 @@ public sealed class UnverifiedToken
         HasKeyId ? buffer[..JwsHeader.ReadKeyId(_encoded.Span[.._encoded.Span.IndexOf((byte)'.')], _keyId, buffer)] : default;
 
     /// <summary>Reads a compact JWS. The memory must not change until the token is judged.</summary>
-    public static Outcome<UnverifiedToken> Parse(ReadOnlyMemory<byte> token, Trace? trace = null)
+    public static Outcome<UnverifiedToken> Parse(ReadOnlyMemory<byte> token, Trace? trace = null) => Parse(token, null, trace);
+
+    public static Outcome<UnverifiedToken> Parse(string token, Trace? trace = null)
     {
-        var outcome = Read(token, trace);
+        ArgumentNullException.ThrowIfNull(token);
+        return Parse(token.AsSpan(), null, trace);
+    }
+
+    /// <summary>As the others, for text that stands inside a longer one.</summary>
+    /// <param name="hash">The token's, where somebody has made it already.</param>
+    public static Outcome<UnverifiedToken> Parse(ReadOnlySpan<char> token, TokenHash? hash, Trace? trace = null)
+    {
+        if (token.Length <= CompactJws.MaxSize && Ascii.IsValid(token))
+        {
+            var bytes = new byte[token.Length];
+            Encoding.ASCII.GetBytes(token, bytes);
+            return Parse(bytes, hash, trace);
+        }
+
+        var refusal = new Refusal(
+            token.Length > CompactJws.MaxSize ? RefusalReason.TokenTooLarge : RefusalReason.TokenMalformed,
+            $"{token.Length} characters, of which all must be ASCII; at most {CompactJws.MaxSize}");
+        trace?.Refuse(refusal);
+        return refusal;
+    }
+
+    private static Outcome<UnverifiedToken> Parse(ReadOnlyMemory<byte> token, TokenHash? hash, Trace? trace)
+    {
+        var outcome = Read(token, hash, trace);
         if (outcome.IsRefused)
         {
             trace?.Refuse(outcome.Refusal);
@@ -74,17 +102,7 @@ public sealed class UnverifiedToken
         return outcome;
     }
 
-    public static Outcome<UnverifiedToken> Parse(string token, Trace? trace = null)
-    {
-        ArgumentNullException.ThrowIfNull(token);
-        return token.Length > CompactJws.MaxSize || !Ascii.IsValid(token)
-            ? Refuse(new Refusal(
-                token.Length > CompactJws.MaxSize ? RefusalReason.TokenTooLarge : RefusalReason.TokenMalformed,
-                $"{token.Length} characters, of which all must be ASCII; at most {CompactJws.MaxSize}"), trace)
-            : Parse(Encoding.ASCII.GetBytes(token), trace);
-    }
-
-    private static Outcome<UnverifiedToken> Read(ReadOnlyMemory<byte> token, Trace? trace)
+    private static Outcome<UnverifiedToken> Read(ReadOnlyMemory<byte> token, TokenHash? hash, Trace? trace)
     {
         var span = token.Span;
         if (CompactJws.Split(span, out var headerEnd, out var payloadEnd) is { } refusal)
@@ -117,7 +135,7 @@ public sealed class UnverifiedToken
             }
 
             trace?.Pass(Stage.Content, $"alg {Printable.Of(header.AlgorithmText)}, {claims.Count} claims, no iss: a JWT-SVID of {domain}");
-            return new UnverifiedToken(token, payloadEnd, header, claims);
+            return new UnverifiedToken(token, hash, payloadEnd, header, claims);
         }
 
         if (!issuer.IsString || issuer.Json.Length <= 2)
@@ -126,7 +144,7 @@ public sealed class UnverifiedToken
         }
 
         trace?.Pass(Stage.Content, $"alg {Printable.Of(header.AlgorithmText)}, {claims.Count} claims, iss {issuer}");
-        return new UnverifiedToken(token, payloadEnd, header, claims);
+        return new UnverifiedToken(token, hash, payloadEnd, header, claims);
     }
 
     /// <summary>Of a token without <c>iss</c>: its subject's trust domain, or null where the subject is no workload's SPIFFE id.</summary>
@@ -137,11 +155,5 @@ public sealed class UnverifiedToken
     {
         header = default;
         return Base64Url.TryDecode(encoded, buffer, out var length) ? JwsHeader.Read(buffer[..length], out header) : CompactJws.NotBase64Url;
-    }
-
-    private static Refusal Refuse(Refusal refusal, Trace? trace)
-    {
-        trace?.Refuse(refusal);
-        return refusal;
     }
 }

@@ -31,13 +31,14 @@ internal sealed class Doorkeeper(
     /// <param name="trace">With a trace everything is judged anew.</param>
     public async ValueTask<Outcome<Principal>> AdmitAsync(string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
-        var hash = RememberedBy(token, doors, workspaceId);
+        var sha256 = TokenHash.Of(token.AsSpan());
+        var hash = RememberedBy(sha256, doors, workspaceId);
         // What is reviewed is judged anew each time: the API server's answer is kept for some seconds, and not for as long as the token lives.
         if (trace is null && _remembered.TryGet(hash, out var before) && before.Doors == doors && before.WorkspaceId == workspaceId)
             return await StillAsync(before.Principal, cancellation);
 
         var epoch = _remembered.Epoch;
-        var (outcome, mayRemember) = await JudgeAsync(token, doors, workspaceId, trace, cancellation);
+        var (outcome, mayRemember) = await JudgeAsync(token, sha256, doors, workspaceId, trace, cancellation);
         if (!outcome.IsRefused && mayRemember) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
         return outcome;
     }
@@ -46,12 +47,11 @@ internal sealed class Doorkeeper(
     /// <param name="policy">Slug of the one trust policy to judge by.</param>
     /// <param name="record">What a policy calls the one trust record to judge by, such as <c>cluster/lab</c>.</param>
     public async ValueTask<Outcome<Principal>> ExplainAsync(string token, string? workspaceId, string? policy, string? record, Trace trace, CancellationToken cancellation) =>
-        (await JudgeAsync(token, Doors.Api | Doors.Runtime | Doors.Workflow, workspaceId, trace, cancellation, policy, record)).Outcome;
+        (await JudgeAsync(token, null, Doors.Api | Doors.Runtime | Doors.Workflow, workspaceId, trace, cancellation, policy, record)).Outcome;
 
     /// <summary>A token is judged anew for other doors and for another workspace, and each judgement is remembered beside the others.</summary>
-    private static TokenHash RememberedBy(string token, Doors doors, string? workspaceId)
+    private static TokenHash RememberedBy(TokenHash hash, Doors doors, string? workspaceId)
     {
-        var hash = TokenHash.Of(token.AsSpan());
         if (workspaceId is null) return hash with { D = hash.D ^ (ulong)doors };
         var place = TokenHash.Of(workspaceId.AsSpan());
         return new TokenHash(hash.A ^ place.A, hash.B ^ place.B, hash.C ^ place.C, hash.D ^ place.D ^ (ulong)doors);
@@ -62,9 +62,9 @@ internal sealed class Doorkeeper(
 
     /// <returns>And whether it may be remembered: every record that may vouch has been asked, and none of them wants a review.</returns>
     private async ValueTask<(Outcome<Principal> Outcome, bool MayRemember)> JudgeAsync(
-        string token, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation, string? onlyPolicy = null, string? onlyRecord = null)
+        string token, TokenHash? hash, Doors doors, string? workspaceId, Trace? trace, CancellationToken cancellation, string? onlyPolicy = null, string? onlyRecord = null)
     {
-        var parsed = UnverifiedToken.Parse(token, trace);
+        var parsed = UnverifiedToken.Parse(token, hash, trace);
         if (parsed.IsRefused) return (parsed.Refusal, true);
         if (own.IsOurs(parsed.Value)) return (await own.JudgeAsync(parsed.Value, doors, workspaceId, trace, cancellation), true);
 

@@ -20,6 +20,12 @@ public sealed class RawUpstream : IAsyncDisposable
     private readonly Task _accepting;
     private int _connections;
 
+    /// <summary>Another certificate for who asks for that name (SNI; null: for none). Null for the usual one.</summary>
+    public Func<string?, X509Certificate2?>? CertificateFor { get; set; }
+
+    /// <summary>What clients asked for in their handshakes (SNI), in their order; null for who named nobody.</summary>
+    public ConcurrentQueue<string?> ServerNames { get; } = new();
+
     public RawUpstream(Func<RawConnection, Task> serve, X509Certificate2? certificate = null)
     {
         _serve = serve;
@@ -97,7 +103,11 @@ public sealed class RawUpstream : IAsyncDisposable
                 var tls = new SslStream(stream);
                 await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
                 {
-                    ServerCertificate = _certificate,
+                    ServerCertificateSelectionCallback = (_, name) =>
+                    {
+                        ServerNames.Enqueue(name);
+                        return CertificateFor?.Invoke(name) ?? _certificate;
+                    },
                     ApplicationProtocols = [SslApplicationProtocol.Http11],
                 });
                 stream = tls;
