@@ -59,7 +59,9 @@ public sealed record OperationSpec(string Definition, IReadOnlyList<string> Acti
 /// <param name="Folder">Where the configuration lies, below the folder that steps start in; absent: there.</param>
 /// <param name="State">Slug of the state in the collection; absent: the definition's.</param>
 /// <param name="Approval">Whether an apply waits for <c>lanyard approve</c>; absent: it does.</param>
-public sealed record OpentofuSpec(IReadOnlyDictionary<string, string>? Files = null, string? Folder = null, string? State = null, bool? Approval = null);
+/// <param name="ApprovalTimeoutSeconds">How long it waits before the run ends as timed out, 60 to 2,592,000 (30 days); absent: 259,200 (3 days).</param>
+public sealed record OpentofuSpec(
+    IReadOnlyDictionary<string, string>? Files = null, string? Folder = null, string? State = null, bool? Approval = null, int? ApprovalTimeoutSeconds = null);
 
 /// <summary>When a run is tried again. An attempt that began <c>apply</c> never is, whatever stands here.</summary>
 /// <param name="Attempts">Accepted attempts altogether, 1 to 10; absent: 3.</param>

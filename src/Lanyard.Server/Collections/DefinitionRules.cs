@@ -226,7 +226,7 @@ internal static class DefinitionRules
         }
     }
 
-    private static void CheckRange(int? value, string path, int min, int max, List<Mistake> mistakes)
+    public static void CheckRange(int? value, string path, int min, int max, List<Mistake> mistakes)
     {
         if (value is { } number && (number < min || number > max))
         {

@@ -20,6 +20,7 @@ internal static class OpentofuRules
         }
 
         Require(definition.Steps.All(static step => step.Name != StepName), "spec.steps", $"the name {StepName} is that of the step that plans and applies");
+        DefinitionRules.CheckRange(spec.ApprovalTimeoutSeconds, "spec.opentofu.approvalTimeoutSeconds", 60, DefinitionRules.MaxQueueSeconds, mistakes);
         Require(spec.State is null || Slug.IsValid(spec.State), "spec.opentofu.state", Slug.Rule);
         Require(spec.Folder is null || IsPath(spec.Folder), "spec.opentofu.folder", "must be a path of letters, digits and - _ . below the working folder");
         Require(

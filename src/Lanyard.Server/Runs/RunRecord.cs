@@ -120,5 +120,6 @@ public static class RunReasons
     public const string CanceledBeforeStart = "canceled_before_start";
     public const string CollectionDrained = "collection_drained";
     public const string Discarded = "discarded";
+    public const string ApprovalExpired = "approval_expired";
     public const string NoPlan = "no_plan";
 }

@@ -62,6 +62,9 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     /// <summary>When a run that begins to wait now gives up; 0: by <see cref="RunsOptions.QueueLife"/>.</summary>
     public long QueueUntil(RunTerms terms) => terms.QueueSeconds is { } seconds ? Now + (seconds * 1000L) : 0;
 
+    /// <summary>Of a run that waits for a human: when nobody is waited for any more.</summary>
+    public long ApprovalUntil(RunRecord run) => run.EndedAt + Milliseconds(run.Terms.ApprovalSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : options.ApprovalLife);
+
     /// <summary>The first step is about to start. In <c>canceling</c> nothing changes: the answer's state tells the runner not to start.</summary>
     public Outcome<RunRecord> Start(RunRecord run, AttemptCall call)
     {
@@ -100,9 +103,9 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
     }
 
     /// <summary>What a human has approved is offered for its apply; it counts its time in the queue anew.</summary>
-    public Outcome<RunRecord> Approve(RunRecord run) => run.Held
+    public Outcome<RunRecord> Approve(RunRecord run) => run.Held && ApprovalUntil(run) > Now
         ? Changed(run) with { Held = false, Reason = null, QueueUntil = Now + ((run.Terms.QueueSeconds ?? (int)options.QueueLife.TotalSeconds) * 1000L) }
-        : new Refusal(RefusalReason.Conflict, $"{run.Id} does not wait for approval");
+        : new Refusal(RefusalReason.Conflict, $"{run.Id} does not wait for approval{(run.Held ? " any more" : "")}");
 
     public Outcome<RunRecord> Discard(RunRecord run) => run.Held
         ? Final(Changed(run) with { Reason = RunReasons.Discarded }, RunStates.Canceled, Now)
@@ -143,10 +146,12 @@ public sealed class RunRules(RunsOptions options, TimeProvider time)
         return Changed(run) with { TimeoutSeconds = run.TimeoutSeconds + seconds, StopBy = run.StopBy == 0 ? 0 : run.StopBy + (seconds * 1000L) };
     }
 
-    /// <summary>What time alone does to a run: lapsed offers and leases, attempts that do not stop, runs that nobody takes.</summary>
+    /// <summary>What time alone does to a run: lapsed offers and leases, attempts that do not stop, runs that nobody takes, plans that nobody approves.</summary>
     public RunRecord Expire(RunRecord run)
     {
         var now = Now;
+        if (run.Held)
+            return ApprovalUntil(run) <= now ? Final(Changed(run) with { Reason = RunReasons.ApprovalExpired }, RunStates.TimedOut, now) : run;
         if (run.IsWaiting)
         {
             var until = run.QueueUntil != 0 ? run.QueueUntil : run.CreatedAt + Milliseconds(options.QueueLife);

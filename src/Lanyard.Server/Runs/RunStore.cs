@@ -12,11 +12,11 @@ internal sealed class RunStore(Database database, AuditLog audit)
         id, workspace, collection, queue, phase, timeout_seconds, state, attempt, attempt_state, accepts, runner, session, deadline, stop_by, offered_at,
         accepted_at, started_at, ended_at, outcome, reason, log_bytes, log_sha256, log_complete, cancel_requested_at, created_at, finished_at, version,
         step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow, held,
-        plan_summary
+        plan_summary, approval_seconds
         """);
 
     /// <summary>How many <see cref="Columns"/> there are.</summary>
-    internal const int ColumnCount = 36;
+    internal const int ColumnCount = 37;
 
     /// <summary>Puts a new run into its queue.</summary>
     /// <param name="definition">Its id and its slug: the slug is shown, the id stays right when the slug is given to another.</param>
@@ -125,6 +125,11 @@ internal sealed class RunStore(Database database, AuditLog audit)
     public Task<List<RunRecord>> WaitingSinceAsync(long createdBefore, int limit, CancellationToken cancellationToken = default) =>
         database.QueryAsync($"select {Columns} from runs where waiting and queue_until = 0 and created_at <= {createdBefore} limit {limit}", Read, cancellationToken);
 
+    /// <summary>Runs that have waited too long for a human.</summary>
+    /// <param name="life">In milliseconds, where the definition said nothing.</param>
+    public Task<List<RunRecord>> UnapprovedAsync(long now, long life, int limit, CancellationToken cancellationToken = default) =>
+        database.QueryAsync($"select {Columns} from runs where held and ended_at + coalesce(approval_seconds * 1000, {life}) <= {now} limit {limit}", Read, cancellationToken);
+
     /// <summary>Everything that a runner has: offers and accepted attempts, of whatever session.</summary>
     public Task<List<RunRecord>> LiveOfAsync(string runner, CancellationToken cancellationToken = default) =>
         database.QueryAsync($"select {Columns} from runs where runner = {runner} and live", Read, cancellationToken);
@@ -161,16 +166,16 @@ internal sealed class RunStore(Database database, AuditLog audit)
         row.GetString(8), row.GetInt(9), row.GetStringOrNull(10), row.GetStringOrNull(11), row.GetInt64(12), row.GetInt64(13), row.GetInt64(14),
         row.GetInt64(15), row.GetInt64(16), row.GetInt64(17), row.GetStringOrNull(18), row.GetStringOrNull(19), row.GetInt64(20), row.GetStringOrNull(21),
         row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26), row.GetInt(27),
-        new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31)), row.GetInt64(32), row.GetStringOrNull(33), row.GetBoolean(34), row.GetStringOrNull(35));
+        new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31), row.GetIntOrNull(36)), row.GetInt64(32), row.GetStringOrNull(33), row.GetBoolean(34), row.GetStringOrNull(35));
 
     private static Sql Insert(RunRecord run, (string Id, string Slug) definition, int priority, string? idempotency, string? requestHash) =>
         $"""
         insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
             accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
-            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow)
+            finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow, approval_seconds)
         values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
             {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
-            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow})
+            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow}, {run.Terms.ApprovalSeconds})
         """;
 
     private static Sql Update(RunRecord next) =>

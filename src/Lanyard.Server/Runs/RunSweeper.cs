@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Server.Runs;
 
 /// <summary>
-/// What time does to runs: lapsed offers and leases, attempts that do not stop, runs that nobody takes; and the slow poll behind the wake-ups.
+/// What time does to runs: lapsed offers and leases, attempts that do not stop, runs that nobody takes, plans that nobody approves; and the slow poll behind the wake-ups.
 /// Every replica sweeps; a change is written once, whoever comes first.
 /// </summary>
 internal sealed class RunSweeper(
@@ -47,6 +47,19 @@ internal sealed class RunSweeper(
             await DrainAsync(cancellationToken);
     }
 
+    /// <summary>Ends runs whose plan nobody has approved or discarded in its time.</summary>
+    public async Task SweepUnapprovedAsync(CancellationToken cancellationToken)
+    {
+        List<RunRecord> waiting;
+        do
+        {
+            waiting = await store.UnapprovedAsync(rules.Now, (long)rules.Options.ApprovalLife.TotalMilliseconds, Batch, cancellationToken);
+            foreach (var run in waiting)
+                await ExpireAsync(run, cancellationToken);
+        }
+        while (waiting.Count == Batch);
+    }
+
     /// <summary>Ends runs that have waited for too long.</summary>
     public async Task SweepQueuesAsync(CancellationToken cancellationToken)
     {
@@ -64,6 +77,7 @@ internal sealed class RunSweeper(
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         RepeatAsync("sweep", rules.Options.Sweep, SweepAsync, stoppingToken),
         RepeatAsync("queue sweep", QueueCheck, SweepQueuesAsync, stoppingToken),
+        RepeatAsync("sweep of plans that nobody approves", QueueCheck, SweepUnapprovedAsync, stoppingToken),
         RepeatAsync("sweep of times in queues", OwnTimesCheck, SweepOwnTimesAsync, stoppingToken),
         RepeatAsync("sweep of spent runners", SpentCheck, ephemeral.RemoveSpentAsync, stoppingToken),
         RepeatAsync("sweep of plans", QueueCheck, plans.RemoveFinishedAsync, stoppingToken),

@@ -20,9 +20,10 @@ public enum RetryCauses
 /// <param name="Attempts">Accepted attempts altogether.</param>
 /// <param name="QueueSeconds">How long it waits for a runner, each time.</param>
 /// <param name="GraceSeconds">Between the signal and the kill.</param>
-public readonly record struct RunTerms(int? Attempts = null, RetryCauses? Retry = null, int? QueueSeconds = null, int? GraceSeconds = null)
+/// <param name="ApprovalSeconds">How long a plan waits for a human.</param>
+public readonly record struct RunTerms(int? Attempts = null, RetryCauses? Retry = null, int? QueueSeconds = null, int? GraceSeconds = null, int? ApprovalSeconds = null)
 {
-    public static RunTerms Of(DefinitionSpec spec) => new(spec.Retry?.Attempts, CausesOf(spec.Retry?.On), spec.QueueTimeoutSeconds, spec.GraceSeconds);
+    public static RunTerms Of(DefinitionSpec spec) => new(spec.Retry?.Attempts, CausesOf(spec.Retry?.On), spec.QueueTimeoutSeconds, spec.GraceSeconds, spec.Opentofu?.ApprovalTimeoutSeconds);
 
     /// <summary>Whether the rule says to try again, the limits of numbers and of <c>apply</c> aside.</summary>
     /// <param name="hasStarted">Its first step may have begun.</param>

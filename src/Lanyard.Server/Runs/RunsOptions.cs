@@ -27,6 +27,9 @@ public sealed record RunsOptions
     /// <summary>How long a run may wait for a runner.</summary>
     public TimeSpan QueueLife { get; init; } = TimeSpan.FromHours(24);
 
+    /// <summary>How long a plan may wait for a human, where its definition says nothing.</summary>
+    public TimeSpan ApprovalLife { get; init; } = TimeSpan.FromHours(72);
+
     /// <summary>The longest wait of a poll that the server grants.</summary>
     public TimeSpan LongPoll { get; init; } = TimeSpan.FromSeconds(50);
 
@@ -54,6 +57,7 @@ public sealed record RunsOptions
         Require(StopMargin, 0, 3600, "runs.stopMargin");
         Require(Start, 0, 86400, "runs.start");
         Require(QueueLife, 60, 30 * 86400, "runs.queueLife");
+        Require(ApprovalLife, 60, 30 * 86400, "runs.approvalLife");
         Require(LongPoll, 0, 50, "runs.longPoll");
         Require(Sweep, 0.05, 60, "runs.sweep");
         Require(SlowPoll, 0.1, 60, "runs.slowPoll");

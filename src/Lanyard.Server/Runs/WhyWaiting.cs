@@ -12,7 +12,11 @@ internal sealed class WhyWaiting(WhyQueries queries, CollectionDirectory collect
     {
         var run = listed.Run;
         if (run.Held)
-            return new(run.Id, run.State, "it waits for a human: lanyard approve or lanyard discard", [new(WhyCodes.Approval, "its plan waits for approval")]);
+        {
+            var until = DateTimeOffset.FromUnixTimeMilliseconds(rules.ApprovalUntil(run)).ToString("yyyy-MM-dd HH:mm'Z'", System.Globalization.CultureInfo.InvariantCulture);
+            return new(run.Id, run.State, "it waits for a human: lanyard approve or lanyard discard", [new(WhyCodes.Approval, $"its plan waits for approval until {until}, and then the run is timed out")]);
+        }
+
         if (!run.IsWaiting)
             return await NotWaitingAsync(run, cancellationToken);
         var collection = collections.FindById(run.Collection);
