@@ -67,7 +67,7 @@ internal static class KubernetesTrust
     private const string Prefix = "lanyard:";
 
     public static string Documents(TrustSide side, string role, IReadOnlyList<string> namespaces) => $$"""
-        # For kube-apiserver --authentication-config (1.30 and later) or lanyard cluster-proxy --authentication-config.
+        # This document in a file of its own: for kube-apiserver --authentication-config (1.30 and later) or lanyard cluster-proxy --authentication-config.
         apiVersion: apiserver.config.k8s.io/v1beta1
         kind: AuthenticationConfiguration
         jwt:
