@@ -136,7 +136,7 @@ internal sealed class CacheService(
     {
         try
         {
-            return await files.HasAsync(entry.Blob, await segments.SegmentsAsync(entry.Blob, cancellationToken), cancellationToken);
+            return await files.HasAsync(entry.Blob, () => segments.SegmentsAsync(entry.Blob, cancellationToken), cancellationToken);
         }
         catch (BlobStoreException exception)
         {

@@ -150,11 +150,10 @@ internal sealed class PostgresDatabase : Database
         return result;
     }
 
-    internal static NpgsqlBatchCommand Fill(NpgsqlBatchCommand command, Sql sql)
+    internal static NpgsqlBatchCommand BatchCommandOf(Sql sql)
     {
-        var (text, values) = sql.Build();
-        command.CommandText = text;
-        values.ForEach(value => command.Parameters.Add(ParameterOf(value)));
+        var command = new NpgsqlBatchCommand();
+        command.CommandText = Fill(command.Parameters, sql);
         return command;
     }
 
@@ -168,10 +167,17 @@ internal sealed class PostgresDatabase : Database
 
     private static NpgsqlCommand CommandOf(NpgsqlConnection connection, Sql sql)
     {
-        var (text, values) = sql.Build();
-        var command = new NpgsqlCommand(text, connection);
-        values.ForEach(value => command.Parameters.Add(ParameterOf(value)));
+        var command = new NpgsqlCommand { Connection = connection };
+        command.CommandText = Fill(command.Parameters, sql);
         return command;
+    }
+
+    /// <returns>The text that the parameters belong to.</returns>
+    private static string Fill(NpgsqlParameterCollection parameters, Sql sql)
+    {
+        var (text, values) = sql.Build();
+        values.ForEach(value => parameters.Add(ParameterOf(value)));
+        return text;
     }
 
     private static NpgsqlParameter ParameterOf(SqlValue value) => new() { Value = value.Value ?? DBNull.Value, NpgsqlDbType = TypeOf(value.Type) };

@@ -169,7 +169,7 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
         await using var batch = new NpgsqlBatch(connection);
         foreach (var sql in jobs.SelectMany(static job => job.First))
         {
-            batch.BatchCommands.Add(PostgresDatabase.Fill(new NpgsqlBatchCommand(), sql));
+            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
         }
 
         if (batch.BatchCommands.Count > 0)
@@ -201,7 +201,7 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
         await using var batch = new NpgsqlBatch(connection);
         foreach (var sql in statements)
         {
-            batch.BatchCommands.Add(PostgresDatabase.Fill(new NpgsqlBatchCommand(), sql));
+            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
         }
 
         batch.BatchCommands.Add(new NpgsqlBatchCommand("commit"));

@@ -40,8 +40,8 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
             var stored = (await blobs.WriteAsync($"blob{size}", new MemoryStream(bytes), size, Key, CancellationToken.None))!;
             var extent = new Extent(0, stored.Segment, size, stored.Digests, stored.Tags);
 
-            Assert.True(await blobs.HasAsync($"blob{size}", [(stored.Segment, size)], CancellationToken.None));
-            Assert.False(await blobs.HasAsync($"blob{size}", [(stored.Segment, size + 1)], CancellationToken.None));
+            Assert.True(await blobs.HasAsync($"blob{size}", () => Task.FromResult(new List<(string, long)> { (stored.Segment, size) }), CancellationToken.None));
+            Assert.False(await blobs.HasAsync($"blob{size}", () => Task.FromResult(new List<(string, long)> { (stored.Segment, size + 1) }), CancellationToken.None));
             if (size == 0) continue;
             foreach (var (first, last) in ((long, long)[])[(0, size - 1), (size - 1, size - 1), (size / 2, Math.Min(size - 1, (size / 2) + (2 << 20)))])
                 Assert.Equal(bytes[(int)first..((int)last + 1)], await ReadAsync(blobs, $"blob{size}", extent, new ByteRange(first, last)));
@@ -58,7 +58,7 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         Assert.Null(await blobs.WriteAsync("long", new MemoryStream(new byte[size + 1]), size, Key, CancellationToken.None));
         await Assert.ThrowsAsync<IOException>(() => blobs.WriteAsync("broken", new BrokenStream(9 << 20), size, Key, CancellationToken.None));
 
-        foreach (var blob in (string[])["short", "long", "broken"]) Assert.False(await blobs.HasAsync(blob, [("x", 1)], CancellationToken.None));
+        foreach (var blob in (string[])["short", "long", "broken"]) Assert.False(await blobs.HasAsync(blob, static () => Task.FromResult(new List<(string, long)> { ("x", 1) }), CancellationToken.None));
         var store = StoreOf();
         Assert.Empty(await store.ListAsync("a/b/", CancellationToken.None));
     }

@@ -15,9 +15,10 @@ internal abstract class BlobStore
     /// <exception cref="BlobStoreException">The store failed or is full. Whatever goes wrong, nothing is left.</exception>
     public abstract Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken);
 
-    /// <summary>Whether every segment is there in its length; the bytes are not looked at.</summary>
+    /// <summary>Whether every segment of a blob that is written no more is there in its length; the bytes are not looked at.</summary>
+    /// <param name="segments">Asked where the driver does not know without.</param>
     /// <exception cref="BlobStoreException">The store can't be asked.</exception>
-    public abstract ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken);
+    public abstract ValueTask<bool> HasAsync(string blob, Func<Task<List<(string Segment, long Length)>>> segments, CancellationToken cancellationToken);
 
     /// <summary>Sends a range of a blob; nothing that is not checked leaves.</summary>
     /// <exception cref="BlobDamagedException">A segment is missing, short, or not what was written.</exception>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Lanyard.Server.Http;
 
@@ -12,6 +13,14 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 {
     /// <summary>After so many bytes others come first.</summary>
     private const long Turn = 1024 * 1024;
+
+    private const int MostRemembered = 65_536;
+
+    /// <summary>A folder's time is as coarse as the file system's clock, and may be another machine's: two changes right after one another can have the same.</summary>
+    private static readonly TimeSpan Settled = TimeSpan.FromMinutes(1);
+
+    /// <summary>Blobs that were whole, with the time of their folder then.</summary>
+    private readonly ConcurrentDictionary<string, DateTime> _whole = new(StringComparer.Ordinal);
 
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -36,9 +45,26 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         }
     }
 
-    /// <summary>A look at the directory, not at the bytes.</summary>
-    public override ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(segments.All(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length));
+    /// <summary>
+    /// A look at the files' lengths, not at their bytes; and where that was done before, only at the time of their folder, which changes with every file that comes or
+    /// goes. What is cut short in its place later is found by its digest when it is read, as if it had been changed.
+    /// </summary>
+    public override async ValueTask<bool> HasAsync(string blob, Func<Task<List<(string Segment, long Length)>>> segments, CancellationToken cancellationToken)
+    {
+        // Read first: whatever happens from here on shows in the next look's time.
+        var changed = Directory.GetLastWriteTimeUtc(FolderOf(blob));
+        if (_whole.TryGetValue(blob, out var seen) && seen == changed) return true;
+        var isWhole = (await segments()).TrueForAll(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length);
+        if (!isWhole) _whole.TryRemove(blob, out _);
+        else if (TimeProvider.System.GetUtcNow().UtcDateTime - changed > Settled) Remember(blob, changed);
+        return isWhole;
+    }
+
+    private void Remember(string blob, DateTime changed)
+    {
+        if (_whole.Count >= MostRemembered) _whole.Clear();
+        _whole[blob] = changed;
+    }
 
     public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
     {

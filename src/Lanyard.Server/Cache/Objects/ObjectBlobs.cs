@@ -61,11 +61,12 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         }
     }
 
-    public override async ValueTask<bool> HasAsync(string blob, IReadOnlyList<(string Segment, long Length)> segments, CancellationToken cancellationToken)
+    public override async ValueTask<bool> HasAsync(string blob, Func<Task<List<(string Segment, long Length)>>> segments, CancellationToken cancellationToken)
     {
-        if (segments.Count == 0) return true;
+        var wanted = await segments();
+        if (wanted.Count == 0) return true;
         var present = await store.ListAsync(FolderOf(blob), cancellationToken);
-        return segments.All(part => present.TryGetValue(KeyOf(blob, part.Segment), out var length) && length == part.Length);
+        return wanted.TrueForAll(part => present.TryGetValue(KeyOf(blob, part.Segment), out var length) && length == part.Length);
     }
 
     public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
