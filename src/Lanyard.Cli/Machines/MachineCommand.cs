@@ -19,6 +19,7 @@ internal static class MachineCommand
 
     private static Command CreateCreate(CliContext context)
     {
+        var file = new Option<string?>("--file", "-f") { Description = "YAML of kind Machine; - is standard input; what is said by options stands above it" };
         var repository = new Option<string?>("--repository") { Description = "owner/name whose cache it may use" };
         var gitRef = new Option<string?>("--ref") { Description = "full ref that it reads and writes, such as refs/heads/main" };
         var baseRef = new Option<string?>("--base-ref") { Description = "full ref of a pull request's base: read only" };
@@ -31,12 +32,13 @@ internal static class MachineCommand
         var scope = new ScopeOptions();
         var command = new Command("create", "Register a machine and print its token, which is not shown again.")
         {
-            repository, gitRef, baseRef, defaultRef, mode, runner, lifetime, operation, env,
+            file, repository, gitRef, baseRef, defaultRef, mode, runner, lifetime, operation, env,
         };
         scope.AddTo(command, withCollection: false);
         command.SetAction(async (arguments, cancellationToken) =>
         {
-            var body = new JsonObject();
+            var from = arguments.GetValue(file) is { } name ? await MachineFile.ReadAsync(name, context.Console, cancellationToken) : null;
+            var body = from?.Spec ?? [];
             SetIfPresent(body, "repository", arguments.GetValue(repository));
             SetIfPresent(body, "ref", arguments.GetValue(gitRef));
             SetIfPresent(body, "baseRef", arguments.GetValue(baseRef));
@@ -48,7 +50,11 @@ internal static class MachineCommand
             if (arguments.GetValue(operation) is { Length: > 0 } operations) body["operations"] = new JsonArray([.. operations.Select(OperationOf)]);
 
             using var api = context.Connect(arguments);
-            var created = await api.PostAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines", body, cancellationToken);
+            var workspace = arguments.GetValue(scope.Workspace) is null && from?.Workspace is { } written ? written : scope.GetWorkspace(arguments, context.Console);
+            var path = $"/v1/workspaces/{workspace}/machines";
+            var answer = await api.SendAsync(HttpMethod.Post, path, body, cancellationToken: cancellationToken);
+            if (!answer.IsSuccess && from is not null) throw ResourceFile.Refused(arguments.GetValue(file)!, MachineFile.Kind, from.Source, answer);
+            var created = ApiClient.Expect(answer, path);
             var token = HttpCall.Text(created["token"]) ?? throw new CommandStopped(ExitCode.Unreachable, "the server's answer has no token.");
             if (arguments.GetValue(env)) WriteEnvironment(context.Console.Out, api.Server, token);
             else context.Print(arguments, created, writer => writer.WriteLine(token));

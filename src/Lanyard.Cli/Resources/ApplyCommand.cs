@@ -69,7 +69,7 @@ internal static class ApplyCommand
         var answer = await api.SendAsync(HttpMethod.Put, document.Path, document.ToBody(), etag, onlyIfNew: !present.IsSuccess, cancellationToken);
         if (!answer.IsSuccess)
         {
-            throw ResourceFile.Refused(file, document, answer);
+            throw ResourceFile.Refused(file, document.Title, document.Source, answer);
         }
 
         foreach (var warning in (answer.Json?["warnings"] as JsonArray ?? []).OfType<JsonObject>())

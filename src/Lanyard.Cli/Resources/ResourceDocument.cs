@@ -116,7 +116,9 @@ internal sealed record ResourceDocument(
         var kind = ResourceKind.Find(value.GetValue<string>());
         if (kind is null)
         {
-            check.Mistake("kind", $"{value.GetValue<string>()} is none of {string.Join(", ", ResourceKind.All.Select(known => known.Name))}");
+            check.Mistake("kind", value.GetValue<string>() == Machines.MachineFile.Kind
+                ? "a machine is made by lanyard machine create -f, each time another, and its token is shown once"
+                : $"{value.GetValue<string>()} is none of {string.Join(", ", ResourceKind.All.Select(known => known.Name))}");
         }
 
         return kind;

@@ -34,19 +34,19 @@ internal static class ResourceFile
     }
 
     /// <summary>What the server found wrong in a document, with the lines of the file.</summary>
-    public static CommandStopped Refused(string file, ResourceDocument document, ApiAnswer answer)
+    public static CommandStopped Refused(string file, string title, YamlDocument source, ApiAnswer answer)
     {
         var mistakes = ApiClient.Mistakes(answer);
         if (mistakes.Count == 0)
         {
-            return ApiClient.Stopped(answer, document.Title);
+            return ApiClient.Stopped(answer, title);
         }
 
         var lines = mistakes
-            .Select(mistake => new YamlMistake(document.Source.LineOf(InDocument(mistake.Path)), InDocument(mistake.Path), mistake.Text))
+            .Select(mistake => new YamlMistake(source.LineOf(InDocument(mistake.Path)), InDocument(mistake.Path), mistake.Text))
             .OrderBy(mistake => mistake.Line)
             .Select(mistake => $"{Name(file)}: {mistake}");
-        return new CommandStopped(ExitCode.Refused, $"{document.Title}: refused\n{string.Join('\n', lines)}");
+        return new CommandStopped(ExitCode.Refused, $"{title}: refused\n{string.Join('\n', lines)}");
     }
 
     public static string Name(string file) => file == "-" ? "standard input" : file;

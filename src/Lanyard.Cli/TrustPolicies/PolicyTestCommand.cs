@@ -25,7 +25,7 @@ internal static class PolicyTestCommand
             {
                 var body = new JsonObject { ["since"] = since.ToString("O", CultureInfo.InvariantCulture), ["spec"] = document.Spec.DeepClone() };
                 var answer = await api.SendAsync(HttpMethod.Post, document.Path + "/replay", body, cancellationToken: cancellationToken);
-                reports[document.Title] = answer is { IsSuccess: true, Json: { } report } ? report.DeepClone() : throw ResourceFile.Refused(file, document, answer);
+                reports[document.Title] = answer is { IsSuccess: true, Json: { } report } ? report.DeepClone() : throw ResourceFile.Refused(file, document.Title, document.Source, answer);
             }
 
             context.Print(arguments, reports, writer => Write(writer, reports));
