@@ -15,7 +15,6 @@ internal static class DrainBench
 {
     private const int Clients = 8;
     private const int Batch = 50;
-    private const int Connections = 10;
     private const int Jobs = 3000;
     private const string Runs = "runs / s";
 
@@ -36,9 +35,9 @@ internal static class DrainBench
         await Backlog.TakeOriginalsAsync(psql);
         using var graphile = await NodePeer.StartAsync("graphile.mjs", postgres.SocketFolder, PostgresServer.User, peers.Name);
         using var boss = await NodePeer.StartAsync("pgboss.mjs", postgres.SocketFolder, PostgresServer.User, peers.Name);
-        var single = await RunnersAsync(installation, 0, Clients, 1);
-        var batched = await RunnersAsync(installation, 100, 1, 500);
-        await using var load = new Drain(psql, single, batched);
+        var single = await RunnersAsync(installation, Clients);
+        var wide = await WideRunner.OpenAsync(installation.Url, await installation.AddRunnerAsync(100), Batch);
+        await using var load = new Drain(psql, single, wide);
         await load.SingleAsync(Jobs);
         await load.BatchedAsync(Jobs);
         var medians = await new RoundLoop("drain", [installation.ServerId, postgres.Id, graphile.Id, boss.Id], TimeSpan.FromSeconds(150)).RunAsync(async () => new()
@@ -69,17 +68,16 @@ internal static class DrainBench
         return (name, psql);
     }
 
-    private static async Task<List<BenchRunner>> RunnersAsync(BenchInstallation installation, int first, int count, int atOnce)
+    private static async Task<List<BenchRunner>> RunnersAsync(BenchInstallation installation, int count)
     {
         var runners = new List<BenchRunner>();
         for (var i = 0; i < count; i++)
-            runners.Add(await BenchRunner.OpenAsync(installation.Url, await installation.AddRunnerAsync(first + i), atOnce));
+            runners.Add(await BenchRunner.OpenAsync(installation.Url, await installation.AddRunnerAsync(i), 1));
         return runners;
     }
 
-    private sealed class Drain(Psql psql, List<BenchRunner> single, List<BenchRunner> batched) : IAsyncDisposable
+    private sealed class Drain(Psql psql, List<BenchRunner> single, WideRunner wide) : IAsyncDisposable
     {
-        private readonly List<BenchRunner> _connections = [];
         private int _series = 1000;
 
         /// <returns>Runs a second.</returns>
@@ -99,32 +97,12 @@ internal static class DrainBench
         });
 
         /// <returns>Runs a second.</returns>
-        public async Task<double> BatchedAsync(int runs)
-        {
-            while (_connections.Count < Connections)
-                _connections.Add(await batched[0].AgainAsync());
-            return await TimedAsync(runs, async left =>
-            {
-                while (left.Value > 0)
-                {
-                    var offers = new System.Collections.Concurrent.ConcurrentQueue<Offer>(await batched[0].PollManyAsync(Batch, 1));
-                    await Task.WhenAll(_connections.Select(async connection =>
-                    {
-                        while (offers.TryDequeue(out var offer))
-                        {
-                            await connection.AcceptAsync(offer);
-                            await connection.FinishAsync(offer);
-                            Interlocked.Decrement(ref left.Value);
-                        }
-                    }));
-                }
-            });
-        }
+        public Task<double> BatchedAsync(int runs) => TimedAsync(runs, _ => wide.DrainAsync(runs));
 
         public ValueTask DisposeAsync()
         {
-            foreach (var runner in (BenchRunner[])[.. single, .. batched, .. _connections])
-                runner.Dispose();
+            single.ForEach(static runner => runner.Dispose());
+            wide.Dispose();
             return ValueTask.CompletedTask;
         }
 

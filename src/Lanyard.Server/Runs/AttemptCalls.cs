@@ -64,6 +64,20 @@ internal sealed class AttemptCalls(
             document.Action is { } action ? new OpentofuPayload(action, document.Spec.Opentofu!.Files, document.Spec.Opentofu.Folder) : null);
     }
 
+    /// <summary>What accepts are going to ask for, in one query: memory may forget it again, so nothing rests on it.</summary>
+    public async Task ReadAheadAsync(IReadOnlyList<string> runs, CancellationToken cancellationToken)
+    {
+        var unknown = runs.Where(run => memory.Find(run) is null || memory.FindDocument(run) is null).ToList();
+        if (unknown.Count < 2)
+            return;
+        foreach (var (row, json) in await store.FindWithDocumentsAsync(unknown, cancellationToken))
+        {
+            memory.Remember(row);
+            if (!RunMemory.IsLarge(json))
+                memory.Remember(row.Id, RunDocument.Parse(json), json);
+        }
+    }
+
     /// <summary>
     /// Whether the payload of an attempt that is the caller's is too large to be answered together with others: it is about as large as the run's document.
     /// </summary>

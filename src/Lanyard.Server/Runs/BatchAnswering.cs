@@ -18,6 +18,7 @@ internal sealed class BatchAnswering(AttemptAnswering answering, AttemptCalls at
     public async Task<BatchedAnswer[]> AnswerAsync(HttpContext context, IReadOnlyList<BatchedCall> calls)
     {
         var answers = new BatchedAnswer[calls.Count];
+        await attempts.ReadAheadAsync([.. calls.Where(call => call.Kind == BatchedKinds.Accept).Select(call => call.Run).Distinct(StringComparer.Ordinal)], context.RequestAborted);
 
         // Each on its own: bringing a log to the disk blocks.
         await Task.WhenAll(Enumerable.Range(0, calls.Count).GroupBy(i => calls[i].Run, StringComparer.Ordinal).Select(run => Task.Run(async () =>

@@ -57,6 +57,19 @@ internal sealed class RunStore(Database database, AuditLog audit)
     public Task<string?> FindDocumentAsync(string run, CancellationToken cancellationToken = default) =>
         database.QuerySingleOrNullAsync($"select document from run_documents where run = {run}", static row => row.GetString(0), cancellationToken);
 
+    /// <summary>Those that there are of some runs, each with what <see cref="FindDocumentAsync"/> answers.</summary>
+    /// <param name="runs">At least one.</param>
+    public Task<List<(RunRecord Run, string Document)>> FindWithDocumentsAsync(IReadOnlyList<string> runs, CancellationToken cancellationToken = default)
+    {
+        Sql values = $"({runs[0]})";
+        foreach (var run in runs.Skip(1))
+            values.AppendFormatted(Part($", ({run})"));
+        return database.QueryAsync(
+            $"select {Columns}, run_documents.document from runs join run_documents on run_documents.run = runs.id where id in (values {values.Part})",
+            static row => (Read(row), row.GetString(ColumnCount)),
+            cancellationToken);
+    }
+
     /// <summary>
     /// Writes <paramref name="next"/> if the row is still at the version it was derived from. An attempt that is over while its run goes back into the
     /// queue is copied to the attempts first, in the same transaction.
@@ -86,7 +99,8 @@ internal sealed class RunStore(Database database, AuditLog audit)
 
     /// <summary>
     /// Renews the leases of what a session (null: any, for an attempt's own pod) holds, in one statement. Nothing happens to an offer, to an attempt whose lease has ended, or to one that
-    /// is not the session's.
+    /// is not the session's. What is being changed at this moment is not waited for: its change says what becomes of the lease, and waiting for many in another order than they
+    /// are changed in would be a deadlock.
     /// </summary>
     /// <returns>Those of <paramref name="holds"/> that are the session's and live.</returns>
     public async Task<List<HeldAttempt>> RenewAsync(
@@ -98,15 +112,24 @@ internal sealed class RunStore(Database database, AuditLog audit)
         for (var i = 1; i < holds.Count; i++)
             values.AppendFormatted(Part($", ({holds[i].Run}, {holds[i].Attempt})"));
         var ofSession = session is null ? Sql.Empty : Part($"and session = {session}");
-        return await database.QueryTogetherAsync(
+        var held = Part($"runner = {runner} {ofSession} and live and deadline > {now} and (id, attempt) in (values {values.Part})");
+        var renewed = await database.QueryTogetherAsync(
             $"""
             update runs set deadline = case when attempt_state = 'offered' then deadline else {leaseEnd} end
-            where runner = {runner} {ofSession} and live and deadline > {now} and (id, attempt) in (values {values.Part})
-            returning id, attempt, attempt_state, deadline, timeout_seconds
+            where id in (select id from runs where {held} {database.SkipLocked})
+            returning {HeldColumns}
             """,
-            static row => new HeldAttempt(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3), row.GetInt(4)),
+            ReadHeld,
             cancellationToken);
+        if (renewed.Count >= holds.Count)
+            return renewed;
+        var changing = await database.QueryAsync($"select {HeldColumns} from runs where {held}", ReadHeld, cancellationToken);
+        return [.. renewed, .. changing.Where(one => !renewed.Exists(other => other.Run == one.Run))];
     }
+
+    private static readonly SqlPart HeldColumns = Part($"id, attempt, attempt_state, deadline, timeout_seconds");
+
+    private static HeldAttempt ReadHeld(DbDataReader row) => new(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetInt64(3), row.GetInt(4));
 
     /// <summary>Live attempts whose offer, lease or time is over.</summary>
     public Task<List<RunRecord>> OverdueAsync(long now, int limit, CancellationToken cancellationToken = default) =>
