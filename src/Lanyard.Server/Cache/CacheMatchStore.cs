@@ -85,6 +85,8 @@ internal sealed class CacheMatchStore(Database database)
                 """).Part);
         }
 
+        // SQLite asks one branch after the other: those behind the first that has an answer need not be asked to their end.
+        all.AppendLiteral($" limit {Few + 1}");
         return all;
     }
 

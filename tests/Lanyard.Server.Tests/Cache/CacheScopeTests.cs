@@ -72,6 +72,31 @@ public abstract class CacheScopeTests(DatabaseKind kind) : IAsyncLifetime
     public async Task Of_a_prefix_that_hundreds_begin_with_the_newest_is_found_too()
     {
         var machine = await _server.MachineAsync();
+        await FillAsync(machine);
+        var newest = Enumerable.Range(1, 700).MaxBy(static n => n * 7919 % 701);
+
+        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "p-"));
+        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "none", "nothing-", "P-"));
+        Assert.Equal("p-6", await _server.FindAsync(machine, "p-6"));
+        Assert.Null(await _server.FindAsync(machine, "p-9999"));
+    }
+
+    [Fact]
+    public async Task One_key_of_the_own_ref_comes_before_hundreds_of_the_default_branch()
+    {
+        var feature = await _server.MachineAsync(gitRef: "refs/heads/feature", more: Default);
+        await _server.SaveAsync(feature, "p-own");
+        Later();
+        await FillAsync(await _server.MachineAsync());
+
+        Assert.Equal("p-own", await _server.FindAsync(feature, "none", "p-"));
+        Assert.Equal("p-own", await _server.FindAsync(feature, "p-6", "p-"));
+        Assert.Equal("p-6", await _server.FindAsync(feature, "p-6"));
+    }
+
+    /// <summary>Seven hundred entries besides, whose keys begin with <c>p-</c>, in another order than they were made.</summary>
+    private async Task FillAsync(string machine)
+    {
         await _server.SaveAsync(machine, "p-0");
         await _server.Server.Database.ExecuteAsync(
             $"""
@@ -82,12 +107,6 @@ public abstract class CacheScopeTests(DatabaseKind kind) : IAsyncLifetime
                 created + (n.n * 7919) % 701, pending_until, ready_at, used_at
             from cache_entries, n where key = 'p-0'
             """);
-        var newest = Enumerable.Range(1, 700).MaxBy(static n => n * 7919 % 701);
-
-        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "p-"));
-        Assert.Equal($"p-{newest}", await _server.FindAsync(machine, "none", "nothing-", "P-"));
-        Assert.Equal("p-6", await _server.FindAsync(machine, "p-6"));
-        Assert.Null(await _server.FindAsync(machine, "p-9999"));
     }
 
     /// <summary>With as many keys as a client may ask for: the widest look-up that there is.</summary>
