@@ -47,6 +47,24 @@ public sealed class UnverifiedToken
     /// <summary>SHA-256 of the whole token: what logs and audit know it by.</summary>
     public TokenHash Hash() => _hash ?? TokenHash.Of(_encoded.Span);
 
+    /// <summary>SHA-256 of what is signed: one for all spellings that a token may have.</summary>
+    public TokenHash SignedHash() => TokenHash.Of(SigningInput);
+
+    /// <summary>SHA-256 of the other spelling that the token would pass with (<see cref="SignatureTwin"/>); null where there is none.</summary>
+    /// <param name="algorithm">By which its signature was found good.</param>
+    internal TokenHash? TwinHash(SignatureAlgorithm algorithm)
+    {
+        Span<byte> signature = stackalloc byte[SignatureTwin.MaxSize];
+        if (!Base64Url.TryDecode(SignatureText, signature, out var length) || !SignatureTwin.TryTurn(algorithm, signature[..length]))
+        {
+            return null;
+        }
+
+        var twin = _encoded.ToArray();
+        Base64Url.Encode(signature[..length], twin.AsSpan(_payloadEnd + 1));
+        return TokenHash.Of(twin);
+    }
+
     internal bool HasKeyId => _keyId.Exists;
 
     internal ReadOnlySpan<byte> SigningInput => _encoded.Span[.._payloadEnd];

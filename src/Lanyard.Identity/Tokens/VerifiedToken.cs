@@ -13,6 +13,7 @@ public sealed class VerifiedToken
 
     private readonly TrustedIssuer _trustedIssuer;
     private readonly VerificationKey _key;
+    private readonly UnverifiedToken _token;
 
     // Whole seconds since 1970, as tokens have them: three DateTimeOffsets, of which two may be null, are 64 bytes.
     private readonly long _issuedAt;
@@ -23,6 +24,7 @@ public sealed class VerifiedToken
     {
         _trustedIssuer = trustedIssuer;
         _key = key;
+        _token = token;
         Claims = token.Claims;
         Type = token.Type;
         Algorithm = algorithm;
@@ -60,6 +62,12 @@ public sealed class VerifiedToken
 
     /// <summary>Of the whole token, for logs, audit and the memory of verified tokens.</summary>
     public TokenHash Sha256 { get; }
+
+    /// <summary>
+    /// Of the token in its other spelling, where its algorithm is ECDSA, whose signatures have two; else null. Whoever holds the token can make it, so that who looks for
+    /// a token by its hash must look for both. Made anew for each who asks.
+    /// </summary>
+    public TokenHash? TwinSha256 => _token.TwinHash(Algorithm);
 
     public SignatureAlgorithm Algorithm { get; }
 

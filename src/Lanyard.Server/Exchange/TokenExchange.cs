@@ -107,12 +107,14 @@ internal sealed class TokenExchange(
             : null;
     }
 
-    /// <summary>Where a policy says so, a workload's token is good for one exchange, on whatever replica: by its <c>jti</c>, or by its hash.</summary>
+    /// <summary>Where a policy says so, a workload's token is good for one exchange, on whatever replica: by its <c>jti</c>, or by the hash of what is signed, because an ECDSA signature has two spellings.</summary>
     private async ValueTask<Refusal?> UseUpAsync(TokenForm form, Principal principal, CancellationToken cancellation)
     {
         if (principal.TokenId is not null || !principal.HasTerms || !principal.Facets.Any(static facet => facet.Terms is { IsOnce: true })) return null;
-        var claims = UnverifiedToken.Parse(form.SubjectToken!).Value.Claims;
-        var name = claims.TryGetString(ClaimNames.TokenId, out var id) && claims.TryGetString(ClaimNames.Issuer, out var issuer) ? $"{issuer} {id}" : principal.TokenSha256;
+        var token = UnverifiedToken.Parse(form.SubjectToken!).Value;
+        var name = token.Claims.TryGetString(ClaimNames.TokenId, out var id) && token.Claims.TryGetString(ClaimNames.Issuer, out var issuer)
+            ? $"{issuer} {id}"
+            : token.SignedHash().ToString();
         return await memory.TryUseAsync($"once {name}", principal.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation)
             ? null
             : new Refusal(RefusalReason.Replayed, "its policy lets the token be exchanged once");

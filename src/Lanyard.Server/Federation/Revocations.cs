@@ -80,11 +80,13 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
 
     public bool IsEmpty { get; } = all.Count == 0;
 
-    /// <summary>The token itself, or the key that signed it.</summary>
+    /// <summary>The token itself, in either spelling, or the key that signed it.</summary>
     /// <param name="workspaceId">Of the trust record that vouches, or of the policy that gives; null: the instance's.</param>
     public Refusal? Refuses(VerifiedToken token, string? workspaceId) => IsEmpty
         ? null
-        : Find(Revocations.Token, token.Sha256.ToString(), workspaceId) ?? Find(Revocations.Key, token.KeyId, workspaceId);
+        : Find(Revocations.Token, token.Sha256.ToString(), workspaceId)
+            ?? (token.TwinSha256 is { } twin ? Find(Revocations.Token, twin.ToString(), workspaceId) : null)
+            ?? Find(Revocations.Key, token.KeyId, workspaceId);
 
     /// <summary>What was made of a token goes with the token, and with the key that signed it.</summary>
     /// <param name="origin">As <see cref="TokenLine"/> has it.</param>

@@ -15,11 +15,18 @@ internal static class TokenLine
     private const string TokenId = "jti ";
 
     /// <summary>Of a workload token.</summary>
-    public static IReadOnlyList<string> Of(VerifiedToken token) => [$"{Revocations.Token} {token.Sha256}", $"{Revocations.Key} {token.KeyId}"];
+    public static IReadOnlyList<string> Of(VerifiedToken token) => [.. Spellings(token), $"{Revocations.Key} {token.KeyId}"];
 
     /// <summary>Of a token of ours, with itself.</summary>
     public static IReadOnlyList<string> Through(VerifiedToken token) =>
-        [.. token.Claims.TryGetStrings(OwnClaims.Origin, out var before) ? before : [], $"{Revocations.Token} {token.Sha256}", TokenId + token.TokenId];
+        [.. token.Claims.TryGetStrings(OwnClaims.Origin, out var before) ? before : [], .. Spellings(token), TokenId + token.TokenId];
+
+    /// <summary>Both of them, where a token has two: it is ended by whichever hash.</summary>
+    private static IEnumerable<string> Spellings(VerifiedToken token)
+    {
+        yield return $"{Revocations.Token} {token.Sha256}";
+        if (token.TwinSha256 is { } twin) yield return $"{Revocations.Token} {twin}";
+    }
 
     /// <summary>Whether another one may be made of it.</summary>
     public static bool IsFull(IReadOnlyList<string> line) => line.Count(static one => one.StartsWith(TokenId, StringComparison.Ordinal)) > MostOwn;

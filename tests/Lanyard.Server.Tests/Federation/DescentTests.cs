@@ -46,6 +46,25 @@ public sealed class DescentTests : TwoDoors
         await ActiveAsync(kind != "key", ("/introspect", others));
     }
 
+    /// <summary>Of a token signed by ECDSA its holder makes another spelling with another hash, which is as good: a thief would have gone on with that.</summary>
+    [Fact]
+    public async Task The_other_spelling_of_a_revoked_token_is_revoked_too_with_all_that_came_of_it()
+    {
+        var stolen = Mint("one");
+        var twin = EcdsaTwin.Of(stolen);
+        var api = (await Second.ExchangeAsync("/token", twin)).Json["access_token"]!.GetValue<string>();
+        var again = (await Second.ExchangeAsync("/token", EcdsaTwin.Of(api))).Json["access_token"]!.GetValue<string>();
+        foreach (var token in (string[])[api, EcdsaTwin.Of(api), again]) await EverywhereAsync(token, HttpStatusCode.OK);
+
+        var id = await RevokeAsync("/v1", "token", TokenHash.Of(api.AsSpan()).ToString());
+        foreach (var token in (string[])[api, EcdsaTwin.Of(api), again]) await EverywhereAsync(token, HttpStatusCode.Unauthorized);
+        Assert.Equal(HttpStatusCode.NoContent, (await First.SendAsync(HttpMethod.Delete, $"/v1/revocations/{id}")).Status);
+
+        await RevokeAsync("/v1", "token", TokenHash.Of(stolen.AsSpan()).ToString());
+        foreach (var token in (string[])[api, EcdsaTwin.Of(api), again]) await EverywhereAsync(token, HttpStatusCode.Unauthorized);
+        foreach (var token in (string[])[stolen, twin]) Assert.Equal(HttpStatusCode.BadRequest, (await First.ExchangeAsync("/token", token)).Status);
+    }
+
     /// <summary>An outside verifier that asks is told as much as our own doors know.</summary>
     [Theory]
     [InlineData("key")]
