@@ -12,7 +12,6 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
 {
     private static readonly TimeSpan NoProgressAfter = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LastWait = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan ShortestPoll = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _ended = new();
     private readonly TimeProvider _time = services.Time;
@@ -78,6 +77,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
     private async Task PollAsync(CancellationToken cancellationToken)
     {
         var backoff = new Backoff(_time);
+        var pace = new PollPace();
         while (!pool.IsDrained)
         {
             Volatile.Write(ref _progress, _time.GetTimestamp());
@@ -99,7 +99,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
                     pool.Close();
                 }
 
-                await PaceAsync(sent, known.Value, cancellationToken);
+                await Task.Delay(pace.After(known.Value.Offers.Count > 0, _time.GetElapsedTime(sent)), _time, cancellationToken);
             }
             else if (!await RecoverAsync(known.Kind, known.Detail, cancellationToken))
             {
@@ -128,16 +128,6 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
         catch (OperationCanceledException) when (again.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             return null;
-        }
-    }
-
-    /// <summary>A canceling attempt makes the server answer at once until it has ended; polls that bring nothing are a second apart.</summary>
-    private async Task PaceAsync(long sent, PollResponse response, CancellationToken cancellationToken)
-    {
-        var left = ShortestPoll - _time.GetElapsedTime(sent);
-        if (response.Offers.Count == 0 && left > TimeSpan.Zero)
-        {
-            await Task.Delay(left, _time, cancellationToken);
         }
     }
 
