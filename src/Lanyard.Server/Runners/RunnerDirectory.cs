@@ -26,6 +26,12 @@ internal sealed class RunnerDirectory : IDisposable
     private readonly IDisposable _subscription;
     private readonly ConcurrentDictionary<string, (ActiveRunner Runner, long At)> _active = new(StringComparer.Ordinal);
 
+    /// <summary>Also whose subject is no runner's: that is asked of every pipeline's token.</summary>
+    private readonly ConcurrentDictionary<(string Record, string Subject), (RunnerRecord? Runner, long At, long Changes)> _bySubject = new();
+
+    /// <summary>What was read before the last one of them is asked for again.</summary>
+    private long _changes;
+
     public RunnerDirectory(RunnerStore runners, SessionStore sessions, Database database, TimeProvider time)
     {
         (_runners, _sessions, _time, _notifications) = (runners, sessions, time, database.Notifications);
@@ -34,8 +40,17 @@ internal sealed class RunnerDirectory : IDisposable
 
     /// <summary>The runner that a verified token of a trust record belongs to, by its subject; null when there is none.</summary>
     /// <param name="trustRecordId">Of the record whose keys verified the token: two clusters with one issuer string are different records.</param>
-    public async Task<RunnerRecord?> FindAsync(string trustRecordId, string subject, CancellationToken cancellationToken = default) =>
-        await _runners.FindBySubjectAsync(trustRecordId, subject, cancellationToken);
+    public async ValueTask<RunnerRecord?> FindAsync(string trustRecordId, string subject, CancellationToken cancellationToken = default)
+    {
+        var (asked, changes) = (_time.GetTimestamp(), Interlocked.Read(ref _changes));
+        if (_bySubject.TryGetValue((trustRecordId, subject), out var known) && known.Changes == changes && _time.GetElapsedTime(known.At, asked) < Recheck)
+            return known.Runner;
+        var runner = await _runners.FindBySubjectAsync(trustRecordId, subject, cancellationToken);
+        if (_bySubject.Count >= Most)
+            _bySubject.Clear();
+        _bySubject[(trustRecordId, subject)] = (runner, asked, changes);
+        return runner;
+    }
 
     /// <summary>The runner with a key of its own, by the RFC 7638 thumbprint; null when no such key was approved.</summary>
     public async Task<RunnerRecord?> FindByKeyAsync(string thumbprint, CancellationToken cancellationToken = default) =>
@@ -77,6 +92,7 @@ internal sealed class RunnerDirectory : IDisposable
 
     private void Forget(string? id)
     {
+        Interlocked.Increment(ref _changes);
         if (id is null)
             _active.Clear();
         else

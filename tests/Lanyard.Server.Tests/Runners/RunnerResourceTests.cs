@@ -43,6 +43,20 @@ public abstract class RunnerResourceTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Null(await directory.FindAsync("clu_lab", "system:serviceaccount:runners:r2"));
     }
 
+    /// <summary>It is remembered who is a runner and who is none, and every change is seen at once.</summary>
+    [Fact]
+    public async Task Who_becomes_a_runner_is_one_at_once_and_who_was_one_is_none()
+    {
+        const string subject = "system:serviceaccount:runners:r1";
+        var directory = _runs.Get<RunnerDirectory>();
+        Assert.Null(await directory.FindAsync("clu_lab", subject));
+        var runner = await _runs.RunnerAsync("r1", "one");
+        Assert.Equal(runner.Id, (await directory.FindAsync("clu_lab", subject))!.Id);
+
+        Assert.Equal(HttpStatusCode.NoContent, (await Server.DeleteAsync("/v1/workspaces/demo/runners/r1")).Status);
+        Assert.Null(await directory.FindAsync("clu_lab", subject));
+    }
+
     [Fact]
     public async Task One_identity_belongs_to_one_runner()
     {
