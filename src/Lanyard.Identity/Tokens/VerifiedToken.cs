@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
 
@@ -14,6 +15,7 @@ public sealed class VerifiedToken
     private readonly TrustedIssuer _trustedIssuer;
     private readonly VerificationKey _key;
     private readonly UnverifiedToken _token;
+    private StrongBox<TokenHash?>? _twin;
 
     // Whole seconds since 1970, as tokens have them: three DateTimeOffsets, of which two may be null, are 64 bytes.
     private readonly long _issuedAt;
@@ -65,9 +67,9 @@ public sealed class VerifiedToken
 
     /// <summary>
     /// Of the token in its other spelling, where its algorithm is ECDSA, whose signatures have two; else null. Whoever holds the token can make it, so that who looks for
-    /// a token by its hash must look for both. Made anew for each who asks.
+    /// a token by its hash must look for both. Made when it is first asked for: a token that only passes never has one.
     /// </summary>
-    public TokenHash? TwinSha256 => _token.TwinHash(Algorithm);
+    public TokenHash? TwinSha256 => (_twin ??= new StrongBox<TokenHash?>(_token.TwinHash(Algorithm))).Value;
 
     public SignatureAlgorithm Algorithm { get; }
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using Lanyard.Server.Http;
 
 namespace Lanyard.Server.Audit;
@@ -29,7 +28,7 @@ internal sealed class EventIds(TimeProvider time)
 
         Span<byte> bytes = stackalloc byte[16];
         BinaryPrimitives.WriteInt64BigEndian(bytes, (_milliseconds << 16) | 0x7000L | (long)_count);
-        RandomNumberGenerator.Fill(bytes[8..]);
+        UniqueBytes.Fill(bytes[8..]);
         bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
         return (Ids.FromUuid(Prefix, new Guid(bytes, bigEndian: true)), DateTimeOffset.FromUnixTimeMilliseconds(_milliseconds));
     }

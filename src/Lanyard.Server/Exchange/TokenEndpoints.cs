@@ -27,7 +27,7 @@ internal static class TokenEndpoints
         var happened = EventOf(context, form.Value, issuer, outcome);
         await audit.RecordAsync(audit.KeepsClaims ? happened with { ClaimsJson = ClaimsOf(form.Value.SubjectToken, outcome, instance) } : happened);
         return outcome.TryGet(out var issued, out var refusal)
-            ? Results.Json(issued.Response, OAuthJson.Default.TokenResponse)
+            ? JsonAnswer.Of(issued.Response, OAuthJson.Default.TokenResponse)
             : new Refused(refusal, clientAuthentication: form.Value.GrantType == OAuthNames.GrantClientCredentials);
     }
 
@@ -46,7 +46,7 @@ internal static class TokenEndpoints
         }
 
         if (form.Value.Token is null) return new Refused(new Refusal(RefusalReason.RequestMalformed, "token is missing"));
-        return Results.Json(await introspection.LookAsync(form.Value.Token, principal, issuer, context.RequestAborted), OAuthJson.Default.IntrospectionResponse);
+        return JsonAnswer.Of(await introspection.LookAsync(form.Value.Token, principal, issuer, context.RequestAborted), OAuthJson.Default.IntrospectionResponse);
     }
 
     /// <summary>Whoever holds a token may end it (RFC 7009 §2.1: the token itself is the proof); an unknown one is answered the same.</summary>

@@ -17,20 +17,21 @@ internal sealed class TokenStanding(OwnTokens own, TokenMemory memory, Revocatio
         var run = token.Claims.TryGetString(ClaimNames.Run, out var named) ? named : null;
         var machine = token.Claims.TryGetString(ClaimNames.Machine, out named) ? named : null;
         var revoked = await revocations.GetAsync(cancellation);
-        if (memory.IsRevoked(TokenLine.Through(token)) || IsRevoked(revoked, token, run ?? machine, workspaceId)) return false;
+        var line = TokenLine.Through(token);
+        if (memory.IsRevoked(line) || IsRevoked(revoked, token, line, run ?? machine, workspaceId)) return false;
         if (run is not null) return token.Claims.TryGetInt64(ClaimNames.Attempt, out var attempt) && await questions.IsAlive(run, (int)attempt, cancellation);
         if (machine is not null) return await questions.IsMachineAlive(machine, cancellation);
-        return !(await own.PolicyAsync(token, ClaimNames.Policies, workspaceId, revoked, cancellation)).IsRefused;
+        return !(await own.PolicyAsync(new OwnToken(token, line, revoked), ClaimNames.Policies, workspaceId, cancellation)).IsRefused;
     }
 
-    private static bool IsRevoked(RevocationSet revoked, VerifiedToken token, string? bearer, string workspaceId)
+    private static bool IsRevoked(RevocationSet revoked, VerifiedToken token, IReadOnlyList<string> line, string? bearer, string workspaceId)
     {
         if (revoked.IsEmpty) return false;
         var acting = token.Claims.TryGet("act", out var act) ? act.ToElement().GetRawText() : null;
         var ended = revoked.RefusesPrincipal(workspaceId, bearer ?? token.Subject)
             ?? revoked.RefusesActors(acting, workspaceId)
-            ?? revoked.Refuses(token, workspaceId)
-            ?? revoked.RefusesOrigin(TokenLine.Through(token), bearer is null ? null : workspaceId);
+            ?? revoked.Of(token).In(workspaceId)
+            ?? revoked.RefusesOrigin(line, bearer is null ? null : workspaceId);
         return ended is not null;
     }
 }

@@ -96,7 +96,8 @@ internal sealed class Doorkeeper(
                 continue;
             }
 
-            if ((revoked.Refuses(token, record.Record.WorkspaceId) ?? await reviews.CheckAsync(record, token, presented, trace, cancellation)) is { } ended)
+            var ending = revoked.Of(token);
+            if ((ending.In(record.Record.WorkspaceId) ?? await reviews.CheckAsync(record, token, presented, trace, cancellation)) is { } ended)
             {
                 trace?.Refuse(ended);
                 nearest = ended;
@@ -112,7 +113,7 @@ internal sealed class Doorkeeper(
             nearest ??= refusal;
             foreach (var facet in matches.Select(match => FacetOf(match, record)))
             {
-                if ((revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? revoked.Refuses(token, facet.WorkspaceId)) is not { } gone)
+                if ((revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? ending.In(facet.WorkspaceId)) is not { } gone)
                 {
                     facets.Add(facet);
                     continue;

@@ -36,19 +36,19 @@ internal sealed class OwnTokens(
     /// <summary>Steps 9 and 10: what a verified token gives now.</summary>
     public async ValueTask<Outcome<Principal>> ResolveAsync(VerifiedToken token, string? workspaceId, Trace? trace, CancellationToken cancellation)
     {
-        var origin = TokenLine.Through(token);
-        if (memory.IsRevoked(origin)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked, or one that it was exchanged for");
         var revoked = await revocations.GetAsync(cancellation);
-        if ((revoked.Refuses(token, null) ?? revoked.RefusesOrigin(origin, null)) is { } ended) return Refuse(trace, ended);
+        var judged = new OwnToken(token, TokenLine.Through(token), revoked);
+        if (memory.IsRevoked(judged.Line)) return Refuse(trace, RefusalReason.Revoked, "the token was revoked, or one that it was exchanged for");
+        if ((revoked.Of(token).In(workspaceId: null) ?? judged.EndedIn(workspaceId: null)) is { } ended) return Refuse(trace, ended);
         if (!token.Claims.TryGetString(OwnClaims.Kind, out var kind)) return Refuse(trace, RefusalReason.ClaimMissing, $"no claim {OwnClaims.Kind}");
         var isRuntime = token.Audiences.Contains(instance.RuntimeAudience);
         var principal = (kind, isRuntime) switch
         {
-            ("admin", false) => await AdminAsync(token, cancellation),
-            ("policy", false) => await PolicyAsync(token, OwnClaims.Policies, workspaceId, revoked, cancellation),
-            ("runner", false) => await RunnerAsync(token, revoked, cancellation),
-            ("run", true) => await LivingAsync(PrincipalKind.Run, token, revoked, cancellation),
-            ("machine", true) => await LivingAsync(PrincipalKind.Machine, token, revoked, cancellation),
+            ("admin", false) => await AdminAsync(judged, cancellation),
+            ("policy", false) => await PolicyAsync(judged, OwnClaims.Policies, workspaceId, cancellation),
+            ("runner", false) => await RunnerAsync(judged, cancellation),
+            ("run", true) => await LivingAsync(PrincipalKind.Run, judged, cancellation),
+            ("machine", true) => await LivingAsync(PrincipalKind.Machine, judged, cancellation),
             _ => new Refusal(RefusalReason.TokenTypeNotAllowed, $"a token of kind {kind} is not for this audience"),
         };
         if (principal.IsRefused)
@@ -92,23 +92,24 @@ internal sealed class OwnTokens(
         return new TrustedIssuer { Id = "instance", Issuer = instance.Url, Keys = KeySource.Uploaded, Audiences = audiences };
     }
 
-    private async ValueTask<Outcome<Principal>> AdminAsync(VerifiedToken token, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> AdminAsync(OwnToken judged, CancellationToken cancellation)
     {
-        var clientId = token.Claims.TryGetString(OwnClaims.Id, out var id) ? id : "";
+        var clientId = judged.Token.Claims.TryGetString(OwnClaims.Id, out var id) ? id : "";
         if (await admins.FindAsync(clientId, cancellation) is null) return new Refusal(RefusalReason.Revoked, $"the admin key {clientId} is no longer registered");
-        return Of(PrincipalKind.Admin, token) with { SubjectId = clientId, Roles = [new RoleBinding(Scope.Instance, Role.Admin)] };
+        return Of(PrincipalKind.Admin, judged) with { SubjectId = clientId, Roles = [new RoleBinding(Scope.Instance, Role.Admin)] };
     }
 
     /// <summary>A runner that proves itself by a trust policy is that runner as long as the policy stands, and is its proof.</summary>
-    private async ValueTask<Outcome<Principal>> RunnerAsync(VerifiedToken token, RevocationSet revoked, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> RunnerAsync(OwnToken judged, CancellationToken cancellation)
     {
+        var token = judged.Token;
         var runner = token.Claims.TryGetString(OwnClaims.Id, out var id) ? await questions.RunnerById(id, cancellation) : null;
         if (runner is null) return new Refusal(RefusalReason.SubjectEnded, "the runner is no longer registered");
-        if (revoked.RefusesOrigin(TokenLine.Through(token), runner.WorkspaceId) is { } ended) return ended;
-        var own = Of(PrincipalKind.Runner, token) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
+        if (judged.EndedIn(runner.WorkspaceId) is { } ended) return ended;
+        var own = Of(PrincipalKind.Runner, judged) with { SubjectId = runner.Id, WorkspaceId = runner.WorkspaceId };
         if (token.Claims.TryGet(OwnClaims.Policies, out _))
         {
-            var rests = await PolicyAsync(token, OwnClaims.Policies, runner.WorkspaceId, revoked, cancellation);
+            var rests = await PolicyAsync(judged, OwnClaims.Policies, runner.WorkspaceId, cancellation);
             if (rests.IsRefused) return rests.Refusal;
             own = own with { Policies = rests.Value.Policies };
         }
@@ -119,17 +120,16 @@ internal sealed class OwnTokens(
     /// <summary>A token rests on the policies and the trust records that it names: what was changed or removed gives nothing any more.</summary>
     /// <param name="claim">In which it names its policies.</param>
     /// <param name="workspaceId">Only policies of that workspace count; null: all.</param>
-    public async ValueTask<Outcome<Principal>> PolicyAsync(
-        VerifiedToken token, string claim, string? workspaceId, RevocationSet revoked, CancellationToken cancellation)
+    public async ValueTask<Outcome<Principal>> PolicyAsync(OwnToken judged, string claim, string? workspaceId, CancellationToken cancellation)
     {
+        var token = judged.Token;
         var records = new List<KnownIssuer>();
         var claimed = token.Claims.TryGetString(OwnClaims.TrustRecord, out var text) ? text : "";
-        var origin = TokenLine.Through(token);
         Refusal? ended = null;
         foreach (var versioned in claimed.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             if (await trust.FindAsync(versioned, cancellation) is not { } record) continue;
-            if (revoked.RefusesOrigin(origin, record.Record.WorkspaceId) is { } refusal) ended = refusal;
+            if (judged.EndedIn(record.Record.WorkspaceId) is { } refusal) ended = refusal;
             else records.Add(record);
         }
 
@@ -140,11 +140,11 @@ internal sealed class OwnTokens(
         foreach (var policy in await policies.StandingAsync(named, cancellation))
             if (records.FirstOrDefault(policy.IsFor) is { } record) facets.Add(FacetOf(token, policy, record));
         if (facets.Count == 0) return new Refusal(RefusalReason.Revoked, "every trust policy that it rests on was changed or removed");
-        if (!revoked.IsEmpty)
+        if (!judged.Revoked.IsEmpty)
         {
             facets.RemoveAll(facet =>
             {
-                var gone = revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? revoked.RefusesOrigin(origin, facet.WorkspaceId);
+                var gone = judged.Revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? judged.EndedIn(facet.WorkspaceId);
                 ended = gone ?? ended;
                 return gone is not null;
             });
@@ -154,7 +154,7 @@ internal sealed class OwnTokens(
         PrincipalFacet[] own = [.. facets.Where(facet => workspaceId is null || facet.WorkspaceId == workspaceId)];
         return own.Length == 0
             ? new Refusal(RefusalReason.NoMatchingPolicy, "the trust policies that it rests on are of another workspace")
-            : PrincipalFacet.Together(Of(PrincipalKind.Policy, token), own);
+            : PrincipalFacet.Together(Of(PrincipalKind.Policy, judged), own);
     }
 
     private static PrincipalFacet FacetOf(VerifiedToken token, KnownPolicy policy, KnownIssuer record) => new(
@@ -174,24 +174,25 @@ internal sealed class OwnTokens(
         return facts;
     }
 
-    private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, VerifiedToken token, RevocationSet revoked, CancellationToken cancellation)
+    private async ValueTask<Outcome<Principal>> LivingAsync(PrincipalKind kind, OwnToken judged, CancellationToken cancellation)
     {
+        var token = judged.Token;
         int? attempt = token.Claims.TryGetInt64(ClaimNames.Attempt, out var number) ? checked((int)number) : null;
         if (!await questions.IsAlive(kind, token.Subject, attempt, cancellation)) return new Refusal(RefusalReason.SubjectEnded, $"{token.Subject} has ended");
         var workspace = token.Claims.TryGetString(ClaimNames.WorkspaceId, out var id) ? id : null;
-        if (revoked.RefusesOrigin(TokenLine.Through(token), workspace) is { } ended) return ended;
-        return Of(kind, token) with { SubjectId = token.Subject, Attempt = attempt, WorkspaceId = workspace };
+        if (judged.EndedIn(workspace) is { } ended) return ended;
+        return Of(kind, judged) with { SubjectId = token.Subject, Attempt = attempt, WorkspaceId = workspace };
     }
 
-    private static Principal Of(PrincipalKind kind, VerifiedToken token) => new()
+    private static Principal Of(PrincipalKind kind, OwnToken judged) => new()
     {
         Kind = kind,
-        Name = token.Subject,
-        Evidence = [$"our own token {token.TokenId}"],
-        TokenSha256 = token.Sha256.ToString(),
-        TokenId = token.TokenId,
-        ExpiresAt = token.ExpiresAt,
-        Origin = TokenLine.Through(token),
+        Name = judged.Token.Subject,
+        Evidence = [$"our own token {judged.Token.TokenId}"],
+        TokenSha256 = judged.Token.Sha256.ToString(),
+        TokenId = judged.Token.TokenId,
+        ExpiresAt = judged.Token.ExpiresAt,
+        Origin = judged.Line,
     };
 
     private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail) => Refuse(trace, new Refusal(reason, detail));
@@ -201,4 +202,13 @@ internal sealed class OwnTokens(
         trace?.Refuse(refusal);
         return refusal;
     }
+}
+
+/// <summary>A verified token of ours while it is judged.</summary>
+/// <param name="Line">As <see cref="TokenLine.Through"/> makes it, with hashes that are worth making once.</param>
+/// <param name="Revoked">All that is revoked at that moment.</param>
+internal sealed record OwnToken(VerifiedToken Token, IReadOnlyList<string> Line, RevocationSet Revoked)
+{
+    /// <summary>Whether it, or one that it came from, is revoked there.</summary>
+    public Refusal? EndedIn(string? workspaceId) => Revoked.RefusesOrigin(Line, workspaceId);
 }

@@ -80,13 +80,14 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
 
     public bool IsEmpty { get; } = all.Count == 0;
 
-    /// <summary>The token itself, in either spelling, or the key that signed it.</summary>
-    /// <param name="workspaceId">Of the trust record that vouches, or of the policy that gives; null: the instance's.</param>
-    public Refusal? Refuses(VerifiedToken token, string? workspaceId) => IsEmpty
-        ? null
-        : Find(Revocations.Token, token.Sha256.ToString(), workspaceId)
-            ?? (token.TwinSha256 is { } twin ? Find(Revocations.Token, twin.ToString(), workspaceId) : null)
-            ?? Find(Revocations.Key, token.KeyId, workspaceId);
+    /// <summary>What ends the token somewhere: itself, in either spelling, or the key that signed it. It is looked for once, and then asked about each place.</summary>
+    public TokenRevocations Of(VerifiedToken token) => IsEmpty ? default : new(
+        this,
+        [
+            .. _all[(Revocations.Token, token.Sha256.ToString())],
+            .. token.TwinSha256 is { } twin ? _all[(Revocations.Token, twin.ToString())] : [],
+            .. _all[(Revocations.Key, token.KeyId)],
+        ]);
 
     /// <summary>What was made of a token goes with the token, and with the key that signed it.</summary>
     /// <param name="origin">As <see cref="TokenLine"/> has it.</param>
@@ -113,11 +114,21 @@ internal sealed class RevocationSet(IReadOnlyList<Revocation> all, TimeProvider 
         return null;
     }
 
-    private Refusal? Find(string kind, string value, string? workspaceId)
+    private Refusal? Find(string kind, string value, string? workspaceId) => First(_all[(kind, value)], workspaceId);
+
+    /// <summary>The first of them that holds there now.</summary>
+    internal Refusal? First(IEnumerable<Revocation> some, string? workspaceId)
     {
         var now = time.GetUtcNow();
-        return _all[(kind, value)].FirstOrDefault(one => (one.WorkspaceId is null || one.WorkspaceId == workspaceId) && (one.Until is null || one.Until > now)) is { } revoked
-            ? new Refusal(RefusalReason.Revoked, $"{kind} {value} was revoked ({revoked.Id}{(revoked.Reason is null ? "" : $": {revoked.Reason}")})")
+        return some.FirstOrDefault(one => (one.WorkspaceId is null || one.WorkspaceId == workspaceId) && (one.Until is null || one.Until > now)) is { } revoked
+            ? new Refusal(RefusalReason.Revoked, $"{revoked.Kind} {revoked.Value} was revoked ({revoked.Id}{(revoked.Reason is null ? "" : $": {revoked.Reason}")})")
             : null;
     }
+}
+
+/// <summary>Those that name one token, or the key that signed it.</summary>
+internal readonly struct TokenRevocations(RevocationSet set, IReadOnlyList<Revocation> found)
+{
+    /// <param name="workspaceId">Of the trust record that vouches, or of the policy that gives; null: the instance's.</param>
+    public Refusal? In(string? workspaceId) => found is null or { Count: 0 } ? null : set.First(found, workspaceId);
 }

@@ -11,7 +11,18 @@ public static class Ids
     private const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
     private const int Length = 26;
 
-    public static string New(string prefix, TimeProvider time) => FromUuid(prefix, Guid.CreateVersion7(time.GetUtcNow()));
+    public static string New(string prefix, TimeProvider time) => FromUuid(prefix, Version7(time.GetUtcNow()));
+
+    /// <summary>RFC 9562 §5.7. The framework's own reads the system's source of random bytes for each.</summary>
+    private static Guid Version7(DateTimeOffset moment)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(bytes, moment.ToUnixTimeMilliseconds() << 16);
+        UniqueBytes.Fill(bytes[6..]);
+        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x70);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        return new Guid(bytes, bigEndian: true);
+    }
 
     public static string FromUuid(string prefix, Guid uuid)
     {

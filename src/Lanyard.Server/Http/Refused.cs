@@ -67,7 +67,7 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
     {
         var problem = ProblemOf(context);
         Start(context, problem.Status);
-        return context.Response.WriteAsJsonAsync(problem, ResourceJson.Default.Problem, "application/problem+json");
+        return JsonAnswer.WriteAsync(context.Response, problem, ResourceJson.Default.Problem, "application/problem+json");
     }
 
     private Task WriteOAuthAsync(HttpContext context)
@@ -75,16 +75,16 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
         var (error, status) = RefusalText.OAuthOf(refusal.Reason, clientAuthentication);
         Start(context, status);
         context.Response.Headers.CacheControl = "no-store";
-        return context.Response.WriteAsJsonAsync(
-            new OAuthErrorResponse(error, RefusalText.Of(refusal.Reason)), OAuthJson.Default.OAuthErrorResponse, "application/json");
+        return JsonAnswer.WriteAsync(
+            context.Response, new OAuthErrorResponse(error, RefusalText.Of(refusal.Reason)), OAuthJson.Default.OAuthErrorResponse, "application/json");
     }
 
     private Task WriteKubernetesAsync(HttpContext context)
     {
         var status = RefusalText.StatusOf(refusal.Reason);
         Start(context, status);
-        return context.Response.WriteAsJsonAsync(
-            KubernetesStatus.Failure(status, RefusalText.KubernetesOf(refusal.Reason), RefusalText.Of(refusal.Reason)),
+        return JsonAnswer.WriteAsync(
+            context.Response, KubernetesStatus.Failure(status, RefusalText.KubernetesOf(refusal.Reason), RefusalText.Of(refusal.Reason)),
             KubernetesJson.Default.KubernetesStatus,
             "application/json");
     }

@@ -77,7 +77,12 @@ internal sealed class Mint(KeyRing ring, Instance instance, TimeProvider time)
     }
 
     /// <summary>128 random bits: enough that two tokens never share one.</summary>
-    public static string NewTokenId() => Base64Url.Encode(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+    public static string NewTokenId()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        UniqueBytes.Fill(bytes);
+        return Base64Url.Encode(bytes);
+    }
 
     public static string KindName(PrincipalKind kind) => kind switch
     {

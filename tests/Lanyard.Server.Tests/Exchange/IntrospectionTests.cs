@@ -43,6 +43,26 @@ public sealed class IntrospectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_answers_of_token_endpoints_say_how_long_they_are_and_refusals_do_too()
+    {
+        using var client = new HttpClient { BaseAddress = new Uri(_server.Url) };
+        foreach (var (path, field, value) in ((string, string, string)[])[("/token", "subject_token", _server.Workload()), ("/token", "subject_token", "nonsense"), ("/introspect", "token", "x")])
+        {
+            using var form = new FormUrlEncodedContent(new Dictionary<string, string>
+            {
+                ["grant_type"] = OAuthNames.GrantTokenExchange, ["subject_token_type"] = OAuthNames.TokenTypeJwt, [field] = value,
+            });
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = form };
+            using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+            var (said, isChunked) = (answer.Content.Headers.ContentLength, answer.Headers.TransferEncodingChunked);
+            var body = await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+            Assert.Equal((long?)body.Length, said);
+            Assert.Null(isChunked);
+            Assert.NotNull(JsonNode.Parse(body));
+        }
+    }
+
+    [Fact]
     public async Task What_is_not_this_issuers_token_is_inactive_and_nothing_more_is_said()
     {
         var token = await _server.IdentityTokenAsync();

@@ -28,6 +28,33 @@ public sealed class IdsTests
         Assert.Matches("^run_[0-9a-hjkmnp-tv-z]{26}$", ids[0]);
     }
 
+    [Fact]
+    public void Ids_that_many_threads_make_in_one_moment_are_all_different_and_UUIDs_of_version_7_of_that_moment()
+    {
+        const int threads = 4;
+        const int each = 2000;
+        var moment = new FixedTime(1_700_000_000_123L);
+        var made = new string[threads][];
+        var workers = Enumerable.Range(0, threads).Select(n => new Thread(() => made[n] = [.. Enumerable.Range(0, each).Select(_ => Ids.New("run", moment))])).ToList();
+        workers.ForEach(static worker => worker.Start());
+        workers.ForEach(static worker => worker.Join());
+
+        var uuids = made.SelectMany(static ids => ids).Select(static id => Ids.TryParse(id, "run", out var uuid) ? uuid : default).ToHashSet();
+        Assert.Equal(threads * each, uuids.Count);
+        Assert.All(uuids, static uuid => Assert.Equal((7, 1_700_000_000_123L), (uuid.Version, Ids.TimeOf(uuid))));
+        Assert.All(uuids, static uuid => Assert.InRange(uuid.Variant, 0x8, 0xb));
+        // 74 bits of each are random: none of them is the same in all.
+        var bytes = uuids.Select(static uuid => uuid.ToByteArray(bigEndian: true)).ToList();
+        Assert.All(Enumerable.Range(0, 74), bit => Assert.Equal(2, bytes.Select(id => Bit(id, bit)).Distinct().Count()));
+    }
+
+    /// <summary>Of the 12 behind the version and the 62 behind the variant.</summary>
+    private static int Bit(byte[] uuid, int random)
+    {
+        var at = random < 12 ? 52 + random : 66 + random - 12;
+        return (uuid[at / 8] >> (7 - (at % 8))) & 1;
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("")]
