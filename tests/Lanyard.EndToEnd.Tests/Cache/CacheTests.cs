@@ -102,7 +102,8 @@ public sealed class CacheTests : IAsyncLifetime
     public async Task After_a_kill_in_the_middle_of_an_upload_the_same_machine_saves_the_same_key_and_nothing_is_left_over()
     {
         var environment = await MachineAsync("--repository", "demo/app", "--ref", "refs/heads/main");
-        foreach (var version in Versions) await UploadHalfAsync(environment["ACTIONS_RUNTIME_TOKEN"]!, "k", version);
+        using var first = await UploadHalfAsync(environment["ACTIONS_RUNTIME_TOKEN"]!, "k", Versions[0]);
+        using var second = await UploadHalfAsync(environment["ACTIONS_RUNTIME_TOKEN"]!, "k", Versions[1]);
 
         _server.Kill();
         await _server.WaitForExitAsync();
@@ -118,7 +119,8 @@ public sealed class CacheTests : IAsyncLifetime
     private string[] CacheFiles() =>
         Directory.Exists(Path.Combine(Data, "cache")) ? Directory.GetFiles(Path.Combine(Data, "cache"), "*", SearchOption.AllDirectories) : [];
 
-    private async Task UploadHalfAsync(string token, string key, string version)
+    /// <returns>The connection of the upload: once nobody holds it, its finalizer closes it, and the upload is over.</returns>
+    private async Task<TcpClient> UploadHalfAsync(string token, string key, string version)
     {
         var (_, body) = await PostAsync("CreateCacheEntry", token, $$"""{"key":"{{key}}","version":"{{version}}"}""");
         var url = new Uri(JsonDocument.Parse(body).RootElement.GetProperty("signed_upload_url").GetString()!);
@@ -128,6 +130,7 @@ public sealed class CacheTests : IAsyncLifetime
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Length: 4000000\r\n\r\n"));
         await client.GetStream().WriteAsync(new byte[2_000_000]);
         await Eventually.HoldsAsync(() => Task.FromResult(CacheFiles().Length > before), "bytes of the upload on disk");
+        return client;
     }
 
     private Task<(HttpStatusCode Status, string Body)> LookUpAsync(string token, string key) =>
