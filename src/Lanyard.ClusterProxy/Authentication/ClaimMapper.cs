@@ -27,7 +27,7 @@ internal static class ClaimMapper
         }
 
         var credential = KubernetesUser.CredentialOf(token);
-        var user = new KubernetesUser(name) { Groups = groups, Extras = extras.Count == 0 ? credential : [.. credential, .. extras] };
+        var user = new KubernetesUser(name) { Groups = groups, Extras = extras.Length == 0 ? credential : [.. credential, .. extras] };
         return authenticator.UidClaim is { } uidClaim ? WithUid(user, claims, uidClaim)
             : !expressions.Uid().TryGet(out var uid, out refusal) ? refusal
             : uid.Length > 0 ? user with { Uid = uid }
@@ -46,13 +46,13 @@ internal static class ClaimMapper
             : mapping.Prefix + name;
     }
 
-    private static Outcome<List<string>> ReadGroups(ClaimSet claims, PrefixedClaim mapping)
+    private static Outcome<string[]> ReadGroups(ClaimSet claims, PrefixedClaim mapping)
     {
         if (!claims.TryGet(mapping.Claim, out var value) || value.Kind == JsonValueKind.Null)
         {
             return IsDistributed(claims, mapping.Claim)
                 ? new Refusal(RefusalReason.ClaimMalformed, $"the groups are a distributed claim (_claim_names), which this proxy does not fetch")
-                : new List<string>();
+                : Array.Empty<string>();
         }
 
         if (!claims.TryGetStrings(mapping.Claim, out var names))
@@ -60,7 +60,7 @@ internal static class ClaimMapper
             return new Refusal(RefusalReason.ClaimMalformed, $"the groups' claim {mapping.Claim} is neither a string nor a list of strings");
         }
 
-        return names.Select(n => mapping.Prefix + n).ToList();
+        return names.Select(n => mapping.Prefix + n).ToArray();
     }
 
     private static bool IsDistributed(ClaimSet claims, string name) => claims.TryGet("_claim_names", out var names) && names.TryGetMember(name, out _);

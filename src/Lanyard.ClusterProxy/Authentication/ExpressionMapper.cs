@@ -18,10 +18,15 @@ internal sealed class ExpressionMapper(UserExpressions expressions, ClaimSet cla
 
     public Outcome<string> Uid() => Text(expressions.Uid, "uid");
 
-    public Outcome<List<string>> Groups() => Texts(expressions.Groups, "groups");
+    public Outcome<string[]> Groups() => Texts(expressions.Groups, "groups");
 
-    public Outcome<List<ExtraValue>> Extras()
+    public Outcome<ExtraValue[]> Extras()
     {
+        if (expressions.Extras.Count == 0)
+        {
+            return Array.Empty<ExtraValue>();
+        }
+
         var extras = new List<ExtraValue>();
         foreach (var extra in expressions.Extras)
         {
@@ -33,7 +38,7 @@ internal sealed class ExpressionMapper(UserExpressions expressions, ClaimSet cla
             extras.AddRange(values.Select(v => new ExtraValue(extra.Key, v)));
         }
 
-        return extras;
+        return extras.ToArray();
     }
 
     private Outcome<string> Text(CelProgram? program, string what)
@@ -47,20 +52,20 @@ internal sealed class ExpressionMapper(UserExpressions expressions, ClaimSet cla
         return value.Kind == CelKind.String ? value.AsString : Wrong(what, value, "text");
     }
 
-    private Outcome<List<string>> Texts(CelProgram? program, string what)
+    private Outcome<string[]> Texts(CelProgram? program, string what)
     {
         if (program is null)
         {
-            return new List<string>();
+            return Array.Empty<string>();
         }
 
         var value = Evaluate(program);
         switch (value.Kind)
         {
             case CelKind.Null:
-                return new List<string>();
+                return Array.Empty<string>();
             case CelKind.String:
-                return value.AsString.Length == 0 ? [] : new List<string> { value.AsString };
+                return value.AsString.Length == 0 ? Array.Empty<string>() : new[] { value.AsString };
             case CelKind.List:
                 return OfList(value.AsList, what);
             default:
@@ -68,7 +73,7 @@ internal sealed class ExpressionMapper(UserExpressions expressions, ClaimSet cla
         }
     }
 
-    private static Outcome<List<string>> OfList(CelList list, string what)
+    private static Outcome<string[]> OfList(CelList list, string what)
     {
         var texts = new List<string>(list.Count);
         for (var i = 0; i < list.Count; i++)
@@ -84,7 +89,7 @@ internal sealed class ExpressionMapper(UserExpressions expressions, ClaimSet cla
             }
         }
 
-        return texts;
+        return texts.ToArray();
     }
 
     private CelValue Evaluate(CelProgram program) => program.Evaluate(_activation ??= ExpressionReader.Claims(claims.Json)).Value;

@@ -6,7 +6,7 @@ namespace Lanyard.ClusterProxy.Authentication;
 
 /// <summary>
 /// Owns the way from a token's text to the user it impersonates: the one chain (design: steps 1 to 8), then claim mapping and reserved names
-/// (step 9). A judged token is remembered by its SHA-256 until it expires or the configuration or keys change. Knows nothing of HTTP.
+/// (step 9). A token that was judged twice is remembered by its SHA-256 until it expires or the configuration or keys change. Knows nothing of HTTP.
 /// </summary>
 internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys, AuthenticationRules rules, TimeProvider time)
 {
@@ -16,6 +16,7 @@ internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys
     private static readonly VerifyOptions Options = new() { DefaultAudience = "urn:lanyard:no-audience", ClockSkew = TimeSpan.FromSeconds(30) };
 
     private readonly RememberedTokens<ImpersonationHeaders> _remembered = new(Remembered, time);
+    private readonly Sightings _sightings = new();
     private AuthenticationRules _rules = rules;
 
     /// <summary>New rules hold for the next request, also for tokens that were judged before.</summary>
@@ -53,7 +54,10 @@ internal sealed class TokenAuthentication(TokenVerifier verifier, KeyLookup keys
         if (outcome.TryGet(out var headers, out refusal))
         {
             trace?.Pass(Stage.Policy, $"user {headers.User.Name}, groups {string.Join(", ", headers.User.Groups)}");
-            _remembered.Remember(token.Sha256, headers, token.ExpiresAt, epoch);
+            if (_sightings.Again(token.Sha256))
+            {
+                _remembered.Remember(token.Sha256, headers, token.ExpiresAt, epoch);
+            }
         }
         else
         {

@@ -12,11 +12,18 @@ namespace Lanyard.ClusterProxy.Impersonation;
 internal sealed class ImpersonationHeaders
 {
     private const string ExtraPrefix = "Impersonate-Extra-";
+    private const int LongestDraft = 16 * 1024;
 
     /// <summary>Every token that has a <c>jti</c> has this one, and most have no other.</summary>
     private static readonly string CredentialIdName = EscapedName(KubernetesUser.CredentialId);
 
+    private static readonly SearchValues<char> ControlCharacters = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(c => (char)c), '\u007f']);
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>What is written on before it is known how long it gets; made once for each thread, and not kept where somebody's groups made it long.</summary>
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? _draft;
+
     private readonly byte[] _lines;
 
     private ImpersonationHeaders(KubernetesUser user, byte[] lines)
@@ -36,16 +43,23 @@ internal sealed class ImpersonationHeaders
     /// </summary>
     public static Outcome<ImpersonationHeaders> Create(KubernetesUser user)
     {
-        var into = new ArrayBufferWriter<byte>(256);
+        var into = _draft ??= new ArrayBufferWriter<byte>(256);
+        into.ResetWrittenCount();
         var wrong = Line(into, "Impersonate-User", user.Name) ?? (user.Uid is null ? null : Line(into, "Impersonate-Uid", user.Uid));
-        foreach (var group in user.Groups)
+        for (var i = 0; i < user.Groups.Count; i++)
         {
-            wrong ??= Line(into, "Impersonate-Group", group);
+            wrong ??= Line(into, "Impersonate-Group", user.Groups[i]);
         }
 
-        foreach (var extra in user.Extras)
+        for (var i = 0; i < user.Extras.Count; i++)
         {
+            var extra = user.Extras[i];
             wrong ??= extra.Key.Length == 0 ? "an extra has no key" : Line(into, ExtraHeaderName(extra.Key), extra.Value);
+        }
+
+        if (into.Capacity > LongestDraft)
+        {
+            _draft = null;
         }
 
         return wrong is null
@@ -91,12 +105,9 @@ internal sealed class ImpersonationHeaders
             return $"{name} would begin or end with a blank";
         }
 
-        foreach (var letter in value)
+        if (value.AsSpan().ContainsAny(ControlCharacters))
         {
-            if (letter is < ' ' or '\u007f')
-            {
-                return $"{name} would contain a control character";
-            }
+            return $"{name} would contain a control character";
         }
 
         try

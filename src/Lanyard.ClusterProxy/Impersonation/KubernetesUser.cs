@@ -68,4 +68,4 @@ internal sealed record KubernetesUser(string Name)
 }
 
 /// <summary>One value of an extra; a key with three values is three of these.</summary>
-internal sealed record ExtraValue(string Key, string Value);
+internal readonly record struct ExtraValue(string Key, string Value);

@@ -113,7 +113,7 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_judged_token_is_remembered_until_the_rules_change()
+    public async Task A_token_that_comes_again_is_remembered_until_the_rules_change()
     {
         var authentication = Authentication(Rules(Record()));
         var token = _issuer.Mint(Audience);
@@ -123,7 +123,7 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
             Assert.Equal("gh:subject", (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Value.User.Name);
         }
 
-        Assert.Equal(1, _lookups);
+        Assert.Equal(2, _lookups);
         authentication.Replace(Rules(Record() with { Audiences = ["other"] }));
         Assert.Equal(RefusalReason.AudienceMismatch, (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Refusal.Reason);
     }
@@ -137,7 +137,11 @@ public sealed class TokenAuthenticationTests : IAsyncLifetime
         var authentication = new TokenAuthentication(new TokenVerifier(time), (_, _, _) => new(issuer.Keys), Rules(record), time);
         var token = issuer.Mint(Audience);
 
-        Assert.False((await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).IsRefused);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.False((await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).IsRefused);
+        }
+
         time.Advance(TimeSpan.FromSeconds(331));
 
         Assert.Equal(RefusalReason.Expired, (await authentication.AuthenticateAsync(new BearerToken(token, .., TokenHash.Of(token), null), default)).Refusal.Reason);
