@@ -8,15 +8,31 @@ internal sealed class SignatureMemo
 {
     public const int MaxChecks = 16;
 
-    private readonly Dictionary<(string Thumbprint, SignatureAlgorithm Algorithm), bool> _seen = [];
+    /// <summary>Most tokens are tried with one key, and need no table.</summary>
+    private ((string Thumbprint, SignatureAlgorithm Algorithm) Key, bool IsGood)? _first;
+
+    private Dictionary<(string Thumbprint, SignatureAlgorithm Algorithm), bool>? _others;
 
     public bool TryVerify(VerificationKey key, SignatureAlgorithm algorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature)
     {
-        if (_seen.TryGetValue((key.Thumbprint, algorithm), out var before))
+        var asked = (key.Thumbprint, algorithm);
+        if (_first is not { } first)
+        {
+            var isGood = key.TryVerify(algorithm, data, signature);
+            _first = (asked, isGood);
+            return isGood;
+        }
+
+        if (first.Key == asked)
+        {
+            return first.IsGood;
+        }
+
+        if ((_others ??= []).TryGetValue(asked, out var before))
         {
             return before;
         }
 
-        return _seen.Count < MaxChecks && (_seen[(key.Thumbprint, algorithm)] = key.TryVerify(algorithm, data, signature));
+        return _others.Count < MaxChecks - 1 && (_others[asked] = key.TryVerify(algorithm, data, signature));
     }
 }

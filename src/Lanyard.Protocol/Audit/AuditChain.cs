@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -13,11 +14,16 @@ public static class AuditChain
     /// <summary>SHA-256 over the hash before, chain, sequence and the event's JSON as it was stored, each on a line.</summary>
     public static string Hash(string previousHash, string chain, long sequence, string eventJson)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{previousHash}\n{chain}\n{sequence}\n")));
-        hash.AppendData(Encoding.UTF8.GetBytes(eventJson));
-        return Hex(hash.GetHashAndReset());
+        ArgumentNullException.ThrowIfNull(eventJson);
+        var place = string.Create(CultureInfo.InvariantCulture, $"{previousHash}\n{chain}\n{sequence}\n");
+        var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(place.Length + eventJson.Length));
+        var length = Encoding.UTF8.GetBytes(place, buffer);
+        length += Encoding.UTF8.GetBytes(eventJson, buffer.AsSpan(length));
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(buffer.AsSpan(0, length), hash);
+        ArrayPool<byte>.Shared.Return(buffer);
+        return Hex(hash);
     }
 
-    private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
+    private static string Hex(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(bytes);
 }

@@ -71,7 +71,7 @@ internal sealed class TokenForm
         try
         {
             length = await request.Body.ReadAtLeastAsync(buffer.AsMemory(0, most), most, throwOnEndOfStream: false, request.HttpContext.RequestAborted);
-            return length > MaxBytes ? TooLarge() : Parse(System.Text.Encoding.UTF8.GetString(buffer, 0, length));
+            return length > MaxBytes ? TooLarge() : Parse(buffer.AsSpan(0, length));
         }
         finally
         {
@@ -81,7 +81,22 @@ internal sealed class TokenForm
         }
     }
 
-    internal static Outcome<TokenForm> Parse(string body)
+    private static Outcome<TokenForm> Parse(ReadOnlySpan<byte> body)
+    {
+        var text = ArrayPool<char>.Shared.Rent(System.Text.Encoding.UTF8.GetMaxCharCount(body.Length));
+        var length = System.Text.Encoding.UTF8.GetChars(body, text);
+        try
+        {
+            return Parse(text.AsMemory(0, length));
+        }
+        finally
+        {
+            text.AsSpan(0, length).Clear();
+            ArrayPool<char>.Shared.Return(text);
+        }
+    }
+
+    private static Outcome<TokenForm> Parse(ReadOnlyMemory<char> body)
     {
         var form = new TokenForm();
         var fields = 0;

@@ -160,6 +160,7 @@ internal sealed record PrincipalFacet(
     /// <summary>The first one gives the name, and each what it gives. Who belongs to several workspaces belongs to none: their audits don't show each other's words.</summary>
     public static Principal Together(Principal principal, IReadOnlyList<PrincipalFacet> facets)
     {
+        if (facets is [var only]) return Alone(principal, only, facets);
         string[] records = [.. facets.Select(facet => facet.TrustRecord).OfType<string>().Distinct(StringComparer.Ordinal)];
         return principal with
         {
@@ -176,4 +177,20 @@ internal sealed record PrincipalFacet(
             HasTerms = facets.Any(static facet => facet.Terms is not null),
         };
     }
+
+    /// <summary>The usual case: nothing is to be put together.</summary>
+    private static Principal Alone(Principal principal, PrincipalFacet facet, IReadOnlyList<PrincipalFacet> facets) => principal with
+    {
+        Name = facet.Name,
+        WorkspaceId = facet.WorkspaceId,
+        TrustRecord = facet.TrustRecord ?? principal.TrustRecord,
+        Roles = facet.Roles,
+        Audiences = facet.Audiences,
+        Introspects = facet.Introspects,
+        Policies = [facet.Policy],
+        Context = facet.Context,
+        Evidence = facet.Evidence,
+        Facets = facets,
+        HasTerms = facet.Terms is not null,
+    };
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Data.Common;
 using System.Text;
 using Microsoft.Data.Sqlite;
@@ -129,8 +130,24 @@ internal sealed class SqliteStatement : IDisposable
 
         const int onStack = 1024;
         var most = Encoding.UTF8.GetMaxByteCount(text.Length);
-        var buffer = most <= onStack ? stackalloc byte[onStack] : new byte[most];
-        return raw.sqlite3_bind_text(_statement, position, buffer[..Encoding.UTF8.GetBytes(text, buffer)]);
+        if (most <= onStack)
+        {
+            Span<byte> buffer = stackalloc byte[onStack];
+            return raw.sqlite3_bind_text(_statement, position, buffer[..Encoding.UTF8.GetBytes(text, buffer)]);
+        }
+
+        var rented = ArrayPool<byte>.Shared.Rent(most);
+        var bytes = rented.AsSpan(0, Encoding.UTF8.GetBytes(text, rented));
+        try
+        {
+            return raw.sqlite3_bind_text(_statement, position, bytes);
+        }
+        finally
+        {
+            // It may be a secret, and SQLite has a copy of its own.
+            bytes.Clear();
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
     private static SqliteException Failure(sqlite3 database, int result) =>
