@@ -8,6 +8,11 @@ internal static class CacheBench
     /// <summary>One part, for whoever works on it.</summary>
     public const string PartVariable = "BENCH_CACHE_PART";
 
+    /// <summary>One database, for the same.</summary>
+    private const string DatabaseVariable = "BENCH_CACHE_DATABASE";
+
+    public static bool Has(string database) => (Environment.GetEnvironmentVariable(DatabaseVariable) ?? database) == database;
+
     /// <summary>For whoever has less time: the row's name says what was measured.</summary>
     public static int Number(string variable, int usual) =>
         Environment.GetEnvironmentVariable(variable) is { } text ? int.Parse(text, System.Globalization.CultureInfo.InvariantCulture) : usual;

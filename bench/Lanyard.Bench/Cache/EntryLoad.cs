@@ -43,8 +43,9 @@ internal sealed class EntryLoad : IDisposable
 
     /// <summary>Looks up, one after the other on each connection.</summary>
     /// <param name="isHit">What each must answer.</param>
+    /// <param name="connections">On no more than these; null: on all.</param>
     /// <returns>How long each took, in milliseconds.</returns>
-    public async Task<List<double>> LookUpAsync(IReadOnlyList<byte[]> requests, bool isHit)
+    public async Task<List<double>> LookUpAsync(IReadOnlyList<byte[]> requests, bool isHit, int? connections = null)
     {
         var times = new double[requests.Count];
         await SpreadAsync(requests.Count, async (http, i) =>
@@ -54,7 +55,7 @@ internal sealed class EntryLoad : IDisposable
             times[i] = TimeProvider.System.GetElapsedTime(began).TotalMilliseconds;
             if (found != isHit)
                 throw new InvalidOperationException($"look-up {i} found {(found ? "something" : "nothing")}");
-        });
+        }, connections);
         return [.. times];
     }
 
@@ -101,10 +102,10 @@ internal sealed class EntryLoad : IDisposable
 
     private static byte[][] Requests(int count, Func<int, byte[]> make) => [.. Enumerable.Range(0, count).Select(make)];
 
-    private Task SpreadAsync(int count, Func<LeanHttp, int, Task> work)
+    private Task SpreadAsync(int count, Func<LeanHttp, int, Task> work, int? connections = null)
     {
         var next = -1;
-        return Task.WhenAll(_connections.Select(async http =>
+        return Task.WhenAll(_connections.Take(connections ?? _connections.Count).Select(async http =>
         {
             for (int i; (i = Interlocked.Increment(ref next)) < count;)
                 await work(http, i);

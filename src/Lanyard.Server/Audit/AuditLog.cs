@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text.Json;
 using Lanyard.Protocol.Audit;
 using Lanyard.Server.Http;
@@ -47,7 +48,7 @@ internal sealed class AuditLog
     {
         try
         {
-            return await _database.SerialAsync([], (transaction, _) => AppendAsync(transaction, auditEvent));
+            return await _database.SerialAsync([], null, (transaction, _) => AppendAsync(transaction, auditEvent));
         }
         catch (Exception exception)
         {
@@ -58,15 +59,17 @@ internal sealed class AuditLog
 
     /// <summary>Makes a change and records it: together or not at all.</summary>
     /// <param name="first">Statements that need nothing from each other.</param>
+    /// <param name="row">What they lock, as <see cref="Database.ExecuteTogetherAsync"/> has it.</param>
     /// <param name="then">
     /// Is given the count of rows that each of them has changed, and does what else is to be done. Answers whether anything was changed: only then there is something to record.
     /// </param>
     /// <param name="happened">Called right after the commit of the change.</param>
     public async Task<bool> RecordWithAsync(
-        IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<bool>> then, AuditEvent auditEvent, Action happened, CancellationToken cancellationToken)
+        IReadOnlyList<Sql> first, string row, Func<Transaction, IReadOnlyList<int>, Task<bool>> then, AuditEvent auditEvent, Action happened, CancellationToken cancellationToken)
     {
         var isChanged = await _database.SerialAsync(
             first,
+            row,
             async (transaction, counts) => await then(transaction, counts) && await AppendAsync(transaction, auditEvent) is not null,
             cancellationToken);
         if (isChanged)
@@ -75,6 +78,32 @@ internal sealed class AuditLog
         }
 
         return isChanged;
+    }
+
+    /// <summary>The same for a change of one row, of which only the row that it returns tells what there is to record.</summary>
+    /// <param name="then">Does what else is to be done, and answers what happened.</param>
+    /// <returns>The row; null when there was none to change.</returns>
+    public async Task<T?> RecordWithAsync<T>(
+        Sql change, string row, Func<DbDataReader, T> read, Func<Transaction, T, Task<AuditEvent>> then, Action happened, CancellationToken cancellationToken)
+        where T : class
+    {
+        var changed = await _database.SerialAsync(
+            change,
+            row,
+            read,
+            async (transaction, rows) =>
+            {
+                if (rows is not [var one]) return null;
+                await AppendAsync(transaction, await then(transaction, one));
+                return one;
+            },
+            cancellationToken);
+        if (changed is not null)
+        {
+            happened();
+        }
+
+        return changed;
     }
 
     private async Task<string> AppendAsync(Transaction transaction, AuditEvent auditEvent)

@@ -42,12 +42,18 @@ internal sealed record CacheEntry(
     DateTimeOffset PendingUntil,
     DateTimeOffset UsedAt,
     DateTimeOffset ReadUntil,
-    bool Encrypted);
+    bool Encrypted)
+{
+    public CacheName Name => new(WorkspaceId, Repository, Scope, Version, Key);
+}
 
 /// <summary>What makes an entry unique: immutable once it is ready.</summary>
 internal sealed record CacheName(string WorkspaceId, string Repository, string Scope, string Version, string Key)
 {
     public string Folded { get; } = CacheKeys.Fold(Key);
+
+    /// <summary>What a write to the entry of this name locks.</summary>
+    public string Row => string.Join('\n', WorkspaceId, Repository, Scope, Version, Folded);
 }
 
 /// <summary>Who wrote an entry; kept with it.</summary>

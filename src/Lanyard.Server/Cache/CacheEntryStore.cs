@@ -17,6 +17,8 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             read_until, encrypted
         """).Part;
 
+    internal const int ColumnCount = 17;
+
     /// <summary>The one that holds the name: pending or ready.</summary>
     public Task<CacheEntry?> FindAsync(CacheName name, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync($"select {Columns} from cache_entries where {Is(name)}", Read, cancellationToken);
@@ -46,6 +48,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
                 {provenance.TokenSha256}, {encrypted})
             on conflict do nothing
             """,
+            name.Row,
             cancellationToken);
         return inserted == 0
             ? null
@@ -56,9 +59,10 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     /// <summary>The same subject asks for its pending entry again.</summary>
     /// <returns>False when it is not pending any more.</returns>
-    public async Task<bool> RenewAsync(long id, string subject, DateTimeOffset pendingUntil, CancellationToken cancellationToken) =>
+    public async Task<bool> RenewAsync(CacheEntry entry, DateTimeOffset pendingUntil, CancellationToken cancellationToken) =>
         await database.ExecuteTogetherAsync(
-            $"update cache_entries set pending_until = {pendingUntil} where id = {id} and state = 'pending' and subject = {subject}",
+            $"update cache_entries set pending_until = {pendingUntil} where id = {entry.Id} and state = 'pending' and subject = {entry.Subject}",
+            entry.Name.Row,
             cancellationToken) == 1;
 
     /// <summary>Takes a pending entry out that nobody will finish: its name is free at once, its bytes and rows are for <see cref="Limits.CacheEvictor"/> to purge.</summary>
@@ -85,9 +89,9 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
 
     /// <summary>Notes the use of a ready entry, and holds its bytes.</summary>
     /// <returns>False when it was taken out meanwhile.</returns>
-    public async Task<bool> MarkUsedAsync(long id, DateTimeOffset readUntil, CancellationToken cancellationToken) =>
+    public async Task<bool> MarkUsedAsync(CacheEntry entry, DateTimeOffset readUntil, CancellationToken cancellationToken) =>
         await database.ExecuteTogetherAsync(
-            $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {id} and state = 'ready'", cancellationToken) == 1;
+            $"update cache_entries set used_at = {time.GetUtcNow()}, read_until = {readUntil} where id = {entry.Id} and state = 'ready'", entry.Name.Row, cancellationToken) == 1;
 
     /// <summary>Its bytes have been handed out by another way than ours, without a check.</summary>
     public Task<int> MarkUnverifiedAsync(long id, CancellationToken cancellationToken) =>
@@ -97,7 +101,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     public async Task<long> CountSinceAsync(string workspaceId, string repository, DateTimeOffset since, long limit, CancellationToken cancellationToken) =>
         await database.ScalarAsync(
             $"""
-            select count(*) from (select 1 from cache_entries where workspace = {workspaceId} and repository = {repository} and created > {since} limit {limit}) as c
+            select count(*) from (select 1 from cache_entries where workspace || '/' || repository = {workspaceId + "/" + repository} and created > {since} limit {limit}) as c
             """,
             cancellationToken) ?? 0;
 
@@ -106,7 +110,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         row.GetInt64(8), row.GetBoolean(9), row.GetInt64(10), row.GetString(11), row.GetTime(12), row.GetTime(13), row.GetTime(14), row.GetTime(15),
         row.GetBoolean(16));
 
-    private static SqlPart Is(CacheName name) => ((Sql)
+    internal static SqlPart Is(CacheName name) => ((Sql)
         $"""
         live and workspace = {name.WorkspaceId} and repository = {name.Repository} and scope = {name.Scope} and version = {name.Version}
             and folded = {name.Folded}

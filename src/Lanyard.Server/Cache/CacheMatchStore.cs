@@ -16,9 +16,6 @@ internal sealed class CacheMatchStore(Database database)
     /// <summary>What was found may be taken out before it is read.</summary>
     private const int Tries = 3;
 
-    /// <summary>
-    /// Asks all probes in one statement, for no more than the keys' ids: whatever else it did, databases would take longer to prepare it than to find the keys. States are written out, because a parameter that stands where an index says <c>where state = …</c> has SQLite prepare the statement again for each of its values.
-    /// </summary>
     /// <param name="rules">Each: refs of the writers that are trusted.</param>
     /// <returns>What the first probe with an answer has found: the key itself, else of those that begin with it the newest.</returns>
     public async Task<CacheEntry?> MatchAsync(
@@ -28,13 +25,13 @@ internal sealed class CacheMatchStore(Database database)
         var trusted = CacheReadRules.Condition(rules);
         for (var i = 0; i < Tries; i++)
         {
-            var found = await FindAsync(workspaceId, repository, version, probes, trusted, cancellationToken);
-            if (found.Count == 0) return null;
-            var probe = probes[found[0].Probe];
-            var entry = found is [{ IsKey: false }, ..] && found.Count > Few
-                ? await NewestAsync(Of(workspaceId, repository, ((Sql)$"{probe.Scope}").Part, version, trusted), probe.Folded, cancellationToken)
-                : await database.QuerySingleOrNullAsync(
-                    $"select {CacheEntryStore.Columns} from cache_entries where id = {BestOf(found)} and live and state = 'ready'", CacheEntryStore.Read, cancellationToken);
+            var found = database.HasLateral
+                ? await AllAtOnceAsync(workspaceId, repository, version, probes, trusted, cancellationToken)
+                : await OneByOneAsync(workspaceId, repository, version, probes, trusted, cancellationToken);
+            if (found is null) return null;
+            var entry = found.Count <= Few || found.IsKey
+                ? found.Entry
+                : await NewestAsync(Of(workspaceId, repository, ((Sql)$"{found.Probe.Scope}").Part, version, trusted), found.Probe.Folded, cancellationToken);
             if (entry is not null) return entry;
         }
 
@@ -59,38 +56,11 @@ internal sealed class CacheMatchStore(Database database)
             cancellationToken);
     }
 
-    /// <returns>Of the first probe that found something, the first <see cref="Few"/> and one, by their keys: the key itself sorts before all that begin with it.</returns>
-    private async Task<List<Found>> FindAsync(
+    /// <summary>
+    /// For a database that is a journey away: one statement finds the entries of all probes, no more than <see cref="Few"/> and one of each, takes the first probe's and of them the best.
+    /// </summary>
+    private Task<Found?> AllAtOnceAsync(
         string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted, CancellationToken cancellationToken)
-    {
-        var all = database.HasLateral ? Laterally(workspaceId, repository, version, probes, trusted) : Together(workspaceId, repository, version, probes, trusted);
-        var rows = await database.QueryAsync(all, static row => new Found(row.GetInt(0), row.GetInt64(1), row.GetInt64(2), row.GetBoolean(3)), cancellationToken);
-        if (rows.Count == 0) return rows;
-        var first = rows.Min(static row => row.Probe);
-        return [.. rows.Where(row => row.Probe == first).OrderByDescending(static row => row.IsKey)];
-    }
-
-    private static Sql Together(string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted)
-    {
-        var all = new Sql(0, 0);
-        for (var i = 0; i < probes.Count; i++)
-        {
-            var folded = probes[i].Folded;
-            if (i > 0) all.AppendLiteral(" union all ");
-            all.AppendFormatted(((Sql)
-                $"""
-                select * from (select {i} as probe, id, created, folded = {folded} as is_key from cache_entries
-                    where {Of(workspaceId, repository, ((Sql)$"{probes[i].Scope}").Part, version, trusted)} and folded >= {folded} and folded < {folded + CacheKeys.Highest}
-                    order by folded limit {Few + 1}) as found
-                """).Part);
-        }
-
-        // SQLite asks one branch after the other: those behind the first that has an answer need not be asked to their end.
-        all.AppendLiteral($" limit {Few + 1}");
-        return all;
-    }
-
-    private static Sql Laterally(string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted)
     {
         var values = new Sql(0, 0);
         for (var i = 0; i < probes.Count; i++)
@@ -99,16 +69,48 @@ internal sealed class CacheMatchStore(Database database)
             values.AppendFormatted(((Sql)$"({i}, {probes[i].Scope}, {probes[i].Folded}, {probes[i].Folded + CacheKeys.Highest})").Part);
         }
 
-        return $"""
-            select p.probe, e.id, e.created, e.folded = p.low as is_key from (values {values.Part}) as p(probe, wanted, low, high)
-            cross join lateral (select id, created, folded from cache_entries
-                where {Of(workspaceId, repository, ((Sql)$"p.wanted").Part, version, trusted)} and folded >= p.low and folded < p.high
-                order by folded limit {Few + 1}) as e
-            """;
+        return database.QuerySingleOrNullAsync(
+            $"""
+            with found as materialized (select p.probe, e.id as best, e.created as made, e.folded = p.low as is_key from (values {values.Part}) as p(probe, wanted, low, high)
+                cross join lateral (select id, created, folded from cache_entries
+                    where {Of(workspaceId, repository, ((Sql)$"p.wanted").Part, version, trusted)} and folded >= p.low and folded < p.high
+                    order by folded limit {Few + 1}) as e),
+            first as (select probe as asked, is_key, best from found order by probe, is_key desc, made desc, best desc limit 1)
+            select {CacheEntryStore.Columns}, asked, is_key, (select count(*) from found where probe = asked) from first join cache_entries on id = best
+            """,
+            row => new Found(
+                probes[row.GetInt(CacheEntryStore.ColumnCount)], row.GetBoolean(CacheEntryStore.ColumnCount + 1), (int)row.GetInt64(CacheEntryStore.ColumnCount + 2), CacheEntryStore.Read(row)),
+            cancellationToken);
     }
 
-    private static long BestOf(List<Found> found) =>
-        found[0].IsKey ? found[0].Id : found.MaxBy(static one => (one.Created, one.Id)).Id;
+    /// <summary>
+    /// For a database in this process: probe after probe, until one has an answer. States are written out, because a parameter that stands where an index says <c>where state = …</c> has
+    /// SQLite prepare the statement again for each of its values. Only keys and times are read of all, because they stand in the index.
+    /// </summary>
+    private async Task<Found?> OneByOneAsync(
+        string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted, CancellationToken cancellationToken)
+    {
+        foreach (var probe in probes)
+        {
+            var rows = await database.QueryAsync(
+                $"""
+                select id, created, folded = {probe.Folded} from cache_entries
+                where {Of(workspaceId, repository, ((Sql)$"{probe.Scope}").Part, version, trusted)} and folded >= {probe.Folded} and folded < {probe.Folded + CacheKeys.Highest}
+                order by folded limit {Few + 1}
+                """,
+                static row => (Id: row.GetInt64(0), Created: row.GetInt64(1), IsKey: row.GetBoolean(2)),
+                cancellationToken);
+            if (rows.Count == 0) continue;
+
+            // The key itself sorts before all that begin with it.
+            var best = rows[0].IsKey ? rows[0].Id : rows.MaxBy(static row => (row.Created, row.Id)).Id;
+            var entry = await database.QuerySingleOrNullAsync(
+                $"select {CacheEntryStore.Columns} from cache_entries where id = {best} and live and state = 'ready'", CacheEntryStore.Read, cancellationToken);
+            return new Found(probe, rows[0].IsKey, rows.Count, entry);
+        }
+
+        return null;
+    }
 
     /// <summary>The keys are hidden from the planner, so that it keeps to the index of the newest.</summary>
     private Task<CacheEntry?> NewestAsync(SqlPart of, string folded, CancellationToken cancellationToken) => database.QuerySingleOrNullAsync(
@@ -122,6 +124,9 @@ internal sealed class CacheMatchStore(Database database)
     private static SqlPart Of(string workspaceId, string repository, SqlPart scope, string version, SqlPart trusted) => ((Sql)
         $"live and workspace = {workspaceId} and repository = {repository} and scope = {scope} and version = {version} and state = 'ready' {trusted}").Part;
 
-    /// <param name="IsKey">It has the probe's key itself.</param>
-    private readonly record struct Found(int Probe, long Id, long Created, bool IsKey);
+    /// <param name="Probe">The first that has an answer.</param>
+    /// <param name="IsKey">The entry has the probe's key itself.</param>
+    /// <param name="Count">Of those that begin with it, counted no further than to <see cref="Few"/> and one.</param>
+    /// <param name="Entry">Null when it was taken out meanwhile.</param>
+    private sealed record Found(CacheProbe Probe, bool IsKey, int Count, CacheEntry? Entry);
 }

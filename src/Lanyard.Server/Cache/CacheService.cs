@@ -75,7 +75,7 @@ internal sealed class CacheService(
             if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, context.RequestAborted) is { } made) return made;
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
-            if (present.Subject == subject.Key && await entries.RenewAsync(present.Id, subject.Key, until, context.RequestAborted)) return present;
+            if (present.Subject == subject.Key && await entries.RenewAsync(present, until, context.RequestAborted)) return present;
             var isSuperseded = subject.Supersedes(present.Subject);
             if (present.PendingUntil > time.GetUtcNow() && !isSuperseded) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
             if (await entries.AbandonAsync(present, isSuperseded, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
@@ -90,45 +90,47 @@ internal sealed class CacheService(
     {
         if ((CacheKeys.MistakeInKey(key) ?? CacheKeys.MistakeInVersion(version)) is { } mistake) return Malformed(mistake);
         if (NameFor(subject, key, version) is not { } name) return await DeniedAsync(context, subject, "cache.write");
-        return await entries.FindAsync(name, context.RequestAborted) is { } entry
-            ? await FinalizeAsync(context, subject, entry, size)
-            : new Refusal(RefusalReason.NotFound, $"nothing is pending for {key}");
+        return await FinalizeAsync(context, subject, name, size);
     }
 
-    /// <summary>Of an entry that the caller has found.</summary>
-    public async Task<Outcome<CacheEntry>> FinalizeAsync(HttpContext context, RuntimeSubject subject, CacheEntry entry, long size)
+    /// <summary>Of the entry that holds a name. What it is before is asked only where nothing could be made ready: nearly always it can.</summary>
+    public async Task<Outcome<CacheEntry>> FinalizeAsync(HttpContext context, RuntimeSubject subject, CacheName name, long size)
     {
         if (size < 0) return Malformed("size must not be negative");
-        var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);
-        if (size > limits.EntryBytes(entry.Repository)) return TooLarge(limits, entry.Repository);
-        if (entry.Subject != subject.Key) return new Refusal(RefusalReason.NotFound, $"entry {entry.Id} is {entry.Subject}'s");
-        if (entry.State == CacheStates.Ready)
-        {
-            return entry.Size == size ? entry : new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is ready with {entry.Size} bytes");
-        }
-
-        var isMade = await audit.RecordWithAsync(
-            [segments.Finalize(entry, size)],
-            async (transaction, counts) =>
+        var limits = await settings.LimitsAsync(name.WorkspaceId, context.RequestAborted);
+        if (size > limits.EntryBytes(name.Repository)) return TooLarge(limits, name.Repository);
+        var finished = await audit.RecordWithAsync(
+            segments.Finalize(name, subject.Key, size),
+            name.Row,
+            SegmentStore.ReadFinished,
+            async (transaction, made) =>
             {
-                if (counts[0] == 0) return false;
-                await transaction.ExecuteLaterAsync(SegmentStore.DropSpare(entry));
-                return true;
+                if (made.HasSpare) await transaction.ExecuteLaterAsync(SegmentStore.DropSpare(made.Entry));
+                return Event(context, subject, made.Entry, "cache.write");
             },
-            Event(context, subject, entry, "cache.write"),
-            () => tally.Added(entry.WorkspaceId, entry.Repository, size),
+            () => tally.Added(name.WorkspaceId, name.Repository, size),
             context.RequestAborted);
-        if (!isMade) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is not pending, or has not {size} bytes");
-        await TidyAsync(entry);
-        return entry with { State = CacheStates.Ready, Size = size };
+        if (finished is null) return await WhyNotAsync(subject, name, size, context.RequestAborted);
+        await TidyAsync(finished);
+        return finished.Entry;
+    }
+
+    /// <returns>The entry where it was made ready before, as a caller whose answer was lost asks again; or NotFound, Conflict.</returns>
+    private async Task<Outcome<CacheEntry>> WhyNotAsync(RuntimeSubject subject, CacheName name, long size, CancellationToken cancellationToken)
+    {
+        if (await entries.FindAsync(name, cancellationToken) is not { } entry) return new Refusal(RefusalReason.NotFound, $"nothing is pending for {name.Key}");
+        if (entry.Subject != subject.Key) return new Refusal(RefusalReason.NotFound, $"entry {entry.Id} is {entry.Subject}'s");
+        if (entry.State == CacheStates.Ready && entry.Size == size) return entry;
+        return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State}, and not pending with {size} bytes");
     }
 
     /// <summary>Clears away the bytes of blocks that no list has named, and what a killed server had begun.</summary>
-    private async Task TidyAsync(CacheEntry entry)
+    private async Task TidyAsync(FinishedEntry finished)
     {
-        if (await segments.CountAsync(entry, CancellationToken.None) is not { } stored || (!stored.HasSpare && await files.CountAsync(entry.Blob) <= stored.Segments)) return;
-        var needed = await segments.SegmentsAsync(entry.Blob, CancellationToken.None);
-        await files.DeleteAllButAsync(entry.Blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
+        var blob = finished.Entry.Blob;
+        if (!finished.HasSpare && await files.CountAsync(blob) <= finished.Segments) return;
+        var needed = await segments.SegmentsAsync(blob, CancellationToken.None);
+        await files.DeleteAllButAsync(blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
     }
 
     /// <returns>Null where the store can't be asked: then nothing is found, and nothing is held against the entry.</returns>
@@ -149,7 +151,7 @@ internal sealed class CacheService(
     private async ValueTask<bool> HoldAsync(CacheEntry entry, HttpContext context)
     {
         var now = time.GetUtcNow();
-        return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry.Id, now + CacheEvictor.Hold, context.RequestAborted);
+        return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry, now + CacheEvictor.Hold, context.RequestAborted);
     }
 
     private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) =>

@@ -39,6 +39,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         {
             return await audit.RecordWithAsync(
                 [Insert(run, definition, priority, idempotency, requestHash), $"insert into run_documents (run, document) values ({run.Id}, {document})"],
+                idempotency is null ? run.Id : $"{run.Collection} {idempotency}",
                 static (_, _) => Task.FromResult(true),
                 told,
                 inserted,
@@ -81,10 +82,10 @@ internal sealed class RunStore(Database database, AuditLog audit)
     {
         var isOver = next.IsWaiting && next.Attempt > 0;
         if (told is not null)
-            return await audit.RecordWithAsync([Update(next)], (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
+            return await audit.RecordWithAsync([Update(next)], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
         var isSaved = isOver
-            ? await database.SerialAsync([Update(next)], (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
-            : await database.ExecuteTogetherAsync(Update(next), cancellationToken) == 1;
+            ? await database.SerialAsync([Update(next)], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
+            : await database.ExecuteTogetherAsync(Update(next), next.Id, cancellationToken) == 1;
         if (isSaved)
             saved();
         return isSaved;
@@ -181,6 +182,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
             set state = excluded.state, exit_code = excluded.exit_code, signal = excluded.signal, ended_at = excluded.ended_at
             where steps.state = 'running'
             """,
+            run,
             cancellationToken) == 1;
     }
 

@@ -17,7 +17,7 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     public abstract SqlFragment ForUpdate { get; }
 
     /// <summary>
-    /// Knows <c>lateral</c>: many questions are then one for its planner, which looks at each branch of a union anew. SQLite does not know it, and plans a union once.
+    /// Knows <c>lateral</c>: many questions are then one for its planner, which looks at each branch of a union anew. SQLite does not know it, and is asked one question after the other.
     /// </summary>
     public abstract bool HasLateral { get; }
 
@@ -33,9 +33,12 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// <summary>
     /// As <see cref="SqlExecutor.ExecuteAsync"/>, for a statement that never waits for a lock for long: where many come at once they go together, with one commit for all.
     /// </summary>
-    public virtual Task<int> ExecuteTogetherAsync(Sql sql, CancellationToken cancellationToken = default) => ExecuteAsync(sql, cancellationToken);
+    /// <param name="row">
+    /// The row that it locks, by a name that all use who lock it: what goes together locks rows in the order of their names, so that no two batches wait for each other.
+    /// </param>
+    public virtual Task<int> ExecuteTogetherAsync(Sql sql, string row, CancellationToken cancellationToken = default) => ExecuteAsync(sql, cancellationToken);
 
-    /// <summary>As <see cref="ExecuteTogetherAsync"/>, for an <c>insert | update | delete … returning</c>.</summary>
+    /// <summary>As <see cref="ExecuteTogetherAsync"/>, for an <c>update … returning</c> that waits for no row (<see cref="SkipLocked"/>).</summary>
     public virtual Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         QueryAsync(sql, read, cancellationToken);
 
@@ -44,9 +47,10 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// wait for a lock for long.
     /// </summary>
     /// <param name="first">Statements that go out before <paramref name="then"/>, together with those of others.</param>
+    /// <param name="row">What they lock, as in <see cref="ExecuteTogetherAsync"/>; null: nothing that others lock.</param>
     /// <param name="then">Is given the count of rows that each of <paramref name="first"/> has changed; the same rules hold as for <see cref="TransactionAsync{T}"/>.</param>
     public virtual Task<T> SerialAsync<T>(
-        IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        IReadOnlyList<Sql> first, string? row, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
         TransactionAsync(
             async transaction =>
             {
@@ -59,6 +63,11 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
                 return await then(transaction, counts);
             },
             cancellationToken);
+
+    /// <summary>The same, where what follows needs the rows of one <c>insert | update | delete … returning</c>.</summary>
+    public virtual Task<T> SerialAsync<TRow, T>(
+        Sql first, string row, Func<DbDataReader, TRow> read, Func<Transaction, List<TRow>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        TransactionAsync(async transaction => await then(transaction, await transaction.QueryAsync(first, read)), cancellationToken);
 
     public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
         TransactionAsync(

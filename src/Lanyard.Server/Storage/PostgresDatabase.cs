@@ -48,15 +48,19 @@ internal sealed class PostgresDatabase : Database
         return await QueryAsync(connection, sql, read, cancellationToken);
     }
 
-    public override Task<int> ExecuteTogetherAsync(Sql sql, CancellationToken cancellationToken = default) =>
-        _together.RunAsync(new PostgresExecuteJob(sql, cancellationToken), cancellationToken);
+    public override Task<int> ExecuteTogetherAsync(Sql sql, string row, CancellationToken cancellationToken = default) =>
+        _together.RunAsync(new PostgresExecuteJob(sql, row, cancellationToken), cancellationToken);
 
     public override Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         _together.RunAsync(new PostgresQueryJob<T>(sql, read, cancellationToken), cancellationToken);
 
     public override Task<T> SerialAsync<T>(
-        IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
-        _serial.RunAsync(new PostgresSerialJob<T>(first, then, cancellationToken), cancellationToken);
+        IReadOnlyList<Sql> first, string? row, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        _serial.RunAsync(new PostgresSerialJob<T>(first, row, then, cancellationToken), cancellationToken);
+
+    public override Task<T> SerialAsync<TRow, T>(
+        Sql first, string row, Func<DbDataReader, TRow> read, Func<Transaction, List<TRow>, Task<T>> then, CancellationToken cancellationToken = default) =>
+        _serial.RunAsync(new PostgresSerialQueryJob<TRow, T>(first, row, read, then, cancellationToken), cancellationToken);
 
     public override async Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default)
     {

@@ -5,9 +5,12 @@ namespace Lanyard.Server.Storage;
 
 /// <summary>One unit of work for <see cref="PostgresWriter"/>: all of it or nothing.</summary>
 /// <param name="first">Statements that go out before anything else of the job, together with those of other jobs.</param>
-internal abstract class PostgresJob(IReadOnlyList<Sql> first, CancellationToken cancellationToken)
+/// <param name="row">What they lock, by a name that all use who lock it; null: they wait for no row.</param>
+internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, CancellationToken cancellationToken)
 {
     public IReadOnlyList<Sql> First => first;
+
+    public string? Row => row;
 
     /// <summary>The first statement answers with rows.</summary>
     public virtual bool IsQuery => false;
@@ -35,9 +38,29 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, CancellationToken 
     }
 
     public abstract void Fail(Exception failure);
+
+    /// <summary>Reads to the end whatever happens: what follows is another job's.</summary>
+    /// <returns>What a reading function has thrown.</returns>
+    protected static async Task<Exception?> ReadAsync<TRow>(DbDataReader rows, Func<DbDataReader, TRow> read, List<TRow> to)
+    {
+        Exception? bug = null;
+        while (await rows.ReadAsync(CancellationToken.None))
+        {
+            try
+            {
+                to.Add(read(rows));
+            }
+            catch (Exception exception) when (exception is not NpgsqlException)
+            {
+                bug = exception;
+            }
+        }
+
+        return bug;
+    }
 }
 
-internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, CancellationToken cancellationToken) : PostgresJob(first, cancellationToken)
+internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, string? row, CancellationToken cancellationToken) : PostgresJob(first, row, cancellationToken)
 {
     private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -77,7 +100,7 @@ internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, CancellationTok
 }
 
 /// <summary>A lone statement.</summary>
-internal sealed class PostgresExecuteJob(Sql sql, CancellationToken cancellationToken) : PostgresJob<int>([sql], cancellationToken)
+internal sealed class PostgresExecuteJob(Sql sql, string row, CancellationToken cancellationToken) : PostgresJob<int>([sql], row, cancellationToken)
 {
     public override Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later)
     {
@@ -87,7 +110,7 @@ internal sealed class PostgresExecuteJob(Sql sql, CancellationToken cancellation
 }
 
 /// <summary>A lone statement that answers with rows.</summary>
-internal sealed class PostgresQueryJob<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken) : PostgresJob<List<T>>([sql], cancellationToken)
+internal sealed class PostgresQueryJob<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken) : PostgresJob<List<T>>([sql], null, cancellationToken)
 {
     private Exception? _bug;
 
@@ -96,18 +119,8 @@ internal sealed class PostgresQueryJob<T>(Sql sql, Func<DbDataReader, T> read, C
     /// <summary>The reading function's failure comes too late to undo anything, and is no other job's.</summary>
     public override async Task ReadAsync(DbDataReader rows)
     {
-        (Result, _bug) = ([], null);
-        while (await rows.ReadAsync(CancellationToken.None))
-        {
-            try
-            {
-                Result.Add(read(rows));
-            }
-            catch (Exception exception) when (exception is not NpgsqlException)
-            {
-                _bug = exception;
-            }
-        }
+        Result = [];
+        _bug = await ReadAsync(rows, read, Result);
     }
 
     public override Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later) => Task.CompletedTask;
@@ -122,8 +135,7 @@ internal sealed class PostgresQueryJob<T>(Sql sql, Func<DbDataReader, T> read, C
 }
 
 /// <summary>Statements, and what follows from them.</summary>
-internal sealed class PostgresSerialJob<T>(IReadOnlyList<Sql> first, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken)
-    : PostgresJob<T>(first, cancellationToken)
+internal abstract class PostgresFollowedJob<T>(IReadOnlyList<Sql> first, string? row, CancellationToken cancellationToken) : PostgresJob<T>(first, row, cancellationToken)
 {
     private PostgresTransaction? _transaction;
 
@@ -134,7 +146,7 @@ internal sealed class PostgresSerialJob<T>(IReadOnlyList<Sql> first, Func<Transa
         _transaction = new PostgresTransaction(connection, later);
         try
         {
-            Result = await then(_transaction, counts);
+            Result = await ThenAsync(_transaction, counts);
         }
         finally
         {
@@ -144,5 +156,34 @@ internal sealed class PostgresSerialJob<T>(IReadOnlyList<Sql> first, Func<Transa
 
     public override void Undone(bool isCertain) => _transaction?.RunUndone(isCertain);
 
+    protected abstract Task<T> ThenAsync(Transaction transaction, IReadOnlyList<int> counts);
+
     protected override void HasCommitted() => _transaction?.RunCommitted();
+}
+
+/// <summary>What follows needs the counts.</summary>
+internal sealed class PostgresSerialJob<T>(
+    IReadOnlyList<Sql> first, string? row, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken)
+    : PostgresFollowedJob<T>(first, row, cancellationToken)
+{
+    protected override Task<T> ThenAsync(Transaction transaction, IReadOnlyList<int> counts) => then(transaction, counts);
+}
+
+/// <summary>What follows needs the rows that the one statement returns.</summary>
+internal sealed class PostgresSerialQueryJob<TRow, T>(
+    Sql first, string row, Func<DbDataReader, TRow> read, Func<Transaction, List<TRow>, Task<T>> then, CancellationToken cancellationToken)
+    : PostgresFollowedJob<T>([first], row, cancellationToken)
+{
+    private readonly List<TRow> _rows = [];
+    private Exception? _bug;
+
+    public override bool IsQuery => true;
+
+    public override async Task ReadAsync(DbDataReader rows)
+    {
+        _rows.Clear();
+        _bug = await ReadAsync(rows, read, _rows);
+    }
+
+    protected override Task<T> ThenAsync(Transaction transaction, IReadOnlyList<int> counts) => _bug is null ? then(transaction, _rows) : Task.FromException<T>(_bug);
 }

@@ -18,13 +18,21 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
     private readonly Channel<PostgresJob> _jobs = Channel.CreateBounded<PostgresJob>(
         new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
+    /// <summary>What waits for a disk can wait this long for company: a sync takes longer, and one that is shared is one less.</summary>
+    private static readonly TimeSpan Company = TimeSpan.FromMilliseconds(1);
+
     /// <summary>1 while a loop writes.</summary>
     private int _writing;
+
+    /// <summary>So many came together the last time.</summary>
+    private int _together;
+    private TaskCompletionSource? _gathered;
 
     public async Task<T> RunAsync<T>(PostgresJob<T> job, CancellationToken cancellationToken)
     {
         await _jobs.Writer.WriteAsync(job, cancellationToken);
         WriteIfNobodyDoes();
+        if (Volatile.Read(ref _gathered) is { } gathered && _jobs.Reader.Count >= _together) gathered.TrySetResult();
         return await job.Completion;
     }
 
@@ -46,12 +54,12 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
 
     private async Task WriteAsync()
     {
-        var batch = new List<PostgresJob>();
         do
         {
-            while (TakeBatch(batch))
+            while (_jobs.Reader.Count > 0)
             {
-                await RunAsync(batch);
+                await GatherAsync();
+                if (TakeBatch() is { Count: > 0 } batch) await RunAsync(batch);
             }
 
             Interlocked.Exchange(ref _writing, 0);
@@ -64,9 +72,23 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
         }
     }
 
-    private bool TakeBatch(List<PostgresJob> batch)
+    /// <summary>
+    /// Those who were answered together come back together, one after the other: the first of them would go alone, and the others wait for its commit and for their own. Where the
+    /// last ones were alone nothing is waited for.
+    /// </summary>
+    private async Task GatherAsync()
     {
-        batch.Clear();
+        if (_together < 2 || _jobs.Reader.Count >= _together) return;
+        var gathered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _gathered, gathered);
+        if (_jobs.Reader.Count < _together) await Task.WhenAny(gathered.Task, Task.Delay(Company, TimeProvider.System));
+        Volatile.Write(ref _gathered, null);
+    }
+
+    /// <summary>Whatever waits now, in the order of the rows that are locked; those that wait for no row come last, because nobody in the batch waits behind what they lock.</summary>
+    private List<PostgresJob> TakeBatch()
+    {
+        var batch = new List<PostgresJob>();
         while (batch.Count < MaxBatch && _jobs.Reader.TryRead(out var job))
         {
             if (job.IsCanceled)
@@ -79,7 +101,8 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
             }
         }
 
-        return batch.Count > 0;
+        _together = batch.Count;
+        return batch.Count < 2 ? batch : [.. batch.OrderBy(static job => job.Row is null).ThenBy(static job => job.Row, StringComparer.Ordinal)];
     }
 
     private async Task RunAsync(List<PostgresJob> batch)

@@ -47,7 +47,7 @@ internal abstract class Transaction : SqlExecutor
     public void OnCommitted(Action action) => (_committed ??= []).Add(action);
 
     /// <summary>
-    /// Runs when it did not take effect; in a <see cref="Database.SerialAsync"/> before the next one. It is
+    /// Runs when it did not take effect; in a <see cref="Database.SerialAsync{T}"/> before the next one. It is
     /// told whether that is certain: when the commit itself fails, it is not known what is on disk. Must be quick and must not throw.
     /// </summary>
     public void OnUndone(Action<bool> action) => (_undone ??= []).Add(action);

@@ -41,7 +41,7 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
     {
         await Database.ExecuteAsync($"insert into things (id, n) values ({"a"}, 1), ({"b"}, 1), ({"c"}, 2)");
 
-        var counts = Enumerable.Range(0, 100).Select(n => Database.ExecuteTogetherAsync($"update things set n = n where n = {n % 4}")).ToArray();
+        var counts = Enumerable.Range(0, 100).Select(n => Database.ExecuteTogetherAsync($"update things set n = n where n = {n % 4}", $"n{n % 4}")).ToArray();
         var rows = Enumerable.Range(0, 100).Select(n => Database.QueryTogetherAsync($"update things set n = n where n = {n % 4} returning id, n", row => row.GetString(0) + row.GetInt64(1))).ToArray();
 
         Assert.Equal(Enumerable.Range(0, 100).Select(n => (n % 4) switch { 1 => 2, 2 => 1, _ => 0 }), await Task.WhenAll(counts));
@@ -54,7 +54,7 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
     {
         await Database.ExecuteAsync($"insert into things (id, n) values ({"t7"}, 0)");
 
-        var writes = Enumerable.Range(0, 50).Select(n => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"t" + n}, {n})")).ToArray();
+        var writes = Enumerable.Range(0, 50).Select(n => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"t" + n}, {n})", "t" + n)).ToArray();
 
         var violation = await Assert.ThrowsAsync<ConstraintViolationException>(() => Task.WhenAll(writes));
         Assert.Equal(ConstraintKind.Unique, violation.Kind);
@@ -81,6 +81,7 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
         var next = 0;
         var work = Enumerable.Range(0, 300).Select(i => Database.SerialAsync(
             [$"insert into things (id, n) values ({"s" + (i % 100 == 99 ? 0 : i)}, {i})"],
+            null,
             async (transaction, counts) =>
             {
                 Assert.Equal(1, Assert.Single(counts));
@@ -109,6 +110,7 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
 
         var work = Enumerable.Range(0, 20).Select(i => Database.SerialAsync(
             [$"insert into things (id, n) values ({"s" + i}, {i})"],
+            "s" + i,
             async (transaction, _) =>
             {
                 await transaction.ExecuteLaterAsync($"insert into places (n, taken) values ({i}, {"now"})");
@@ -122,13 +124,45 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_follows_a_returning_statement_is_given_its_own_rows_and_no_others()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"a"}, 1), ({"b"}, 1), ({"c"}, 2)");
+
+        var told = await Task.WhenAll(Enumerable.Range(0, 60).Select(i => Database.SerialAsync(
+            $"update things set n = n where n = {i % 3} returning id", "n" + (i % 3), row => row.GetString(0),
+            async (transaction, rows) =>
+            {
+                await transaction.ExecuteLaterAsync($"insert into places (n, taken) values ({i}, {string.Concat(rows.Order(StringComparer.Ordinal))})");
+                return rows.Count;
+            })));
+
+        Assert.Equal(Enumerable.Range(0, 60).Select(static i => (i % 3) switch { 1 => 2, 2 => 1, _ => 0 }), told);
+        var places = await Database.QueryAsync($"select taken from places order by n", row => row.GetString(0));
+        Assert.Equal(Enumerable.Range(0, 60).Select(static i => (i % 3) switch { 1 => "ab", 2 => "c", _ => "" }), places);
+    }
+
+    [Fact]
+    public async Task A_reading_function_that_throws_in_a_serial_transaction_undoes_that_one_alone()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"a"}, 0)");
+
+        var work = Enumerable.Range(0, 20).Select(i => Database.SerialAsync(
+            $"update things set n = n + 1 returning n", "a", row => i == 5 ? throw new InvalidOperationException("mine") : row.GetInt64(0),
+            (_, rows) => Task.FromResult(Assert.Single(rows)))).ToArray();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Task.WhenAll(work));
+        Assert.Equal([5], Enumerable.Range(0, 20).Where(i => work[i].IsFaulted));
+        Assert.Equal(Enumerable.Range(1, 19).Select(static n => (long)n), work.Where(static one => !one.IsFaulted).Select(static one => one.Result).Order());
+    }
+
+    [Fact]
     public async Task What_should_follow_a_commit_follows_it_before_the_caller_goes_on()
     {
         var followed = 0;
         var seen = await Task.WhenAll(Enumerable.Range(0, 50).Select(async i =>
         {
             var mine = 0;
-            await Database.SerialAsync(Nothing, async (transaction, _) =>
+            await Database.SerialAsync(Nothing, null, async (transaction, _) =>
             {
                 await transaction.ExecuteAsync($"insert into things (id, n) values ({"f" + i}, {i})");
                 transaction.OnCommitted(() => (mine, followed) = (1, followed + 1));
@@ -146,8 +180,8 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
     {
         using var canceled = new CancellationTokenSource();
         await canceled.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"x"}, 1)", canceled.Token));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.SerialAsync([$"insert into things (id, n) values ({"y"}, 1)"], (_, _) => Task.FromResult(0), canceled.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.ExecuteTogetherAsync($"insert into things (id, n) values ({"x"}, 1)", "x", canceled.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Database.SerialAsync([$"insert into things (id, n) values ({"y"}, 1)"], "y", (_, _) => Task.FromResult(0), canceled.Token));
         Assert.Equal(0, await Database.ScalarAsync($"select count(*) from things"));
     }
 }

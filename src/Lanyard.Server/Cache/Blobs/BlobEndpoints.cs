@@ -61,7 +61,7 @@ internal static class BlobEndpoints
         // Noted before it is looked up: from here on the bytes stay, on other replicas too.
         using var reading = reads.Begin(blob);
         if (await entries.FindByBlobAsync(workspace, blob, context.RequestAborted) is not { State: CacheStates.Ready } entry
-            || (entry.ReadUntil <= time.GetUtcNow() + Margin && !await entries.MarkUsedAsync(entry.Id, time.GetUtcNow() + CacheEvictor.Hold, context.RequestAborted)))
+            || (entry.ReadUntil <= time.GetUtcNow() + Margin && !await entries.MarkUsedAsync(entry, time.GetUtcNow() + CacheEvictor.Hold, context.RequestAborted)))
             return Missing();
 
         var headers = context.Request.Headers;

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Lanyard.Identity;
 using Lanyard.Server.Storage;
 
@@ -78,27 +79,25 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
             cancellationToken);
 
     /// <summary>Makes a pending entry ready: from here on it is visible and immutable. A part of the transaction that records it.</summary>
-    /// <returns>The statement. It changes nothing where the entry is not pending, nothing is committed, or it has another size.</returns>
-    public Sql Finalize(CacheEntry entry, long size)
+    /// <returns>The statement, for <see cref="ReadFinished"/>. It changes nothing where the entry is not pending for the subject, nothing is committed, or it has another size.</returns>
+    public Sql Finalize(CacheName name, string subject, long size)
     {
         var now = time.GetUtcNow();
         return $"""
             update cache_entries set state = {CacheStates.Ready}, size = {size}, ready_at = {now}, used_at = {now}
-            where id = {entry.Id} and state = 'pending' and subject = {entry.Subject} and committed and listed = {size}
+            where {CacheEntryStore.Is(name)} and state = 'pending' and subject = {subject} and committed and listed = {size}
+            returning {CacheEntryStore.Columns}, staged_count, spare
             """;
     }
 
-    /// <summary>What follows <see cref="Finalize"/>: the rows of segments that no list names go.</summary>
+    public static FinishedEntry ReadFinished(DbDataReader row) =>
+        new(CacheEntryStore.Read(row), row.GetInt64(CacheEntryStore.ColumnCount), row.GetBoolean(CacheEntryStore.ColumnCount + 1));
+
+    /// <summary>What follows <see cref="Finalize"/> where there are any: the rows of segments that no list names go.</summary>
     public static Sql DropSpare(CacheEntry entry) =>
         $"""
         delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})
-            and exists (select 1 from cache_entries where id = {entry.Id} and spare)
         """;
-
-    /// <summary>What was stored for an entry; null when it is gone.</summary>
-    public Task<StoredCount?> CountAsync(CacheEntry entry, CancellationToken cancellationToken) =>
-        database.QuerySingleOrNullAsync(
-            $"select staged_count, spare from cache_entries where id = {entry.Id}", static row => new StoredCount(row.GetInt64(0), row.GetBoolean(1)), cancellationToken);
 
     /// <summary>The parts of a blob that overlap a range, in order.</summary>
     public Task<List<Extent>> ExtentsAsync(string blob, ByteRange range, CancellationToken cancellationToken) =>
@@ -145,8 +144,9 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
     private sealed record Staged(long Bytes, long Count);
 }
 
+/// <param name="Segments">How many were stored for it.</param>
 /// <param name="HasSpare">No list names all of them: the rows of the others are gone, their bytes are to follow.</param>
-internal sealed record StoredCount(long Segments, bool HasSpare);
+internal sealed record FinishedEntry(CacheEntry Entry, long Segments, bool HasSpare);
 
 /// <summary>What was uploaded under a block's name.</summary>
 internal sealed record StagedBlock(string Block, string Segment, long Length, byte[] Digests);

@@ -46,7 +46,7 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         database.QueryAsync(
             $"""
             select id, blob, size from cache_entries
-            where used_at < {before} and workspace = {workspaceId} and state = 'ready' and read_until <= {time.GetUtcNow()} limit {limit}
+            where workspace = {workspaceId} and pull in (true, false) and used_at < {before} and state = 'ready' and read_until <= {time.GetUtcNow()} limit {limit}
             """,
             Read,
             cancellationToken);

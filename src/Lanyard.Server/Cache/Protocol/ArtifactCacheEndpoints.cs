@@ -84,7 +84,7 @@ internal static class ArtifactCacheEndpoints
         var (entry, subject) = own;
         if (entry.State == CacheStates.Pending
             && !(await segments.CommitAsync(entry.Blob, ChunkOrder.Of, context.RequestAborted)).TryGet(out _, out refusal)) return Answer(refusal);
-        return (await cache.FinalizeAsync(context, subject, entry, size)).TryGet(out _, out refusal) ? Results.NoContent() : refusal.Reason switch
+        return (await cache.FinalizeAsync(context, subject, entry.Name, size)).TryGet(out _, out refusal) ? Results.NoContent() : refusal.Reason switch
         {
             RefusalReason.RequestTooLarge => Error(400, refusal.Detail),
             RefusalReason.Conflict => Error(400, "the chunks do not make a cache of that size"),
