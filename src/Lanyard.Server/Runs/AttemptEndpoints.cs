@@ -19,7 +19,7 @@ internal static class AttemptEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.AcceptRequest)).TryGet(out var request, out var refused))
             return refused;
         return (await answering.AcceptAsync(context, run, attempt, request)).TryGet(out var payload, out refusal)
-            ? Results.Json(payload, RunnerJson.Default.AttemptPayload)
+            ? JsonAnswer.Of(payload, RunnerJson.Default.AttemptPayload)
             : new Refused(refusal);
     }
 
@@ -30,7 +30,7 @@ internal static class AttemptEndpoints
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.StartRequest)).TryGet(out var request, out var refused))
             return refused;
         return (await answering.StartAsync(context, run, attempt, request)).TryGet(out var answer, out refusal)
-            ? Results.Json(answer, RunnerJson.Default.AttemptAnswer)
+            ? JsonAnswer.Of(answer, RunnerJson.Default.AttemptAnswer)
             : new Refused(refusal);
     }
 
@@ -75,11 +75,11 @@ internal static class AttemptEndpoints
         if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
             return Refused.Malformed(mistakes);
         return (await answering.EndAsync(context, run, attempt, request)).TryGet(out var answer, out refusal)
-            ? Results.Json(answer, RunnerJson.Default.AttemptAnswer)
+            ? JsonAnswer.Of(answer, RunnerJson.Default.AttemptAnswer)
             : new Refused(refusal);
     }
 
-    internal static IResult Answer(string state) => Results.Json(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
+    internal static IResult Answer(string state) => JsonAnswer.Of(new AttemptAnswer(state), RunnerJson.Default.AttemptAnswer);
 
     /// <summary>Refusals of authorisation are recorded by the edge already.</summary>
     internal static async Task<IResult> RefusedAsync(

@@ -22,7 +22,7 @@ internal static class BatchEndpoint
             return refused;
         if (Check(request.Calls) is { } mistake)
             return Refused.Malformed([mistake]);
-        return Results.Json(new BatchResponse(await batches.AnswerAsync(context, request.Calls)), RunnerJson.Default.BatchResponse);
+        return JsonAnswer.Of(new BatchResponse(await batches.AnswerAsync(context, request.Calls)), RunnerJson.Default.BatchResponse);
     }
 
     private static Mistake? Check(IReadOnlyList<BatchedCall> calls)

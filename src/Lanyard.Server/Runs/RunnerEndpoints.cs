@@ -24,7 +24,7 @@ internal static class RunnerEndpoints
         var (runner, isNew) = opened;
         if (isNew)
             await audit.SessionAsync(context, runner);
-        return Results.Json(
+        return JsonAnswer.Of(
             new SessionResponse(
                 runner.Session!.Session, id, runner.Runner.Slug, (int)options.Lease.TotalSeconds, (int)options.LongPoll.TotalSeconds, options.MaxLogChunkBytes,
                 [.. runner.Serves.Select(c => c.Name)], runner.IsEphemeral ? true : null),
@@ -43,7 +43,7 @@ internal static class RunnerEndpoints
         if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
         await sessions.SeenAsync(runner, context.RequestAborted);
-        return Results.Json(await polls.PollAsync(runner, request, context.RequestAborted), RunnerJson.Default.PollResponse);
+        return JsonAnswer.Of(await polls.PollAsync(runner, request, context.RequestAborted), RunnerJson.Default.PollResponse);
     }
 
     public static async Task<IResult> HeartbeatAsync(HttpContext context, RunnerDirectory directory, RunnerSessions sessions, HoldAnswering holds)
@@ -57,7 +57,7 @@ internal static class RunnerEndpoints
         if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
         await sessions.SeenAsync(runner, context.RequestAborted);
-        return Results.Json(
+        return JsonAnswer.Of(
             new HeartbeatResponse(await holds.AnswerAsync(runner, request.Holds, context.RequestAborted)), RunnerJson.Default.HeartbeatResponse);
     }
 }
