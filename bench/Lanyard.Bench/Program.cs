@@ -23,6 +23,7 @@ internal static class Program
         ["mask"] = MaskBench.RunAsync,
         ["runs"] = RunsBench.RunAsync,
         ["proxy"] = ProxyBench.RunAsync,
+        ["proxy-start"] = ProxyBench.StartAsync,
         ["cache"] = CacheBench.RunAsync,
         ["proxy-soak"] = SoakBench.RunAsync,
     };

@@ -58,7 +58,7 @@ internal sealed class Watchers : IDisposable
         var read = await stream.ReadAsync(buffer);
         var head = Encoding.ASCII.GetString(buffer, 0, read);
         if (!head.StartsWith("HTTP/1.1 200", StringComparison.Ordinal))
-            throw new InvalidOperationException(head);
+            throw new InvalidOperationException(read == 0 ? "the connection was closed without an answer" : head);
         var seen = read - (head.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4);
         while (seen < StreamUpstream.EventLength)
             seen += await stream.ReadAsync(buffer);

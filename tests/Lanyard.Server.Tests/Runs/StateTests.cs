@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
-using Lanyard.Server.Runs;
 using Lanyard.Server.Http;
+using Lanyard.Server.Runs;
 using Lanyard.Server.Tests.Storage;
 using Lanyard.Testing;
 using Xunit;
