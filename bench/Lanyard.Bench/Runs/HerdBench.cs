@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using Lanyard.Bench.Dispatch;
 using Lanyard.Bench.Parts;
@@ -8,7 +9,7 @@ namespace Lanyard.Bench.Runs;
 /// <summary>10,000 runners that only wait: what they cost, and how soon all stand in line again when the server was killed and comes back.</summary>
 internal static class HerdBench
 {
-    private const int Runners = 10_000;
+    private static readonly int Runners = int.Parse(Environment.GetEnvironmentVariable("BENCH_RUNS_RUNNERS") ?? "10000", CultureInfo.InvariantCulture);
     private const int AtOnce = 32;
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
 
@@ -17,13 +18,16 @@ internal static class HerdBench
         await using var installation = await BenchInstallation.StartAsync();
         var herd = new Herd(installation);
         await Parallel.ForAsync(0, Runners, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (i, _) => await herd.AddAsync(i));
-        await herd.StandAsync(TimeSpan.FromSeconds(120));
-        rows.Add(BenchRow.Cost("10,000 idle runners, memory (PSS)", Cpu.PssOf(installation.ServerId), 600, BenchRow.Limit, "MB"));
+
+        // The first have waited for so long that their polls end and begin again: some are always on their way.
+        await herd.StandAsync(Runners - (Runners / 100), TimeSpan.FromSeconds(300));
+        var runners = Runners.ToString("N0", CultureInfo.InvariantCulture);
+        rows.Add(BenchRow.Cost($"{runners} idle runners, memory (PSS)", Cpu.PssOf(installation.ServerId), 600, BenchRow.Limit, "MB"));
 
         await installation.RestartAsync();
         var began = TimeProvider.System.GetTimestamp();
-        await herd.StandAsync(TimeSpan.FromSeconds(300));
-        rows.Add(BenchRow.Cost("10,000 runners stand in line again after a restart", TimeProvider.System.GetElapsedTime(began).TotalSeconds, 30, BenchRow.Limit, "s"));
+        await herd.StandAsync(Runners, TimeSpan.FromSeconds(300));
+        rows.Add(BenchRow.Cost($"{runners} runners stand in line again after a restart", TimeProvider.System.GetElapsedTime(began).TotalSeconds, 30, BenchRow.Limit, "s"));
         rows.Add(BenchRow.Cost("errors that they were answered meanwhile", herd.Errors, 0, BenchRow.Limit, "errors"));
         await herd.DisposeAsync();
         notes.Add("herd: measured once, on SQLite");
@@ -45,11 +49,12 @@ internal static class HerdBench
             _polls.Add(PollAsync(await BenchRunner.OpenAsync(installation.Url, bearer)));
         }
 
-        /// <summary>Until every poll waits at the server.</summary>
-        public async Task StandAsync(TimeSpan patience)
+        /// <summary>Until so many polls wait at the server.</summary>
+        public async Task StandAsync(int most, TimeSpan patience)
         {
             using var limit = new CancellationTokenSource(patience);
-            while (Volatile.Read(ref _standing) < Runners || !await AllWaitAsync())
+            var token = await installation.NewAdminTokenAsync();
+            while (Volatile.Read(ref _standing) < most || !await WaitAsync(most, token))
                 await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, limit.Token);
         }
 
@@ -61,19 +66,19 @@ internal static class HerdBench
         }
 
         /// <summary>The server says itself how many wait.</summary>
-        private async Task<bool> AllWaitAsync()
+        private async Task<bool> WaitAsync(int most, string token)
         {
             try
             {
                 using var connection = await LeanHttp.ConnectAsync(installation.Url);
                 var metrics = System.Text.Encoding.ASCII.GetString((await connection.SendAsync(
-                    LeanHttp.Request(installation.Url, "GET", "/metrics", installation.AdminToken, "text/plain", []))).Span);
+                    LeanHttp.Request(installation.Url, "GET", "/metrics", token, "text/plain", []))).Span);
                 var line = metrics.Split('\n').FirstOrDefault(static line => line.StartsWith("lanyard_polls_waiting ", StringComparison.Ordinal) || line.StartsWith("lanyard_polls_waiting{", StringComparison.Ordinal));
-                return line is not null && double.Parse(line.Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture) >= Runners;
+                return line is not null && double.Parse(line.Split(' ')[^1], CultureInfo.InvariantCulture) >= most;
             }
-            catch (SocketException)
+            catch (Exception e) when (e is SocketException or InvalidOperationException)
             {
-                return false;
+                return false; // not now: there is a limit to how often it is asked
             }
         }
 

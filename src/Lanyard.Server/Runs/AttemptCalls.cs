@@ -17,13 +17,33 @@ internal delegate ValueTask<string> MintRuntimeToken(string run, int attempt, st
 /// </summary>
 internal sealed class AttemptCalls(
     RunStore store, RunMemory memory, RunQueries queries, RunChanges changes, RunRules rules, RunLogs logs, LogSignals signals, AttemptLiveness liveness, Instance instance,
-    MintRuntimeToken mint, RunMetrics metrics)
+    MintRuntimeToken mint, RunMetrics metrics, OffersOut offersOut)
 {
     private static readonly TimeSpan LongestToken = TimeSpan.FromHours(24);
 
     /// <param name="tell">What the audit says of it.</param>
-    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken) =>
-        await ToldAsync(await changes.ContinueAsync(run, row => rules.Accept(row, call), tell, cancellationToken), run, call, cancellationToken);
+    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken)
+    {
+        var document = DocumentAheadAsync(run, call, cancellationToken);
+        try
+        {
+            var outcome = await ToldAsync(await changes.ContinueAsync(run, row => rules.Accept(row, call), tell, cancellationToken), run, call, cancellationToken);
+            if (!outcome.IsRefused && call.Session is not null)
+                offersOut.Accepted(call.Session, run, call.Attempt);
+            return outcome;
+        }
+        finally
+        {
+            await document.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>While the accept is on its way to the disk, where memory says that it will be taken: <see cref="PayloadAsync"/> then has it.</summary>
+    private async Task DocumentAheadAsync(string run, AttemptCall call, CancellationToken cancellationToken)
+    {
+        if (memory.FindDocument(run) is null && memory.Find(run) is { } row && call.IsOf(row) && await store.FindDocumentAsync(run, cancellationToken) is { } json)
+            memory.Remember(run, RunDocument.Parse(json), json);
+    }
 
     public async Task<Outcome<RunChange>> StartAsync(string run, AttemptCall call, CancellationToken cancellationToken) =>
         await ToldAsync(await changes.ContinueAsync(run, row => rules.Start(row, call), null, cancellationToken), run, call, cancellationToken);

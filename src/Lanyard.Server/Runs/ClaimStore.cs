@@ -22,18 +22,17 @@ internal sealed record OfferedRun(string Run, int Attempt, string Workspace, str
 /// The claims: which run is offered next. One statement a queue over a partial index (its plan must never depend on how many runs there are),
 /// the same text for both databases.
 /// </summary>
-internal sealed class ClaimStore(Database database, RunMemory memory)
+internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut offersOut)
 {
     /// <summary>
     /// Offers up to <paramref name="limit"/> runs of a queue to a session, by priority, then age. Nothing is offered to a session that was replaced:
-    /// the statement itself looks.
+    /// the statement itself looks. An offer acknowledges nothing: one that the database forgot is as if it had never been made, and its accept is refused.
     /// </summary>
     public async Task<IReadOnlyList<OfferedRun>> ClaimAsync(
         string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
     {
-        var claimed = await database.QueryTogetherAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
-        claimed.ForEach(memory.Remember);
-        return claimed.ConvertAll(Offered);
+        var claimed = await database.QueryUnsyncedAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
+        return Made(session, claimed);
     }
 
     /// <summary>
@@ -57,8 +56,7 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
                 return (offers, inCollection - offers.Count, atRunner - offers.Count);
             },
             cancellationToken);
-        claimed.ForEach(memory.Remember);
-        return new(claimed.ConvertAll(Offered), inCollection <= 0, atRunner <= 0);
+        return new(Made(session, claimed), inCollection <= 0, atRunner <= 0);
     }
 
     private async Task<int> RoomAtRunnerAsync(Transaction transaction, ClaimBounds bounds, string runner)
@@ -108,6 +106,14 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
         return spent;
     }
 
+    private List<OfferedRun> Made(string session, List<RunRecord> claimed)
+    {
+        claimed.ForEach(memory.Remember);
+        var offers = claimed.ConvertAll(Offered);
+        offersOut.Made(session, offers);
+        return offers;
+    }
+
     private static OfferedRun Offered(RunRecord run) => new(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline);
 
     /// <summary>The claim itself; tests look at its plan.</summary>
@@ -147,14 +153,20 @@ internal sealed class ClaimStore(Database database, RunMemory memory)
     }
 
     /// <summary>Offers to the session that still stand: the answer that brought them may have been lost.</summary>
-    public Task<List<OfferedRun>> StandingAsync(string runner, string session, long now, CancellationToken cancellationToken = default) =>
-        database.QueryAsync(
+    public async Task<List<OfferedRun>> StandingAsync(string runner, string session, long now, CancellationToken cancellationToken = default)
+    {
+        if (offersOut.Look(session) is not { } look)
+            return [];
+        var standing = await database.QueryAsync(
             $"""
             select id, attempt, workspace, collection, deadline from runs
             where runner = {runner} and session = {session} and live and attempt_state = 'offered' and deadline > {now} order by id
             """,
             static row => new OfferedRun(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetString(3), row.GetInt64(4)),
             cancellationToken);
+        look.Saw(standing);
+        return standing;
+    }
 
     /// <summary>Every queue that has a run to offer. Jumps from key to key through the index, however many runs wait.</summary>
     public Task<List<string>> WaitingQueuesAsync(CancellationToken cancellationToken = default) =>

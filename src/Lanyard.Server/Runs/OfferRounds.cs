@@ -52,9 +52,24 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
                     candidates.Remove(collection);
             }
         }
-        await DropEmptyAsync(candidates, runner, session, cancellationToken);
-        LeaveToOthers(candidates);
+        var handedOn = HandOnAsync(candidates, runner, session);
+        if (offers.Count == 0)
+            await handedOn;
         return offers;
+    }
+
+    /// <summary>What is left is another poll's. It does not keep this one's offers waiting.</summary>
+    private async Task HandOnAsync(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session)
+    {
+        try
+        {
+            await DropEmptyAsync(candidates, runner, session);
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // It could not be read whether runs wait: another poll finds out, or says so.
+        }
+        LeaveToOthers(candidates);
     }
 
     /// <summary>Most runners and collections have no limits of their own: then it is one statement.</summary>
@@ -72,15 +87,14 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
     }
 
     /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim.</summary>
-    private async Task DropEmptyAsync(
-        Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session, CancellationToken cancellationToken)
+    private async Task DropEmptyAsync(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session)
     {
         if (waiters.Count <= 1)
             return;
         foreach (var (collection, queues) in candidates.ToArray())
         {
             var (queue, mark) = queues.Peek();
-            var (runsWait, _) = await claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
+            var (runsWait, _) = await claims.LookAgainAsync(queue, runner.Runner.Id, session, CancellationToken.None);
             if (runsWait)
                 continue;
             waiting.RemoveIfUnchanged(queue, mark);

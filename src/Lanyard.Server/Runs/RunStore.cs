@@ -38,7 +38,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         try
         {
             return await audit.RecordWithAsync(
-                [Insert(run, definition, priority, idempotency, requestHash), $"insert into run_documents (run, document) values ({run.Id}, {document})"],
+                [Insert(run, definition, priority, idempotency, requestHash).ChangingOne(), ((Sql)$"insert into run_documents (run, document) values ({run.Id}, {document})").ChangingOne()],
                 idempotency is null ? run.Id : $"{run.Collection} {idempotency}",
                 static (_, _) => Task.FromResult(true),
                 told,
@@ -82,9 +82,9 @@ internal sealed class RunStore(Database database, AuditLog audit)
     {
         var isOver = next.IsWaiting && next.Attempt > 0;
         if (told is not null)
-            return await audit.RecordWithAsync([Update(next)], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
+            return await audit.RecordWithAsync([Update(next).ChangingOne()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
         var isSaved = isOver
-            ? await database.SerialAsync([Update(next)], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
+            ? await database.SerialAsync([Update(next).ChangingOne()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
             : await database.ExecuteTogetherAsync(Update(next), next.Id, cancellationToken) == 1;
         if (isSaved)
             saved();

@@ -24,7 +24,7 @@ internal static class RunsFeature
         if (options.Validate() is { Count: > 0 } mistakes)
             throw new ArgumentException(string.Join("; ", mistakes), nameof(options));
         services.AddSingleton(options).AddSingleton(mint).AddSingleton<RunRules>();
-        services.AddSingleton<RunMemory>().AddSingleton<RunStore>().AddSingleton<RunCaches>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
+        services.AddSingleton<RunMemory>().AddSingleton<OffersOut>().AddSingleton<RunStore>().AddSingleton<RunCaches>().AddSingleton<ClaimStore>().AddSingleton<RunQueries>();
         services.AddSingleton<AttemptLiveness>().AddSingleton<Dispatch>().AddSingleton<RunChanges>().AddSingleton<RunAudit>();
         services.AddSingleton(provider => new RunLogs(provider.GetRequiredService<Instance>().DataDirectory, options));
         services.AddSingleton<RunMetrics>().AddSingleton<QueueDepths>();

@@ -43,6 +43,13 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
         QueryAsync(sql, read, cancellationToken);
 
     /// <summary>
+    /// As <see cref="QueryTogetherAsync"/>, for what acknowledges nothing: others see it at once, but its answer does not wait for the disk where that can be had. It is forgotten
+    /// if the database's machine loses its power in that moment, never without what was written after it.
+    /// </summary>
+    public virtual Task<List<T>> QueryUnsyncedAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
+        QueryTogetherAsync(sql, read, cancellationToken);
+
+    /// <summary>
     /// Transactions of this process one after another, in the order of their commits: what one leaves in memory, the next one finds. Many share a commit, so none may
     /// wait for a lock for long.
     /// </summary>

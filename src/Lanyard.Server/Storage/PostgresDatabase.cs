@@ -14,14 +14,16 @@ internal sealed class PostgresDatabase : Database
     private readonly NpgsqlDataSource _source;
     private readonly PostgresRelay _relay;
 
-    /// <summary>Lone statements; those of the second take effect in an order.</summary>
+    /// <summary>Lone statements; those of the second take effect in an order; those of the third are not waited for until they are on disk.</summary>
     private readonly PostgresWriter _together;
     private readonly PostgresWriter _serial;
+    private readonly PostgresWriter _unsynced;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder location, TimeProvider time, ILoggerFactory loggers)
     {
         _source = NpgsqlDataSource.Create(location);
-        (_together, _serial) = (new PostgresWriter(_source), new PostgresWriter(_source));
+        (_together, _serial) = (new PostgresWriter(new PostgresBatches(_source)), new PostgresWriter(new PostgresBatches(_source)));
+        _unsynced = new PostgresWriter(new PostgresBatches(_source, isSynced: false));
         Notifications = new Notifications();
         _relay = new PostgresRelay(_source, Notifications, time, loggers.CreateLogger<PostgresRelay>());
     }
@@ -53,6 +55,9 @@ internal sealed class PostgresDatabase : Database
 
     public override Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         _together.RunAsync(new PostgresQueryJob<T>(sql, read, cancellationToken), cancellationToken);
+
+    public override Task<List<T>> QueryUnsyncedAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
+        _unsynced.RunAsync(new PostgresQueryJob<T>(sql, read, cancellationToken), cancellationToken);
 
     public override Task<T> SerialAsync<T>(
         IReadOnlyList<Sql> first, string? row, Func<Transaction, IReadOnlyList<int>, Task<T>> then, CancellationToken cancellationToken = default) =>
@@ -92,6 +97,7 @@ internal sealed class PostgresDatabase : Database
         await _relay.DisposeAsync();
         await _together.DisposeAsync();
         await _serial.DisposeAsync();
+        await _unsynced.DisposeAsync();
         await _source.DisposeAsync();
     }
 
@@ -161,6 +167,18 @@ internal sealed class PostgresDatabase : Database
         return command;
     }
 
+    /// <summary>It fails (as a division by zero) where it does not change one row. An insert does so by itself.</summary>
+    internal static NpgsqlBatchCommand CheckedCommandOf(Sql sql)
+    {
+        var command = BatchCommandOf(sql);
+        if (!command.CommandText.StartsWith("insert", StringComparison.Ordinal))
+        {
+            command.CommandText = $"with changed as ({command.CommandText} returning 1) select 1 / count(*) from changed";
+        }
+
+        return command;
+    }
+
     internal static ConstraintViolationException? ViolationOf(PostgresException exception) => exception.SqlState switch
     {
         PostgresErrorCodes.UniqueViolation => new(ConstraintKind.Unique, exception.ConstraintName ?? "", exception),
@@ -194,33 +212,4 @@ internal sealed class PostgresDatabase : Database
         SqlType.Bytes => NpgsqlDbType.Bytea,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
-}
-
-/// <param name="later">Where statements wait for the end; null: they don't.</param>
-internal sealed class PostgresTransaction(NpgsqlConnection connection, List<Sql>? later = null) : Transaction
-{
-    private bool _over;
-
-    public override Task<int> ExecuteAsync(Sql sql, CancellationToken cancellationToken = default) =>
-        PostgresDatabase.ExecuteAsync(Open(), sql, cancellationToken);
-
-    public override Task<List<T>> QueryAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
-        PostgresDatabase.QueryAsync(Open(), sql, read, cancellationToken);
-
-    public override Task ExecuteLaterAsync(Sql sql)
-    {
-        Open();
-        if (later is null)
-        {
-            return ExecuteAsync(sql);
-        }
-
-        later.Add(sql);
-        return Task.CompletedTask;
-    }
-
-    /// <summary>From here on the object is of no use to whoever kept it.</summary>
-    public void End() => _over = true;
-
-    private NpgsqlConnection Open() => _over ? throw new InvalidOperationException("the transaction is over, or a constraint ended it") : connection;
 }

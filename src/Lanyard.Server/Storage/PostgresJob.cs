@@ -18,6 +18,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     /// <summary>More may follow from the counts of <see cref="First"/>.</summary>
     public virtual bool GoesOn => false;
 
+    /// <summary>What <see cref="First"/> changes is known beforehand, but for rare cases.</summary>
+    public bool IsForeseen => !IsQuery && first.All(static sql => sql.ChangesOne);
+
     /// <summary>A job that nobody waits for any more is not begun.</summary>
     public bool IsCanceled => cancellationToken.IsCancellationRequested;
 
@@ -26,8 +29,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     /// <summary>May be called again after the job was undone.</summary>
     public virtual Task ReadAsync(DbDataReader rows) => Task.CompletedTask;
 
+    /// <param name="connection">Null: nothing has been sent yet, and nothing can be but for what is left for the end.</param>
     /// <param name="counts">How many rows each of <see cref="First"/> has changed.</param>
-    public abstract Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later);
+    public abstract Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later);
 
     /// <summary>It is on disk.</summary>
     public abstract void Committed();
@@ -102,7 +106,7 @@ internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, string? row, Ca
 /// <summary>A lone statement.</summary>
 internal sealed class PostgresExecuteJob(Sql sql, string row, CancellationToken cancellationToken) : PostgresJob<int>([sql], row, cancellationToken)
 {
-    public override Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later)
+    public override Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later)
     {
         Result = counts[0];
         return Task.CompletedTask;
@@ -123,7 +127,7 @@ internal sealed class PostgresQueryJob<T>(Sql sql, Func<DbDataReader, T> read, C
         _bug = await ReadAsync(rows, read, Result);
     }
 
-    public override Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later) => Task.CompletedTask;
+    public override Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later) => Task.CompletedTask;
 
     protected override void HasCommitted()
     {
@@ -141,7 +145,7 @@ internal abstract class PostgresFollowedJob<T>(IReadOnlyList<Sql> first, string?
 
     public override bool GoesOn => true;
 
-    public override async Task GoOnAsync(NpgsqlConnection connection, IReadOnlyList<int> counts, List<Sql> later)
+    public override async Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later)
     {
         _transaction = new PostgresTransaction(connection, later);
         try

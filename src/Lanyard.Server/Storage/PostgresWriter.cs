@@ -1,14 +1,13 @@
 using System.Threading.Channels;
-using Npgsql;
 
 namespace Lanyard.Server.Storage;
 
 /// <summary>
-/// Writes that share their commits. What is brought while others are on their way to disk gathers and goes together, in one transaction: the first statements of all jobs in one
-/// journey, and what follows from them, with the commit, in a second. When one job fails everything is undone and each is run again alone, so that one job's failure is that job's
-/// only. Jobs take effect one after another, in the order in which they are told of it.
+/// Writes that share their commits. What is brought while others are on their way to disk gathers and goes together, in one transaction
+/// (<see cref="PostgresBatches"/>). When one job fails everything is undone and each is run again alone, so that one job's failure is that job's only. Jobs take effect one after another, in the order in which they are told of it.
 /// </summary>
-internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
+/// <param name="batches">How they are brought to the database.</param>
+internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
 {
     private const int MaxBatch = 128;
     private const int MaxWaiting = 20_000;
@@ -107,7 +106,7 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
 
     private async Task RunAsync(List<PostgresJob> batch)
     {
-        var failure = await TryAsync(batch);
+        var failure = await batches.TryAsync(batch);
         if (failure is null || batch.Count == 1 || !failure.MayRepeat)
         {
             await EndAsync(batch, failure);
@@ -117,7 +116,7 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
         foreach (var job in batch)
         {
             List<PostgresJob> alone = [job];
-            await EndAsync(alone, await TryAsync(alone));
+            await EndAsync(alone, await batches.TryAsync(alone));
         }
     }
 
@@ -126,7 +125,7 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
     {
         for (var tried = 1; failure is { IsLock: true } && batch.Count == 1 && tried < MaxTries; tried++)
         {
-            failure = await TryAsync(batch);
+            failure = await batches.TryAsync(batch);
         }
 
         foreach (var job in batch)
@@ -141,106 +140,4 @@ internal sealed class PostgresWriter(NpgsqlDataSource source) : IAsyncDisposable
             }
         }
     }
-
-    /// <returns>Null when the batch is on disk; otherwise why nothing of it is.</returns>
-    private async Task<PostgresFailure?> TryAsync(List<PostgresJob> batch)
-    {
-        var isLast = false;
-        try
-        {
-            await using var connection = await source.OpenConnectionAsync();
-            if (!batch.Exists(static job => job.GoesOn))
-            {
-                isLast = true;
-                var lone = await FirstAsync(connection, batch);
-                for (var i = 0; i < batch.Count; i++)
-                {
-                    await batch[i].GoOnAsync(connection, lone[i], []);
-                }
-
-                return null;
-            }
-
-            // It sends nothing: the transaction begins with the first statement.
-            await using var transaction = await connection.BeginTransactionAsync();
-            var later = new List<Sql>();
-            var counts = await FirstAsync(connection, batch);
-            for (var i = 0; i < batch.Count; i++)
-            {
-                await batch[i].GoOnAsync(connection, counts[i], later);
-            }
-
-            isLast = true;
-            await LastAsync(connection, later);
-            return null;
-        }
-        catch (Exception exception)
-        {
-            for (var i = batch.Count - 1; i >= 0; i--)
-            {
-                batch[i].Undone(isCertain: !isLast);
-            }
-
-            return new PostgresFailure(exception, isLast);
-        }
-    }
-
-    /// <summary>The first statements of all jobs in one journey. Without a transaction around them they are one by themselves.</summary>
-    /// <returns>The counts of each job's.</returns>
-    private static async Task<int[][]> FirstAsync(NpgsqlConnection connection, List<PostgresJob> jobs)
-    {
-        await using var batch = new NpgsqlBatch(connection);
-        foreach (var sql in jobs.SelectMany(static job => job.First))
-        {
-            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
-        }
-
-        if (batch.BatchCommands.Count > 0)
-        {
-            await ReadAsync(batch, jobs);
-        }
-
-        var at = 0;
-        return [.. jobs.Select(job => job.First.Select(_ => batch.BatchCommands[at++].RecordsAffected).ToArray())];
-    }
-
-    /// <summary>Statements without rows give no result to stop at: the n-th result is that of the n-th query.</summary>
-    private static async Task ReadAsync(NpgsqlBatch batch, List<PostgresJob> jobs)
-    {
-        await using var reader = await batch.ExecuteReaderAsync();
-        foreach (var job in jobs)
-        {
-            if (job.IsQuery)
-            {
-                await job.ReadAsync(reader);
-                await reader.NextResultAsync();
-            }
-        }
-    }
-
-    /// <summary>What was left for the end, and the commit, in one journey.</summary>
-    private static async Task LastAsync(NpgsqlConnection connection, List<Sql> statements)
-    {
-        await using var batch = new NpgsqlBatch(connection);
-        foreach (var sql in statements)
-        {
-            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
-        }
-
-        batch.BatchCommands.Add(new NpgsqlBatchCommand("commit"));
-        await batch.ExecuteNonQueryAsync();
-    }
-}
-
-/// <summary>Why a batch is not on disk, or may not be.</summary>
-/// <param name="WasLast">The commit was on its way.</param>
-internal sealed record PostgresFailure(Exception Exception, bool WasLast)
-{
-    /// <summary>Nothing took effect, and another try may go better. After an answer that never came it is not known what did.</summary>
-    public bool MayRepeat => Exception is PostgresException postgres ? postgres.SqlState is not (['5', '7', ..] or ['0', '8', ..]) : Exception is not NpgsqlException && !WasLast;
-
-    public bool IsLock => Exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
-
-    /// <summary>As the caller is to hear of it.</summary>
-    public Exception Told => Exception is PostgresException postgres && PostgresDatabase.ViolationOf(postgres) is { } violation ? violation : Exception;
 }

@@ -25,6 +25,9 @@ internal sealed class Sql
     /// <summary>An empty part, for a condition that is absent.</summary>
     public static SqlPart Empty => new(new Sql(0, 0));
 
+    /// <summary>It changes one row; that it does not is rare, and costs another try.</summary>
+    public bool ChangesOne { get; private set; }
+
     /// <summary>
     /// This as a part of another statement. A type of its own, because the compiler would take an interpolated string in a hole
     /// for a statement rather than for a value.
@@ -74,6 +77,13 @@ internal sealed class Sql
 
             Add(SqlType.Text, values[i]);
         }
+    }
+
+    /// <summary>This, said to change one row (an <c>update</c>, or an <c>insert</c> without <c>on conflict</c>): others need not wait for its count.</summary>
+    public Sql ChangingOne()
+    {
+        ChangesOne = true;
+        return this;
     }
 
     /// <summary>The statement's text and its parameters in order.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Runners;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Tests.Storage;
@@ -173,6 +174,60 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         var standing = Assert.Single(await _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, _runs.Rules.Now, Cancel));
         Assert.Equal((run.Id, 1), (standing.Run, standing.Attempt));
     }
+
+    [Fact]
+    public async Task An_offer_stands_for_every_poll_until_it_is_accepted_also_one_that_another_replica_made()
+    {
+        var runner = await _runs.RunnerAsync("rnr_1", "col_1");
+        await using var other = RunsHarness.On(_test.Database, _time);
+        Assert.Empty(await StandingAsync(runner));
+        var mine = await _runs.CreateRunAsync();
+        Assert.NotNull(await _runs.OfferAsync(runner));
+        for (var i = 0; i < 3; i++)
+            Assert.Equal(mine.Id, Assert.Single(await StandingAsync(runner)).Run);
+        await _runs.AcceptAsync(runner, new OfferedRun(mine.Id, 1, mine.Workspace, mine.Collection, 0));
+        _runs.OffersOut.Accepted(runner.Session!.Session, mine.Id, 1);
+        Assert.Empty(await StandingAsync(runner));
+
+        var others = await other.CreateRunAsync();
+        Assert.NotNull(await other.OfferAsync(runner));
+        _time.Advance(OffersOut.LookEvery);
+        Assert.Equal(others.Id, Assert.Single(await StandingAsync(runner)).Run);
+        Assert.True(2 * OffersOut.LookEvery < _runs.Rules.Options.Offer);
+    }
+
+    [Fact]
+    public void An_offer_made_while_the_database_is_asked_is_not_forgotten()
+    {
+        var offers = new OffersOut(_time);
+        var look = offers.Look("ses_1")!;
+        offers.Made("ses_1", [new OfferedRun("run_1", 1, "ws_1", "col_1", 0)]);
+        look.Saw([]);
+        Assert.NotNull(offers.Look("ses_1"));
+        offers.Accepted("ses_1", "run_1", 1);
+        Assert.Null(offers.Look("ses_1"));
+        Assert.NotNull(offers.Look("ses_2"));
+    }
+
+    /// <summary>Who loses a race has changed nothing, and there is no reason to begin another chain.</summary>
+    [Fact]
+    public async Task Changes_that_come_too_late_leave_the_chain_of_events_whole()
+    {
+        var runs = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => _runs.CreateRunAsync()));
+        var events = await CountAsync("audit_events");
+
+        var saved = await Task.WhenAll(runs.SelectMany(run => Enumerable.Range(0, 3).Select(i =>
+            _runs.Store.SaveAsync(run with { Reason = $"{i}", Version = run.Version + 1 }, RunsHarness.Created, static () => { }, Cancel))));
+
+        Assert.Equal(10, saved.Count(static isSaved => isSaved));
+        Assert.Equal(events + 10, await CountAsync("audit_events"));
+        Assert.Equal(1, await CountAsync("audit_chains"));
+    }
+
+    private Task<List<OfferedRun>> StandingAsync(ActiveRunner runner) => _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, _runs.Rules.Now, Cancel);
+
+    private async Task<long> CountAsync(string table) =>
+        (await _runs.Database.ScalarAsync(table == "audit_events" ? (Sql)$"select count(*) from audit_events" : $"select count(*) from audit_chains", Cancel))!.Value;
 
     [Fact]
     public async Task A_cancelled_run_of_a_waiting_runner_has_its_poll_answered()

@@ -26,7 +26,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Rules = new(options, time);
         Audit = new(database, new AuditOptions(), time, NullLogger<AuditLog>.Instance);
         Store = new(database, Audit);
-        Claims = new(database, Memory);
+        Claims = new(database, Memory, OffersOut = new(time));
         Queries = new(database);
         Runners = new(database);
         Sessions = new(database);
@@ -54,6 +54,8 @@ internal sealed class RunsHarness : IAsyncDisposable
     public RunRules Rules { get; }
 
     public RunMemory Memory { get; } = new();
+
+    public OffersOut OffersOut { get; }
 
     public RunMetrics Metrics { get; } = new();
 

@@ -49,6 +49,51 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
             Assert.Equal((pair.n % 4) switch { 1 => ["a1", "b1"], 2 => ["c2"], _ => Array.Empty<string>() }, pair.found.Order(StringComparer.Ordinal)));
     }
 
+    /// <summary>Statements that say what they change go without waiting for their counts; each third one here says it wrongly.</summary>
+    [Fact]
+    public async Task Who_said_wrongly_what_it_changes_is_told_the_truth_and_nothing_of_the_others_happens_twice()
+    {
+        var counts = await Task.WhenAll(Enumerable.Range(0, 60).Select(n => Database.SerialAsync<int>(
+            [((Sql)$"insert into things (id, n) values ({"new" + n}, 0)").ChangingOne(), ((Sql)$"update things set n = n + 1 where id = {(n % 3 == 0 ? "none" : "new" + n)}").ChangingOne()],
+            "new" + n,
+            async (transaction, counts) =>
+            {
+                if (counts[1] == 1) await transaction.ExecuteLaterAsync($"insert into places (n, taken) values ({n}, {"yes"})");
+                return counts[1];
+            })));
+
+        Assert.Equal(Enumerable.Range(0, 60).Select(n => n % 3 == 0 ? 0 : 1), counts);
+        Assert.Equal(60, await Database.ScalarAsync($"select count(*) from things"));
+        Assert.Equal(40, await Database.ScalarAsync($"select count(*) from things where n = 1"));
+        Assert.Equal(40, await Database.ScalarAsync($"select count(*) from places"));
+    }
+
+    /// <summary>What follows may need more than counts: then nothing was sent before it is asked.</summary>
+    [Fact]
+    public async Task What_follows_from_a_foreseen_change_reads_it_all_the_same()
+    {
+        var read = await Task.WhenAll(Enumerable.Range(0, 20).Select(n => Database.SerialAsync<long?>(
+            [((Sql)$"insert into things (id, n) values ({"r" + n}, {n})").ChangingOne()],
+            "r" + n,
+            async (transaction, _) => n % 2 == 0 ? await transaction.ScalarAsync($"select n from things where id = {"r" + n}") : -1)));
+
+        Assert.Equal(Enumerable.Range(0, 20).Select(n => n % 2 == 0 ? (long?)n : -1), read);
+        Assert.Equal(20, await Database.ScalarAsync($"select count(*) from things"));
+    }
+
+    [Fact]
+    public async Task A_violation_among_foreseen_changes_is_told_to_its_own_caller_alone()
+    {
+        await Database.ExecuteAsync($"insert into things (id, n) values ({"v7"}, 0)");
+
+        var writes = Enumerable.Range(0, 30).Select(n => Database.SerialAsync(
+            [((Sql)$"insert into things (id, n) values ({"v" + n}, {n})").ChangingOne()], "v" + n, static (_, _) => Task.FromResult(true))).ToArray();
+
+        await Assert.ThrowsAsync<ConstraintViolationException>(() => Task.WhenAll(writes));
+        Assert.Equal([7], writes.Index().Where(static write => write.Item.IsFaulted).Select(static write => write.Index));
+        Assert.Equal(30, await Database.ScalarAsync($"select count(*) from things"));
+    }
+
     [Fact]
     public async Task A_violation_among_many_statements_is_told_to_its_own_caller_alone()
     {
