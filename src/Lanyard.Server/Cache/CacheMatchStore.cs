@@ -23,12 +23,10 @@ internal sealed class CacheMatchStore(Database database)
     {
         if (probes.Count == 0) return null;
         var trusted = CacheReadRules.Condition(rules);
+        if (database.HasLateral) return await AllAtOnceAsync(workspaceId, repository, version, probes, trusted, cancellationToken);
         for (var i = 0; i < Tries; i++)
         {
-            var found = database.HasLateral
-                ? await AllAtOnceAsync(workspaceId, repository, version, probes, trusted, cancellationToken)
-                : await OneByOneAsync(workspaceId, repository, version, probes, trusted, cancellationToken);
-            if (found is null) return null;
+            if (await OneByOneAsync(workspaceId, repository, version, probes, trusted, cancellationToken) is not { } found) return null;
             var entry = found.Count <= Few || found.IsKey
                 ? found.Entry
                 : await NewestAsync(Of(workspaceId, repository, ((Sql)$"{found.Probe.Scope}").Part, version, trusted), found.Probe.Folded, cancellationToken);
@@ -57,9 +55,10 @@ internal sealed class CacheMatchStore(Database database)
     }
 
     /// <summary>
-    /// For a database that is a journey away: one statement finds the entries of all probes, no more than <see cref="Few"/> and one of each, takes the first probe's and of them the best.
+    /// For a database that is a journey away: one statement finds the entries of all probes, no more than <see cref="Few"/> and one of each, takes the first probe's and of them the best. Where
+    /// there are more and none has the key itself it walks from the newest on, as <see cref="NewestAsync"/> does: in a sub-select that is not run where nobody asks for it.
     /// </summary>
-    private Task<Found?> AllAtOnceAsync(
+    private Task<CacheEntry?> AllAtOnceAsync(
         string workspaceId, string repository, string version, IReadOnlyList<CacheProbe> probes, SqlPart trusted, CancellationToken cancellationToken)
     {
         var values = new Sql(0, 0);
@@ -71,15 +70,18 @@ internal sealed class CacheMatchStore(Database database)
 
         return database.QuerySingleOrNullAsync(
             $"""
-            with found as materialized (select p.probe, e.id as best, e.created as made, e.folded = p.low as is_key from (values {values.Part}) as p(probe, wanted, low, high)
+            with found as materialized (select p.probe, p.wanted, p.low, p.high, e.id as best, e.created as made, e.folded = p.low as is_key from (values {values.Part}) as p(probe, wanted, low, high)
                 cross join lateral (select id, created, folded from cache_entries
                     where {Of(workspaceId, repository, ((Sql)$"p.wanted").Part, version, trusted)} and folded >= p.low and folded < p.high
                     order by folded limit {Few + 1}) as e),
-            first as (select probe as asked, is_key, best from found order by probe, is_key desc, made desc, best desc limit 1)
-            select {CacheEntryStore.Columns}, asked, is_key, (select count(*) from found where probe = asked) from first join cache_entries on id = best
+            first as materialized (select probe, wanted, low, high, is_key, best from found order by probe, is_key desc, made desc, best desc limit 1)
+            select {CacheEntryStore.Columns} from cache_entries where id = (select
+                case when not f.is_key and (select count(*) from found where found.probe = f.probe) > {Few} then coalesce(
+                    (select id from cache_entries where {Of(workspaceId, repository, ((Sql)$"f.wanted").Part, version, trusted)} and (folded || '') >= f.low and (folded || '') < f.high
+                        order by created desc, id desc limit 1), f.best)
+                else f.best end from first as f)
             """,
-            row => new Found(
-                probes[row.GetInt(CacheEntryStore.ColumnCount)], row.GetBoolean(CacheEntryStore.ColumnCount + 1), (int)row.GetInt64(CacheEntryStore.ColumnCount + 2), CacheEntryStore.Read(row)),
+            CacheEntryStore.Read,
             cancellationToken);
     }
 

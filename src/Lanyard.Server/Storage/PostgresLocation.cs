@@ -33,6 +33,8 @@ internal static class PostgresLocation
             ApplicationName = "lanyard",
             MaxAutoPrepare = 256,
             AutoPrepareMinUsages = 2,
+            // Nothing that we run leaves anything in a session; by default each use of one begins with seven statements that clear it. Transactions are undone all the same.
+            NoResetOnClose = true,
             // Acknowledged means on disk, whatever the server's default.
             Options = "-c synchronous_commit=on",
         };
