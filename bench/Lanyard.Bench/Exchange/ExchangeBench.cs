@@ -9,7 +9,6 @@ namespace Lanyard.Bench.Exchange;
 internal static class ExchangeBench
 {
     private const string Unit = "tokens / server CPU-s";
-    private const int Connections = 16;
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(1.5);
 
     public static async Task<(List<BenchRow> Rows, string Note)> RunAsync()
@@ -18,7 +17,7 @@ internal static class ExchangeBench
         using var es256 = await IssuerPeer.StartAsync("ES256");
         using var rs256 = await IssuerPeer.StartAsync("RS256");
         BenchInstallation.Pin(installation.ServerId, 0);
-        var ours = new TokenLoad(installation.Url, Connections);
+        var ours = new TokenLoad(installation.Url);
         var subject = installation.SubjectToken();
         var api = Form(installation, "/token", subject, null);
         var identity = Form(installation, "/oidc/acme/token", subject, BenchInstallation.OutsideAudience);

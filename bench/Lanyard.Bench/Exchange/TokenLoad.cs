@@ -9,8 +9,11 @@ namespace Lanyard.Bench.Exchange;
 /// Connections that each send a request as soon as the one before is answered. They are made anew for every slice: between two of a server's slices
 /// the others have theirs, and a server may close a connection that said nothing for so long (node does after five seconds).
 /// </summary>
-internal sealed class TokenLoad(Uri server, int connections)
+internal sealed class TokenLoad(Uri server)
 {
+    /// <summary>As many as the peers' known figures were taken with.</summary>
+    private const int Connections = 64;
+
     /// <param name="process">The server's.</param>
     /// <param name="request">Makes each request.</param>
     /// <returns>Answers in a CPU-second of the server.</returns>
@@ -30,10 +33,10 @@ internal sealed class TokenLoad(Uri server, int connections)
     /// <param name="next">Null: no more.</param>
     private async Task<double> RunAsync(int process, Func<byte[]?> next)
     {
-        var open = new List<LeanHttp>(connections);
+        var open = new List<LeanHttp>(Connections);
         try
         {
-            for (var i = 0; i < connections; i++)
+            for (var i = 0; i < Connections; i++)
                 open.Add(await LeanHttp.ConnectAsync(server));
             var cpu = Cpu.Of(process);
             var done = await Task.WhenAll(open.Select(connection => Task.Run(async () =>
@@ -58,7 +61,6 @@ internal sealed class TokenLoad(Uri server, int connections)
 /// <summary>npm's oidc-provider as a process.</summary>
 internal sealed class IssuerPeer : IDisposable
 {
-    private const int Connections = 16;
     private readonly NodePeer _node;
     private readonly TokenLoad _load;
     private readonly byte[] _request;
@@ -84,7 +86,7 @@ internal sealed class IssuerPeer : IDisposable
         BenchInstallation.Pin(node.Id, 0);
         var form = $"grant_type=client_credentials&client_id=ci&client_secret={said["secret ".Length..]}&scope=api&resource=urn:kube";
         var peer = new IssuerPeer(
-            node, new TokenLoad(server, Connections),
+            node, new TokenLoad(server),
             LeanHttp.Request(server, "POST", "/token", null, "application/x-www-form-urlencoded", Encoding.ASCII.GetBytes(form)));
         await WarmUp.RunAsync(() => peer.RunAsync(TimeSpan.FromSeconds(2)));
         return peer;

@@ -15,7 +15,6 @@ namespace Lanyard.Bench.Federation;
 internal static class FederationBench
 {
     private const string PerSecond = "tokens / server CPU-s";
-    private const int Connections = 16;
     private const int ManyPolicies = 1000;
     private const double Seconds = 0.25;
 
@@ -69,7 +68,7 @@ internal static class FederationBench
     private static Task AddPoliciesAsync(BenchInstallation installation) => installation.ApplyAsync(
         [.. Enumerable.Range(1, ManyPolicies - 1).Select(static n => Documents.TrustPolicy("acme", null, $"p{n}", "ci", $"repo:acme-{n}", "roles: [viewer]"))]);
 
-    private static TokenLoad Load(BenchInstallation installation) => new(installation.Url, Connections);
+    private static TokenLoad Load(BenchInstallation installation) => new(installation.Url);
 
     /// <summary>Two thousand tokens that the server has never seen; made before its time is taken.</summary>
     private static Task<double> ExchangeAsync(BenchInstallation installation, TokenLoad load)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Lanyard.Testing;
 using Lanyard.Testing.Processes;
 using Xunit;
+using static Lanyard.EndToEnd.Tests.ClusterProxy.AuditFiles;
 
 namespace Lanyard.EndToEnd.Tests.ClusterProxy;
 
@@ -215,21 +216,4 @@ public sealed class ProxyOperationTests(ProxiedCluster proxied) : IClassFixture<
 
     private static bool Is(JsonNode e, string verb, string resource) =>
         Text(e, "verb") == verb && Text(e, "objectRef", "resource") == resource && Text(e, "stage") == "ResponseComplete" && Text(e, "user", "username") == "ci:repo:acme/app";
-
-    private static string? Text(JsonNode e, params string[] path) => path.Aggregate((JsonNode?)e, (node, name) => node?[name])?.GetValue<string>();
-
-    private static async Task<JsonNode> EventAsync(string file, Func<JsonNode, bool> wanted)
-    {
-        JsonNode? found = null;
-        await Eventually.HoldsAsync(
-            async () =>
-            {
-                var text = File.Exists(file) ? await File.ReadAllTextAsync(file) : "";
-                found = text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonNode.Parse(l)!)
-                    .FirstOrDefault(e => Text(e, "stage") != "RequestReceived" && wanted(e));
-                return found is not null;
-            },
-            $"an event in {Path.GetFileName(file)}");
-        return found!;
-    }
 }
