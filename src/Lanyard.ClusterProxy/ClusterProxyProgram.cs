@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Lanyard.ClusterProxy.AccessEntries;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Tls;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -27,6 +28,7 @@ public static class ClusterProxyProgram
         }
 
         ProxyServer.PreferInlineCompletions();
+        NativeHeaps.Limit();
         try
         {
             using var loggers = LoggerFactory.Create(Log);

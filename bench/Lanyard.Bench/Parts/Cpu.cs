@@ -43,6 +43,15 @@ internal static class Cpu
         return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) / 1024;
     }
 
+    /// <summary>Heaps of glibc's malloc, the first one counted: each other one has 64 MiB of addresses at a multiple of 64 MiB, of which it uses the beginning.</summary>
+    public static int NativeHeapsOf(int process)
+    {
+        const ulong size = 64 << 20;
+        var maps = File.ReadLines($"/proc/{process}/maps").Select(static line => line.Split(' ', 3)).Select(static fields => (Range: fields[0].Split('-').Select(static at => ulong.Parse(at, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray(), Mode: fields[1])).ToList();
+        return 1 + maps.Zip(maps.Skip(1)).Count(static pair => pair.First.Range[0] % size == 0 && pair.First.Mode == "rw-p" && pair.Second.Mode == "---p"
+            && pair.First.Range[1] == pair.Second.Range[0] && pair.Second.Range[1] - pair.First.Range[0] == size);
+    }
+
     private static bool IsBelow(int id, int ancestor, Dictionary<int, string[]> stats)
     {
         while (id != ancestor && stats.TryGetValue(id, out var stat))

@@ -20,14 +20,13 @@ internal static class SoakBench
     public static async Task<(List<BenchRow> Rows, string Note)> RunAsync()
     {
         var seconds = Environment.GetEnvironmentVariable("LANYARD_SOAK_SECONDS") ?? "3600";
-        var (early, late, rounds) = await MeasureAsync(ProxyTarget.Published, TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)));
+        var soak = await MeasureAsync(ProxyTarget.Published, TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)));
         return (
-            [BenchRow.Cost($"memory in the last fifth of {seconds} s against the second (PSS)", late, early, "second fifth", "MB", 0.95)],
-            $"{rounds} rounds of {Watches} watches and {Requests} requests");
+            [BenchRow.Cost($"memory in the last fifth of {seconds} s against the second (PSS)", soak.Late, soak.Early, "second fifth", "MB", 0.95)],
+            $"{soak.Rounds} rounds of {Watches} watches and {Requests} requests");
     }
 
-    /// <summary>Median memory in MB in the second fifth of the time and in the last.</summary>
-    public static async Task<(double Early, double Late, int Rounds)> MeasureAsync(string program, TimeSpan duration)
+    public static async Task<Soak> MeasureAsync(string program, TimeSpan duration)
     {
         await using var bed = await ProxyBed.StartAsync(withUpstream: false);
         await using var upstream = await StreamUpstream.StartAsync(bed.Certificate);
@@ -44,7 +43,7 @@ internal static class SoakBench
             await RoundAsync(client, target, tokens);
             samples.Add((TimeProvider.System.GetElapsedTime(began), Cpu.PssOf(target.Process)));
         }
-        return (Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count);
+        return new(Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count, Cpu.NativeHeapsOf(target.Process));
     }
 
     private static double Between(List<(TimeSpan At, double Memory)> samples, TimeSpan duration, double from, double to) =>
@@ -86,3 +85,9 @@ internal static class SoakBench
         return request;
     }
 }
+
+/// <param name="Early">Median memory in MB in the second fifth of the time.</param>
+/// <param name="Late">In the last fifth.</param>
+/// <param name="Rounds">So often all was done.</param>
+/// <param name="NativeHeaps">Heaps of the C library at the end.</param>
+internal sealed record Soak(double Early, double Late, int Rounds, int NativeHeaps);
