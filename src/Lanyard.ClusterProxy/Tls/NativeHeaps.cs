@@ -22,13 +22,12 @@ internal static partial class NativeHeaps
         {
             _ = SetOption(ArenaMax, Math.Max(2, Environment.ProcessorCount));
         }
-        catch (EntryPointNotFoundException)
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
             // Another C library (musl), which has one heap.
         }
     }
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int SetOption(int option, int value);
 }
