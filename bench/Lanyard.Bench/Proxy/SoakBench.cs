@@ -31,6 +31,7 @@ internal static class SoakBench
         await using var bed = await ProxyBed.StartAsync(withUpstream: false);
         await using var upstream = await StreamUpstream.StartAsync(bed.Certificate);
         var target = await ProxyTarget.OursAsync(bed, upstream.Secured, tls: true, program);
+        var heaps = Cpu.NativeHeapsOf(target.Process);
         var tokens = Enumerable.Range(0, Tokens).Select(_ => bed.Token()).ToList();
 #pragma warning disable CA5359 // The benchmark's own certificate.
         using var client = new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true } });
@@ -43,7 +44,7 @@ internal static class SoakBench
             await RoundAsync(client, target, tokens);
             samples.Add((TimeProvider.System.GetElapsedTime(began), Cpu.PssOf(target.Process)));
         }
-        return new(Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count, Cpu.NativeHeapsOf(target.Process));
+        return new(Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count, heaps, Cpu.NativeHeapsOf(target.Process));
     }
 
     private static double Between(List<(TimeSpan At, double Memory)> samples, TimeSpan duration, double from, double to) =>
@@ -89,5 +90,6 @@ internal static class SoakBench
 /// <param name="Early">Median memory in MB in the second fifth of the time.</param>
 /// <param name="Late">In the last fifth.</param>
 /// <param name="Rounds">So often all was done.</param>
-/// <param name="NativeHeaps">Heaps of the C library at the end.</param>
-internal sealed record Soak(double Early, double Late, int Rounds, int NativeHeaps);
+/// <param name="HeapsAtStart">Heaps of the C library when it began to listen.</param>
+/// <param name="HeapsAtEnd">And at the end.</param>
+internal sealed record Soak(double Early, double Late, int Rounds, int HeapsAtStart, int HeapsAtEnd);

@@ -10,7 +10,9 @@ internal static partial class NativeHeaps
 {
     private const int ArenaMax = -8; // M_ARENA_MAX of malloc.h
 
-    /// <summary>No more heaps than cores, and two; before the process has many threads. <c>MALLOC_ARENA_MAX</c> wins.</summary>
+    /// <summary>
+    /// From here on no further heaps where there are as many as cores (two at least): what the runtime's own first threads have stays. <c>MALLOC_ARENA_MAX</c> wins.
+    /// </summary>
     public static void Limit()
     {
         if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("MALLOC_ARENA_MAX") is not null)
