@@ -69,6 +69,7 @@ internal sealed class WideRunner : IDisposable
 
     private async Task RunAsync(AttemptKey key)
     {
+        _held[key] = new Hold(key.Run, key.Attempt, AttemptStates.Offered);
         Had(await _plane.AcceptAsync(key, CancellationToken.None));
         _held[key] = new Hold(key.Run, key.Attempt, AttemptStates.Accepted);
         Had(await _plane.StartAsync(key, CancellationToken.None));

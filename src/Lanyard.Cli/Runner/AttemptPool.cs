@@ -10,6 +10,9 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
 {
     private readonly ConcurrentDictionary<AttemptKey, HeldAttempt> _held = new();
     private readonly ConcurrentDictionary<AttemptKey, Task> _tasks = new();
+
+    /// <summary>Offers whose acceptance is on its way.</summary>
+    private readonly ConcurrentDictionary<AttemptKey, bool> _accepting = new();
     private readonly Slots _slots = new(settings.Concurrency);
     private readonly TimeProvider _time = services.Time;
     private string? _onlyCollection;
@@ -31,7 +34,14 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     /// <summary>With <c>--once</c>, or where the runner is ephemeral, how the run went.</summary>
     public int ExitCode { get; private set; } = RunnerExit.Done;
 
-    public List<Hold> Holds() => [.. _held.Values.Select(attempt => attempt.Hold)];
+    /// <summary>What is held, and the offers that are being accepted: the server would make them again in every poll, and nothing else meanwhile.</summary>
+    public List<Hold> Holds()
+    {
+        var accepting = _accepting.Keys; // first: what leaves these meanwhile is held already
+        var held = new Dictionary<AttemptKey, HeldAttempt>(_held);
+        var offers = accepting.Where(key => !held.ContainsKey(key)).Select(static key => new Hold(key.Run, key.Attempt, AttemptStates.Offered));
+        return [.. held.Values.Select(static attempt => attempt.Hold), .. offers];
+    }
 
     /// <summary>Takes nothing more.</summary>
     public void Close() => _closed = true;
@@ -71,8 +81,14 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     {
         foreach (var answer in answers)
         {
-            if (!_held.TryGetValue(new AttemptKey(answer.Run, answer.Attempt), out var attempt))
+            var key = new AttemptKey(answer.Run, answer.Attempt);
+            if (!_held.TryGetValue(key, out var attempt))
             {
+                if (answer.Answer is not HoldAnswers.Keep)
+                {
+                    _accepting.TryRemove(key, out _); // its accept is told so too; named until then, it would have every poll answered at once, without work
+                }
+
                 continue;
             }
 
@@ -108,6 +124,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
                 continue; // not accepted: the offer lapses, or comes again
             }
 
+            _accepting[key] = true;
             Begin(key, slot, () => AcceptAndRunAsync(key, offer, slot, giveUp), giveUp);
         }
     }
@@ -159,6 +176,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         }
         finally
         {
+            _accepting.TryRemove(key, out _);
             _held.TryRemove(key, out _);
             if (slot is { } taken)
             {
@@ -180,6 +198,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         using var attempt = executor.Create(accepted.Payload, slot, sessions.Present);
         attempt.Lease.Renew(accepted.Sent, TimeSpan.FromSeconds(accepted.Payload.LeaseSeconds));
         _held[key] = attempt;
+        _accepting.TryRemove(key, out _);
         services.Log.Accepted(key, offer.Workspace, offer.Collection);
         var outcome = await attempt.RunAsync();
         Tell(key, outcome);

@@ -21,13 +21,16 @@ public sealed record SessionRequest(string Nonce, string Version, int Concurrenc
 public sealed record SessionResponse(
     string Session, string Runner, string Name, int LeaseSeconds, int PollSeconds, int MaxLogChunkBytes, IReadOnlyList<string> Collections, bool? Ephemeral = null);
 
-/// <summary>An attempt that the runner believes it holds.</summary>
-/// <param name="State">One of <see cref="AttemptStates"/>.</param>
+/// <summary>An attempt that the runner believes it holds, or an offer whose accept is on its way.</summary>
+/// <param name="State">
+/// One of <see cref="AttemptStates"/>. An offer is <c>offered</c>: one that is not named is made again in every poll before any other, one that is named is not made again; naming it neither accepts nor prolongs it.
+/// </param>
 public sealed record Hold(string Run, int Attempt, string State);
 
 /// <summary><c>POST /v1/runner/poll</c>: a long poll for work that also reports what is held. Answered at once if any answer is not <c>keep</c>.</summary>
 /// <param name="Free">How many further attempts the runner would take now; with 0 the poll serves for heartbeat and cancels only.</param>
 /// <param name="WaitSeconds">How long the server may wait for work, 0 to 50.</param>
+/// <param name="Holds">At most 500.</param>
 public sealed record PollRequest(string Session, int Free, int WaitSeconds, IReadOnlyList<Hold> Holds);
 
 /// <param name="Drain">True: nothing more will be offered; the process is to end when what it holds has ended.</param>

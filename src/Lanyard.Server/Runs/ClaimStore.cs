@@ -1,3 +1,4 @@
+using Lanyard.Protocol.Runs;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
@@ -152,10 +153,10 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
         return rows[0];
     }
 
-    /// <summary>Offers to the session that still stand: the answer that brought them may have been lost.</summary>
-    public async Task<List<OfferedRun>> StandingAsync(string runner, string session, long now, CancellationToken cancellationToken = default)
+    /// <summary>Offers to the session that still stand and are not among those <paramref name="named"/>: the answer that brought them may have been lost.</summary>
+    public async Task<List<OfferedRun>> StandingAsync(string runner, string session, IReadOnlyList<Hold> named, long now, CancellationToken cancellationToken = default)
     {
-        if (offersOut.Look(session) is not { } look)
+        if (offersOut.Look(session, named) is not { } look)
             return [];
         var standing = await database.QueryAsync(
             $"""
@@ -165,6 +166,7 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
             static row => new OfferedRun(row.GetString(0), row.GetInt(1), row.GetString(2), row.GetString(3), row.GetInt64(4)),
             cancellationToken);
         look.Saw(standing);
+        standing.RemoveAll(offer => named.Any(hold => hold.Run == offer.Run && hold.Attempt == offer.Attempt));
         return standing;
     }
 

@@ -7,28 +7,48 @@ namespace Lanyard.Server.Runs;
 /// Compares what a runner says it holds with what the database says: keep, abandon or cancel for each, and the leases of those it keeps renewed in
 /// one statement. The first word of a new session is the whole truth about the runner: what it does not name is lost at once.
 /// </summary>
-internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunnerDirectory directory, RunChanges changes, RunRules rules)
+internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunnerDirectory directory, RunChanges changes, RunRules rules, OffersOut offersOut)
 {
-    public async Task<IReadOnlyList<HoldAnswer>> AnswerAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<HoldAnswer>> AnswerAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken) =>
+        AnswerAsync(runner, holds, [], cancellationToken);
+
+    /// <summary>
+    /// As <see cref="AnswerAsync(ActiveRunner, IReadOnlyList{Hold}, CancellationToken)"/>, but an offer that this replica made the session and did not see accepted is answered without
+    /// asking: whoever names it is about to accept it, and the accept is told what has become of it.
+    /// </summary>
+    public Task<IReadOnlyList<HoldAnswer>> AnswerAtOnceAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
+    {
+        var now = rules.Now;
+        var offers = new Dictionary<Hold, HoldAnswer>();
+        foreach (var hold in holds)
+        {
+            if (hold.State == AttemptStates.Offered && offersOut.Deadline(runner.Session!.Session, hold) is { } deadline && deadline > now)
+                offers[hold] = new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(deadline, now));
+        }
+        return AnswerAsync(runner, holds, offers, cancellationToken);
+    }
+
+    private async Task<IReadOnlyList<HoldAnswer>> AnswerAsync(
+        ActiveRunner runner, IReadOnlyList<Hold> holds, Dictionary<Hold, HoldAnswer> known, CancellationToken cancellationToken)
     {
         if (!runner.Session!.Reconciled)
             await ReconcileAsync(runner, holds, cancellationToken);
         if (holds.Count == 0)
             return [];
         var now = rules.Now;
-        var named = holds.Select(h => (h.Run, h.Attempt)).Distinct().ToArray();
+        var named = holds.Where(h => !known.ContainsKey(h)).Select(h => (h.Run, h.Attempt)).Distinct().ToArray();
         var held = await store.RenewAsync(runner.Runner.Id, runner.Session.Session, named, now, rules.LeaseEnd, cancellationToken);
-        return [.. holds.Select(hold => Answer(hold, held.Find(h => h.Run == hold.Run && h.Attempt == hold.Attempt), now))];
+        return [.. holds.Select(hold => known.GetValueOrDefault(hold) ?? Answer(hold, held.Find(h => h.Run == hold.Run && h.Attempt == hold.Attempt), now))];
     }
 
     internal static HoldAnswer Answer(Hold hold, HeldAttempt? held, long now) => held?.State switch
     {
         null => new(hold.Run, hold.Attempt, HoldAnswers.Abandon, 0),
-        AttemptStates.Canceling => new(hold.Run, hold.Attempt, HoldAnswers.Cancel, Left(held, now)),
-        _ => new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(held, now), held.TimeoutSeconds),
+        AttemptStates.Canceling => new(hold.Run, hold.Attempt, HoldAnswers.Cancel, Left(held.Deadline, now)),
+        _ => new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(held.Deadline, now), held.TimeoutSeconds),
     };
 
-    private static int Left(HeldAttempt held, long now) => (int)Math.Max(0, (held.Deadline - now) / 1000);
+    private static int Left(long deadline, long now) => (int)Math.Max(0, (deadline - now) / 1000);
 
     /// <summary>What the runner accepted before and does not hold any more died with its process, or it never heard that its accept was taken.</summary>
     private async Task ReconcileAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)

@@ -1,10 +1,11 @@
 using System.Collections.Concurrent;
+using Lanyard.Protocol.Runs;
 
 namespace Lanyard.Server.Runs;
 
 /// <summary>
-/// Which offers of a session this replica has made and not seen accepted, so that a poll needs to ask the database for offers that still stand only where there may be some. What
-/// another replica has offered is asked for every <see cref="LookEvery"/>, several times in an offer's life.
+/// Which offers of a session this replica has made and not seen accepted, so that a poll needs to ask the database for offers that still stand only where there may be some that it
+/// does not name. What another replica has offered is asked for every <see cref="LookEvery"/>, several times in an offer's life.
 /// </summary>
 internal sealed class OffersOut(TimeProvider time)
 {
@@ -12,13 +13,14 @@ internal sealed class OffersOut(TimeProvider time)
     private const int Most = 100_000;
     private readonly ConcurrentDictionary<string, OfSession> _sessions = new(StringComparer.Ordinal);
 
-    /// <returns>Null when nothing can stand; otherwise the database is to be asked, and <see cref="OfferLook.Saw"/> told what it said.</returns>
-    public OfferLook? Look(string session)
+    /// <param name="named">What the runner says that it has or is accepting: nothing of that is to be offered again.</param>
+    /// <returns>Null when nothing else can stand; otherwise the database is to be asked, and <see cref="OfferLook.Saw"/> told what it said.</returns>
+    public OfferLook? Look(string session, IReadOnlyList<Hold> named)
     {
         if (_sessions.Count >= Most)
             _sessions.Clear();
         var known = _sessions.GetOrAdd(session, static _ => new OfSession());
-        var isDue = known.LookedAt is not { } at || time.GetElapsedTime(at) >= LookEvery || !known.Out.IsEmpty;
+        var isDue = known.LookedAt is not { } at || time.GetElapsedTime(at) >= LookEvery || IsAnyUnnamed(known.Out, named);
         return isDue ? new OfferLook(known, time.GetTimestamp()) : null;
     }
 
@@ -27,7 +29,7 @@ internal sealed class OffersOut(TimeProvider time)
         if (!_sessions.TryGetValue(session, out var known))
             return; // its next poll asks
         foreach (var offer in offers)
-            known.Out[(offer.Run, offer.Attempt)] = true;
+            known.Out[(offer.Run, offer.Attempt)] = offer.Deadline;
     }
 
     public void Accepted(string session, string run, int attempt)
@@ -36,11 +38,23 @@ internal sealed class OffersOut(TimeProvider time)
             known.Out.TryRemove((run, attempt), out _);
     }
 
+    /// <summary>Until when an offer stands that this replica made the session and did not see accepted; null: of that it knows nothing.</summary>
+    public long? Deadline(string session, Hold offer) =>
+        _sessions.TryGetValue(session, out var known) && known.Out.TryGetValue((offer.Run, offer.Attempt), out var deadline) ? deadline : null;
+
+    private static bool IsAnyUnnamed(ConcurrentDictionary<(string Run, int Attempt), long> offers, IReadOnlyList<Hold> named)
+    {
+        if (offers.IsEmpty)
+            return false;
+        var known = named.Select(static hold => (hold.Run, hold.Attempt)).ToHashSet();
+        return offers.Any(offer => !known.Contains(offer.Key));
+    }
+
     internal sealed class OfSession
     {
         public long? LookedAt { get; set; }
 
-        public ConcurrentDictionary<(string Run, int Attempt), bool> Out { get; } = new();
+        public ConcurrentDictionary<(string Run, int Attempt), long> Out { get; } = new();
     }
 }
 
@@ -57,7 +71,7 @@ internal sealed class OfferLook(OffersOut.OfSession known, long at)
                 known.Out.TryRemove(one, out _);
         }
         foreach (var offer in standing)
-            known.Out[(offer.Run, offer.Attempt)] = true;
+            known.Out[(offer.Run, offer.Attempt)] = offer.Deadline;
         known.LookedAt = at;
     }
 }

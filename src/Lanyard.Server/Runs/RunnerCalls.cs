@@ -12,6 +12,7 @@ namespace Lanyard.Server.Runs;
 internal static class RunnerCalls
 {
     public const string SessionHeader = "Lanyard-Session";
+    private const int MostHolds = 500;
 
     /// <returns>The runner's id; NotFound for every principal that is no runner: the protocol does not exist for it.</returns>
     public static Outcome<string> RunnerOf(HttpContext context) => Access.PrincipalOf(context) switch
@@ -66,6 +67,34 @@ internal static class RunnerCalls
             if (!isGood)
                 mistakes.Add(new(path, text));
         }
+    }
+
+    public static List<Mistake> Check(PollRequest request, TimeSpan longPoll)
+    {
+        var mistakes = Check(request.Holds);
+        if (request.Free is < 0 or > MostHolds)
+            mistakes.Add(new("free", $"must be 0 to {MostHolds}"));
+        if (request.WaitSeconds < 0 || request.WaitSeconds > longPoll.TotalSeconds)
+            mistakes.Add(new("waitSeconds", "must be 0 or more, and no longer than the session says"));
+        return mistakes;
+    }
+
+    /// <summary>What a runner says that it holds goes into a statement: neither its length nor its texts are the runner's to choose.</summary>
+    public static List<Mistake> Check(IReadOnlyList<Hold> holds)
+    {
+        if (holds.Count > MostHolds)
+            return [new("holds", $"must be at most {MostHolds}")];
+        var mistakes = new List<Mistake>();
+        for (var i = 0; i < holds.Count; i++)
+        {
+            if (holds[i].Run.Length is 0 or > 64 || !IsPrintable(holds[i].Run))
+                mistakes.Add(new($"holds[{i}].run", "must be 1 to 64 printable ASCII characters"));
+            if (holds[i].Attempt < 1)
+                mistakes.Add(new($"holds[{i}].attempt", "must be 1 or more"));
+            if (holds[i].State.Length > 64)
+                mistakes.Add(new($"holds[{i}].state", "must be at most 64 characters"));
+        }
+        return mistakes;
     }
 
     public static List<Mistake> Check(EndRequest request)

@@ -1,4 +1,3 @@
-using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
@@ -9,8 +8,6 @@ namespace Lanyard.Server.Runs;
 /// <summary>The run protocol's session, poll and heartbeat: what a runner says about itself as a whole.</summary>
 internal static class RunnerEndpoints
 {
-    private const int MaxHolds = 500;
-
     public static async Task<IResult> SessionAsync(HttpContext context, RunnerDirectory directory, RunnerSessions sessions, RunsOptions options, RunAudit audit)
     {
         if (!RunnerCalls.RunnerOf(context).TryGet(out var id, out var refusal))
@@ -38,8 +35,8 @@ internal static class RunnerEndpoints
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.PollRequest)).TryGet(out var request, out var refused))
             return refused;
-        if (request.Holds.Count > MaxHolds || request.Free is < 0 or > 500 || request.WaitSeconds < 0 || request.WaitSeconds > options.LongPoll.TotalSeconds)
-            return new Refused(new Refusal(RefusalReason.RequestMalformed, "a poll has at most 500 holds, 0 to 500 free slots, and waits no longer than the session says"));
+        if (RunnerCalls.Check(request, options.LongPoll) is { Count: > 0 } mistakes)
+            return Refused.Malformed(mistakes);
         if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
         await sessions.SeenAsync(runner, context.RequestAborted);
@@ -52,8 +49,8 @@ internal static class RunnerEndpoints
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RunnerJson.Default.HeartbeatRequest)).TryGet(out var request, out var refused))
             return refused;
-        if (request.Holds.Count > MaxHolds)
-            return new Refused(new Refusal(RefusalReason.RequestMalformed, "more than 500 holds"));
+        if (RunnerCalls.Check(request.Holds) is { Count: > 0 } mistakes)
+            return Refused.Malformed(mistakes);
         if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
         await sessions.SeenAsync(runner, context.RequestAborted);

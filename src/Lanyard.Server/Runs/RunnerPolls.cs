@@ -16,11 +16,10 @@ internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispat
         var limit = runner.Concurrency is { } most ? Math.Max(0, most - request.Holds.Count) : int.MaxValue;
         var free = Math.Min(request.Free, limit);
         using var poll = dispatch.Enter(runner, free);
-        var answers = await holds.AnswerAsync(runner, request.Holds, cancellationToken);
+        var answers = await holds.AnswerAtOnceAsync(runner, request.Holds, cancellationToken);
 
         // ②
-        var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, rules.Now, cancellationToken);
-        standing.RemoveAll(o => request.Holds.Any(h => h.Run == o.Run && h.Attempt == o.Attempt));
+        var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, request.Holds, rules.Now, cancellationToken);
         if (runner.State == RunnerStates.Draining && request.Free > 0)
             return new([], answers, Drain: true);
         if (answers.Any(a => a.Answer != HoldAnswers.Keep) || (standing.Count > 0 && free > 0))

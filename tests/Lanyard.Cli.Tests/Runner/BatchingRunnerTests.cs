@@ -91,7 +91,40 @@ public sealed class BatchingRunnerTests : IAsyncLifetime
         await EndWellAsync(attempts);
     }
 
-    private List<FakeAttempt> Enqueue() => [.. Enumerable.Range(0, Count).Select(_ => _plane.Enqueue(Payloads.Of(Payloads.Script("echo once"))))];
+    /// <summary>A server that does not hear of it makes the same offers in every poll, and no others.</summary>
+    [Fact]
+    public async Task A_poll_names_the_offers_that_are_being_accepted()
+    {
+        _plane.FaultOf = name => name == "accept" && !_plane.Polls.Any(static poll => poll.Holds.Any(static hold => hold.State == AttemptStates.Offered)) ? Fault.Unavailable : Fault.None;
+        var attempts = Enqueue();
+        await using var runner = Start();
+
+        await EndWellAsync(attempts);
+
+        var named = _plane.Polls.SelectMany(static poll => poll.Holds).Where(static hold => hold.State == AttemptStates.Offered).Select(static hold => (hold.Run, hold.Attempt));
+        Assert.Subset(attempts.Select(static attempt => (attempt.Payload.Run, attempt.Payload.Attempt)).ToHashSet(), named.ToHashSet());
+    }
+
+    /// <summary>Named on, it would have each poll answered at once and without work for as long as the accept is tried.</summary>
+    [Fact]
+    public async Task An_offer_that_no_longer_stands_is_not_named_again_and_other_runs_go_on()
+    {
+        _plane.FaultOf = static name => name == "accept" ? Fault.Unavailable : Fault.None;
+        var lapsed = _plane.Enqueue(Payloads.Of(Payloads.Script("echo once")));
+        lapsed.Answer = HoldAnswers.Abandon;
+        await using var runner = Start();
+        await Eventually.HoldsAsync(() => Task.FromResult(_plane.Polls.Count(poll => Names(poll, lapsed)) == 1 && !Names(_plane.Polls.Last(), lapsed)), "a poll that does not name it any more");
+
+        var attempts = Enqueue(3);
+        await Eventually.HoldsAsync(() => Task.FromResult(attempts.TrueForAll(attempt => _plane.Polls.Any(poll => Names(poll, attempt)))), "the others are offered and named");
+        _plane.FaultOf = static _ => Fault.None;
+
+        await EndWellAsync(attempts);
+    }
+
+    private static bool Names(PollRequest poll, FakeAttempt attempt) => poll.Holds.Any(hold => hold.Run == attempt.Payload.Run && hold.State == AttemptStates.Offered);
+
+    private List<FakeAttempt> Enqueue(int count = Count) => [.. Enumerable.Range(0, count).Select(_ => _plane.Enqueue(Payloads.Of(Payloads.Script("echo once"))))];
 
     private RunnerUnderTest Start() => new(_plane, static settings => settings with { Concurrency = Count });
 

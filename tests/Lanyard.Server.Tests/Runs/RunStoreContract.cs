@@ -171,7 +171,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         Assert.Empty(await older.WaitAsync(TimeSpan.FromSeconds(120), Cancel));
         var run = await _runs.CreateRunAsync();
         Assert.Equal(run.Id, Assert.Single(await newer.WaitAsync(TimeSpan.FromSeconds(120), Cancel)).Run);
-        var standing = Assert.Single(await _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, _runs.Rules.Now, Cancel));
+        var standing = Assert.Single(await _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, [], _runs.Rules.Now, Cancel));
         Assert.Equal((run.Id, 1), (standing.Run, standing.Attempt));
     }
 
@@ -200,13 +200,13 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
     public void An_offer_made_while_the_database_is_asked_is_not_forgotten()
     {
         var offers = new OffersOut(_time);
-        var look = offers.Look("ses_1")!;
+        var look = offers.Look("ses_1", [])!;
         offers.Made("ses_1", [new OfferedRun("run_1", 1, "ws_1", "col_1", 0)]);
         look.Saw([]);
-        Assert.NotNull(offers.Look("ses_1"));
+        Assert.NotNull(offers.Look("ses_1", []));
         offers.Accepted("ses_1", "run_1", 1);
-        Assert.Null(offers.Look("ses_1"));
-        Assert.NotNull(offers.Look("ses_2"));
+        Assert.Null(offers.Look("ses_1", []));
+        Assert.NotNull(offers.Look("ses_2", []));
     }
 
     /// <summary>Who loses a race has changed nothing, and there is no reason to begin another chain.</summary>
@@ -224,7 +224,7 @@ public abstract class RunStoreContract(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(1, await CountAsync("audit_chains"));
     }
 
-    private Task<List<OfferedRun>> StandingAsync(ActiveRunner runner) => _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, _runs.Rules.Now, Cancel);
+    private Task<List<OfferedRun>> StandingAsync(ActiveRunner runner) => _runs.Claims.StandingAsync("rnr_1", runner.Session!.Session, [], _runs.Rules.Now, Cancel);
 
     private async Task<long> CountAsync(string table) =>
         (await _runs.Database.ScalarAsync(table == "audit_events" ? (Sql)$"select count(*) from audit_events" : $"select count(*) from audit_chains", Cancel))!.Value;

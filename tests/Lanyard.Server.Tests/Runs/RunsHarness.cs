@@ -39,7 +39,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Ephemeral = new(Claims, Runners, Directory, Rules, Audit);
         Sweeper = new(
             Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Keys()), time, NullLogger<RunSweeper>.Instance);
-        Holds = new(Store, Sessions, Directory, Changes, Rules);
+        Holds = new(Store, Sessions, Directory, Changes, Rules, OffersOut);
     }
 
     /// <summary>A key of this process's tests.</summary>
