@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Lanyard.ClusterProxy.Tests;
 
-/// <summary>A proxy on a real port before a raw upstream. The token "good" is its user's; every other token is refused.</summary>
+/// <summary>A proxy on a real port before a raw upstream. The token "good" is its user's; "defect" makes the proxy throw, every other token is refused.</summary>
 internal sealed class ProxyDriver : IAsyncDisposable
 {
     public const string Bearer = "Authorization: Bearer good\r\n";
@@ -97,6 +97,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
         token switch
         {
             "good" => identity,
+            "defect" => throw new InvalidOperationException("a defect of the proxy itself"),
             "expired" => new Refusal(RefusalReason.Expired, "it was good"),
             _ => new Refusal(RefusalReason.SignatureInvalid, "not the good token"),
         };

@@ -24,6 +24,12 @@ internal static class RefusalAnswers
     public static KubernetesStatus OwnCredentialRefused { get; } =
         new(502, "BadGateway", "the API server does not accept the cluster proxy's own credential");
 
+    /// <summary>Nobody hears it: it is what stands on record of a request whose client went away, or was cut off by a stop, before there was an answer.</summary>
+    public static KubernetesStatus ClientGone { get; } = new(499, "ClientClosedRequest", "the client's connection ended before there was an answer");
+
+    /// <summary>A defect of the proxy itself.</summary>
+    public static KubernetesStatus Failed { get; } = new(500, "InternalError", "the cluster proxy failed at this request");
+
     /// <summary>A body that could not be read to its end; the code is the server's (413, 408, 400).</summary>
     public static KubernetesStatus ForBody(int code) => code switch
     {

@@ -13,6 +13,7 @@ namespace Lanyard.ClusterProxy.Forwarding;
 /// <summary>Sends one judged request to the API server as its user, and relays the answer as it comes.</summary>
 internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget target, TrustedProxies trusted, ILogger<RequestForwarder> log, bool tellClientAddress = false)
 {
+    /// <exception cref="OperationCanceledException">The caller went away before the API server answered.</exception>
     /// <param name="protocols">Replaces <c>Sec-WebSocket-Protocol</c>, see <see cref="OutgoingHead"/>.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask ForwardAsync(HttpContext context, RequestShape shape, UpstreamIdentity identity, string? protocols, Passage passage)
@@ -28,10 +29,6 @@ internal sealed class RequestForwarder(UpstreamClient client, UpstreamTarget tar
         {
             log.UpstreamFailed(e.Fault, e.Message);
             await AnswerAsync(context, passage, RefusalAnswers.For(e.Fault));
-            return;
-        }
-        catch (OperationCanceledException)
-        {
             return;
         }
         catch (BadHttpRequestException e)

@@ -7,6 +7,8 @@ using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Requests;
 using Lanyard.Identity;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -27,6 +29,17 @@ internal sealed class ProxyHandler(
         try
         {
             await PassAsync(context, passage);
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            // Else the 200 that every answer begins as would be on record: a success that nobody had.
+            var hasGone = context.RequestAborted.IsCancellationRequested || e is ConnectionResetException or ConnectionAbortedException;
+            passage.Answer = hasGone ? RefusalAnswers.ClientGone : RefusalAnswers.Failed;
+            context.Response.StatusCode = passage.Answer.Code;
+            if (!hasGone)
+            {
+                throw;
+            }
         }
         finally
         {
