@@ -34,7 +34,8 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     /// <summary>Timestamp of the pool's clock.</summary>
     public long IdleSince { get; set; }
 
-    public bool SawBytes { get; set; }
+    /// <summary>Something of this exchange's answer has come: then the request is never sent again.</summary>
+    public bool SawBytes { get; private set; }
 
     public ReadOnlyMemory<byte> Buffered => _buffer.AsMemory(_start, _end - _start);
 
@@ -101,7 +102,6 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ResponseHead> ReadHeadAsync(bool answersHead)
     {
-        SawBytes = false;
         for (var informational = 0; informational <= MaxInformational;)
         {
             var bodyStart = _start == _end ? -1 : ResponseHeadParser.Parse(_buffer, _start, _end, Head);
@@ -149,9 +149,10 @@ internal sealed class UpstreamConnection(Socket socket, Stream stream, int gener
     /// <summary>Ends every pending read and write at once; from any thread.</summary>
     public void Abort() => socket.Dispose();
 
-    /// <summary>Between two exchanges: a buffer that a large head made grow is not kept.</summary>
+    /// <summary>Between two exchanges: a buffer that a large head made grow is not kept, and what came is the last exchange's.</summary>
     public void Rest()
     {
+        SawBytes = false;
         if (_buffer.Length > ReceiveSize)
         {
             ReleaseBuffer();
