@@ -130,7 +130,13 @@ internal sealed class ProxyHandler(
             context.Response.Headers.Connection = "close";
         }
 
-        await AnswerAsync(context, passage, RefusalAnswers.For(refusal));
+        var answer = RefusalAnswers.For(refusal);
+        await AnswerAsync(context, passage, answer);
+        if (answer == KubernetesStatus.Unauthorized && context.Request.Protocol == HttpProtocol.Http2)
+        {
+            // As the API server does: who is nobody may not keep a connection on which requests cost it nothing (CVE-2023-44487). GOAWAY lets what runs end.
+            context.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+        }
     }
 
     private static Task AnswerAsync(HttpContext context, Passage passage, KubernetesStatus status)

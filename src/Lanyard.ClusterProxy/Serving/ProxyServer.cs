@@ -1,7 +1,11 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Forwarding;
+using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Tls;
+using Lanyard.ClusterProxy.Upstream;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -24,6 +28,8 @@ namespace Lanyard.ClusterProxy.Serving;
 /// </summary>
 internal static class ProxyServer
 {
+    private const int MaxHeaderLines = 4096;
+
     /// <summary>Must run before the first socket of the process: completions then run where they are seen, without a thread hand-over.</summary>
     public static void PreferInlineCompletions() => Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 
@@ -37,6 +43,7 @@ internal static class ProxyServer
         {
             s.UnsafePreferInlineScheduling = true;
             s.NoDelay = true;
+            s.CreateBoundListenSocket = BindKept;
 
             // A read is tried at once with a buffer of 4 KiB: one system call less for each request than to wait first. Beside what TLS costs a call is
             // nothing, and its connections are large enough without the buffer.
@@ -60,6 +67,14 @@ internal static class ProxyServer
     public static Uri AddressOf(WebApplication app) =>
         new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
 
+    /// <summary>What is accepted inherits the options: nothing is to be set for each connection.</summary>
+    private static Socket BindKept(EndPoint endpoint)
+    {
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        VanishedPeers.Notice(socket);
+        return socket;
+    }
+
     private static void Listen(ListenOptions listen, ServingOptions options)
     {
         HalfClose.Use(listen);
@@ -79,9 +94,10 @@ internal static class ProxyServer
 
     private static void Limit(KestrelServerLimits limits, long? maxBody)
     {
-        // Kestrel answers its own 431 without a body: its limit is the API server's, ours is lower and says why (RequestShape).
+        // Kestrel answers its own 431 without a body, and ends an HTTP/2 connection over one long field: its limits are above ours, which says why
+        // (RequestShape). Lines have a limit all the same, because Kestrel copies those that came for each further one of the same name.
         limits.MaxRequestHeadersTotalSize = 1024 * 1024;
-        limits.MaxRequestHeaderCount = 1000;
+        limits.MaxRequestHeaderCount = MaxHeaderLines;
         limits.MaxRequestLineSize = 64 * 1024;
         limits.MaxRequestBodySize = maxBody;
 
@@ -89,7 +105,7 @@ internal static class ProxyServer
         limits.MinRequestBodyDataRate = SlowClients.Slowest;
         limits.MinResponseDataRate = null;
         limits.Http2.MaxStreamsPerConnection = 1000;
-        limits.Http2.MaxRequestHeaderFieldSize = 64 * 1024;
+        limits.Http2.MaxRequestHeaderFieldSize = RequestShape.MaxHeaders + (64 * 1024);
         limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(60);
     }

@@ -100,7 +100,7 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            KeepAlive(socket);
+            VanishedPeers.Notice(socket);
             await socket.ConnectAsync(new DnsEndPoint(address.IdnHost, address.Port), cancellation);
             Stream stream = new NetworkStream(socket, ownsSocket: true);
             if (tls is not null)
@@ -119,14 +119,5 @@ internal sealed class UpstreamDialer(UpstreamOptions options, TimeProvider time,
             socket.Dispose();
             throw;
         }
-    }
-
-    /// <summary>A peer that vanished is noticed within two minutes; an idle watch or exec on a living peer lasts for ever.</summary>
-    private static void KeepAlive(Socket socket)
-    {
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 15);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 6);
     }
 }
