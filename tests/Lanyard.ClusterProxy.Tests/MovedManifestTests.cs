@@ -1,5 +1,8 @@
+using Lanyard.ClusterProxy.Audit;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Impersonation;
+using Lanyard.ClusterProxy.Serving;
+using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
 using Xunit;
@@ -52,6 +55,21 @@ public sealed class MovedManifestTests
         Assert.Equal(5, deployment.Count);
         Assert.Equal("0.0.0.0:8443", ClusterProxyOptions.Parse(deployment).Listen.ToString());
         Assert.Equal("/var/log/lanyard/cluster-proxy-audit.log", ClusterProxyOptions.Parse(unit).Observation.AuditFile!.Path);
+    }
+
+    /// <summary>Kubernetes and systemd kill what has not ended by then: requests that run, and audit lines that were taken.</summary>
+    [Theory]
+    [Line("3.8")]
+    [InlineData("terminationGracePeriodSeconds: ", "kubernetes", "cluster-proxy", "base", "deployment.yaml")]
+    [InlineData("terminationGracePeriodSeconds: ", "helm", "lanyard-cluster-proxy", "templates", "deployment.yaml")]
+    [InlineData("TimeoutStopSec=", "systemd", "lanyard-cluster-proxy.service")]
+    public void Every_deployment_gives_a_stop_the_time_that_it_may_take_and_five_seconds_more(string setting, params string[] file)
+    {
+        var requests = new ServingOptions { Listen = new(System.Net.IPAddress.Loopback, 0) }.DrainTimeout;
+        var audit = new LineQueueOptions("", 1, TimeSpan.Zero, 1, DropsWhenFull: false).DrainTime;
+        var line = File.ReadAllLines(Repo.At(["deploy", .. file])).Single(l => l.TrimStart().StartsWith(setting, StringComparison.Ordinal));
+
+        Assert.Equal(requests + audit + OpenTelemetryExport.StopTime + TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(int.Parse(line.Trim()[setting.Length..], System.Globalization.CultureInfo.InvariantCulture)));
     }
 
     [Fact]

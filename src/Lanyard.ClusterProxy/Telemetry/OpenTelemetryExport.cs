@@ -13,6 +13,11 @@ internal sealed class OpenTelemetryExport : IDisposable
 {
     private const string Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a stop waits for a collector that is away: the same for the spans and for the counts.</summary>
+    public static readonly TimeSpan StopTime = Patience * 2;
+
     private readonly MeterProvider _metrics;
     private readonly TracerProvider _traces;
 
@@ -21,11 +26,11 @@ internal sealed class OpenTelemetryExport : IDisposable
     /// <returns>Null where no collector is named.</returns>
     public static OpenTelemetryExport? Start(Func<string, string?> environment) => string.IsNullOrEmpty(environment(Endpoint)) ? null : Start();
 
-    /// <summary>What was counted last and the spans that wait go out; a collector that is away costs 5 s at most.</summary>
+    /// <summary>What was counted last and the spans that wait go out. No flush before: where the collector is away the end would wait for it once more.</summary>
     public void Dispose()
     {
-        _traces.ForceFlush(5000);
-        _metrics.ForceFlush(5000);
+        _traces.Shutdown((int)Patience.TotalMilliseconds);
+        _metrics.Shutdown((int)Patience.TotalMilliseconds);
         _traces.Dispose();
         _metrics.Dispose();
     }
