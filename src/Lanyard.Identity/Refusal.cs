@@ -66,6 +66,9 @@ public enum RefusalReason
     ProofInvalid,
 
     NoMatchingPolicy,
+
+    /// <summary>The token is a runner's or pod's in several workspaces, and the caller names none of them.</summary>
+    WorkspaceAmbiguous,
     AudienceNotAllowed,
     ScopeNotAllowed,
 
@@ -114,7 +117,7 @@ public static class RefusalReasons
             or RefusalReason.LifetimeTooShort => Stage.Time,
         RefusalReason.AudienceMismatch => Stage.Audience,
         RefusalReason.ConditionFailed or RefusalReason.Replayed or RefusalReason.ProofInvalid => Stage.Condition,
-        RefusalReason.NoMatchingPolicy or RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed => Stage.Policy,
+        RefusalReason.NoMatchingPolicy or RefusalReason.WorkspaceAmbiguous or RefusalReason.AudienceNotAllowed or RefusalReason.ScopeNotAllowed => Stage.Policy,
         RefusalReason.Revoked or RefusalReason.SubjectEnded or RefusalReason.TokenTypeNotAllowed => Stage.Liveness,
         RefusalReason.NotFound or RefusalReason.Forbidden or RefusalReason.ContextNotVerified => Stage.Authorization,
         RefusalReason.RequestMalformed or RefusalReason.GrantTypeNotSupported or RefusalReason.RequestTooLarge or RefusalReason.Conflict or RefusalReason.PreconditionFailed

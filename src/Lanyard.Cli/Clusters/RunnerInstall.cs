@@ -57,7 +57,7 @@ internal sealed class RunnerInstall
         var folder = Directory.CreateTempSubdirectory("lanyard-install-").FullName;
         try
         {
-            WriteOverlay(folder, wanted, @namespace, server, authorities);
+            WriteOverlay(folder, wanted, answers.Workspace, @namespace, server, authorities);
             context.Say((await KubectlAsync(answers, folder, cancellationToken)).TrimEnd());
         }
         finally
@@ -66,7 +66,7 @@ internal sealed class RunnerInstall
         }
     }
 
-    internal static void WriteOverlay(string folder, WantedInstall wanted, string @namespace, string server, string? authorities)
+    internal static void WriteOverlay(string folder, WantedInstall wanted, string workspace, string @namespace, string server, string? authorities)
     {
         var @base = Directory.CreateDirectory(Path.Combine(folder, "base")).FullName;
         var assembly = typeof(RunnerInstall).Assembly;
@@ -82,11 +82,11 @@ internal sealed class RunnerInstall
         }
 
         File.WriteAllText(Path.Combine(folder, "identity.yaml"), Identity(server));
-        File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), Kustomization(wanted, @namespace, server, authorities is not null));
+        File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), Kustomization(wanted, workspace, @namespace, server, authorities is not null));
     }
 
     /// <summary>In words that kubectl's Kustomize has had since 1.14 and still has.</summary>
-    private static string Kustomization(WantedInstall wanted, string @namespace, string server, bool hasAuthorities)
+    private static string Kustomization(WantedInstall wanted, string workspace, string @namespace, string server, bool hasAuthorities)
     {
         var (name, tag) = wanted.Image.LastIndexOf(':') is var colon && colon > wanted.Image.LastIndexOf('/') && !wanted.Image.Contains('@', StringComparison.Ordinal)
             ? (wanted.Image[..colon], $"newTag: '{wanted.Image[(colon + 1)..]}'")
@@ -103,6 +103,7 @@ internal sealed class RunnerInstall
               - name: lanyard-runner
                 literals:
                   - LANYARD_SERVER={server}
+                  - LANYARD_WORKSPACE={workspace}
                   - LANYARD_POD_IMAGE={wanted.Image}
                   - LANYARD_STEP_IMAGE={wanted.StepImage}
             {(hasAuthorities ? "    files: [LANYARD_AUTHORITIES=authorities.pem]" : "")}

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Lanyard.Cli.Resources;
 using Lanyard.Cli.Runner.Platform;
+using Lanyard.Cli.Runner.Pods;
 using Lanyard.Cli.Runner.Server;
 
 namespace Lanyard.Cli.Runner;
@@ -21,11 +22,14 @@ internal sealed class ProofOptionSet
 
     private readonly Option<string> _name = new("--name") { Description = "name that a host's key asks for, default: the host's name; with --token-source WORKSPACE/NAME of the runner, or NAME of a shared one" };
 
-    public IEnumerable<Option> All => [_tokenFile, _pushKeys, _reviewTokens, _keyFile, _tokenSource, _name];
+    private readonly Option<string> _workspace = new("--workspace") { Description = "with --token-file: slug of the workspace whose runner this is, so that no other one that knows the cluster can mean it; default: LANYARD_WORKSPACE; a shared runner has none" };
+
+    public IEnumerable<Option> All => [_tokenFile, _workspace, _pushKeys, _reviewTokens, _keyFile, _tokenSource, _name];
 
     public RunnerSettings Into(RunnerSettings settings, ParseResult parsed) => settings with
     {
         TokenFile = parsed.GetValue(_tokenFile),
+        Workspace = WorkspaceOf(parsed),
         KeyFile = parsed.GetValue(_keyFile),
         TokenSource = SourceOf(parsed),
         Name = parsed.GetValue(_name),
@@ -39,6 +43,11 @@ internal sealed class ProofOptionSet
         if ((parsed.GetValue(_tokenFile) is null ? 0 : 1) + (parsed.GetValue(_keyFile) is null ? 0 : 1) + (isByPlatform ? 1 : 0) != 1)
         {
             mistakes.Add("--token-file, --key-file, --token-source: exactly one of them is needed");
+        }
+
+        if (parsed.GetValue(_workspace) is { } workspace && (!Slug.IsValid(workspace) || parsed.GetValue(_tokenFile) is null))
+        {
+            mistakes.Add("--workspace: must be the slug of a workspace, and is for a runner in a cluster (--token-file)");
         }
 
         if (isByPlatform && SourceOf(parsed) is null)
@@ -61,6 +70,9 @@ internal sealed class ProofOptionSet
             mistakes.Add("--review-tokens: only with --push-keys, as whose account the server is asked what to review");
         }
     }
+
+    private string? WorkspaceOf(ParseResult parsed) =>
+        parsed.GetValue(_workspace) ?? (Environment.GetEnvironmentVariable(PodSettings.WorkspaceVariable) is { Length: > 0 } slug && parsed.GetValue(_tokenFile) is not null ? slug : null);
 
     private TokenSourceChoice? SourceOf(ParseResult parsed) =>
         parsed.GetValue(_tokenSource) is { Length: > 0 } words ? TokenSourceChoice.Parse(words) : null;

@@ -52,7 +52,7 @@ public static class RunnerCommand
 
     private static async Task<int> RunAsync(RunnerSettings settings, ILogger log, TimeProvider time, CancellationToken cancellationToken)
     {
-        if (!RunnerHttp.Create(settings.Server, settings.Authorities).TryGet(out var http, out var refusal))
+        if (!RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace).TryGet(out var http, out var refusal))
         {
             log.CanNotRun(refusal.Detail);
             return RunnerExit.Usage;

@@ -26,6 +26,7 @@ internal enum SandboxChoice
 /// <param name="Limits">What one attempt may use of the host; null: <see cref="StepLimits.DefaultsFor"/>.</param>
 /// <param name="Kubernetes">Attempts are pods; null: processes of this host.</param>
 /// <param name="TokenSource">Where the platform says who this host is.</param>
+/// <param name="Workspace">Whose runner this is, for a cluster that several workspaces know; null: not said.</param>
 /// <param name="Adopts">The process starts nothing but steps, so that its other children are what they left.</param>
 internal sealed record RunnerSettings(
     Uri Server,
@@ -48,7 +49,8 @@ internal sealed record RunnerSettings(
     string? Kubeconfig = null,
     StepLimits? Limits = null,
     KubernetesSettings? Kubernetes = null,
-    TokenSourceChoice? TokenSource = null)
+    TokenSourceChoice? TokenSource = null,
+    string? Workspace = null)
 {
     public const uint DefaultFirstUid = 210_000;
     public const long DefaultLogLimit = 64L * 1024 * 1024;

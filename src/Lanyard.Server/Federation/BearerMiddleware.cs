@@ -1,5 +1,6 @@
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
@@ -25,7 +26,7 @@ internal sealed class BearerMiddleware(RequestDelegate next)
 
         var token = Bearer.Of(context.Request) ?? Bearer.BoundOf(context.Request);
         var outcome = token is not null
-            ? await door.AdmitAsync(token, doors, workspaceId: null, trace: null, context.RequestAborted)
+            ? await door.AdmitAsync(token, doors, NamedBy(context.Request, doors, workspaces), trace: null, context.RequestAborted)
             : new Refusal(RefusalReason.TokenMissing, "the Authorization header is not one bearer");
         if (!outcome.IsRefused && await possession.CheckAsync(context, outcome.Value, token!) is { } unproven) outcome = unproven;
         if (outcome.TryGet(out var principal, out var refusal))
@@ -53,8 +54,14 @@ internal sealed class BearerMiddleware(RequestDelegate next)
         await new Refused(refusal).ExecuteAsync(context);
     }
 
+    /// <summary>A runner and a pod may say of which workspace they are: what others say of the same token does not count then.</summary>
+    /// <returns>Null: nothing is named; empty: what there is not, so that the instance alone counts.</returns>
+    private static string? NamedBy(HttpRequest request, Doors doors, WorkspaceDirectory workspaces) =>
+        doors.HasFlag(Doors.Runs) && request.Headers.TryGetValue(RunnerHeaders.Workspace, out var slug) ? workspaces.Find(slug.ToString())?.Id ?? "" : null;
+
     private static Doors? DoorsOf(PathString path) =>
-        path.StartsWithSegments("/v1", StringComparison.Ordinal) || path == "/metrics" ? Doors.Api
+        path.StartsWithSegments("/v1/runner", StringComparison.Ordinal) ? Doors.Api | Doors.Runs
+        : path.StartsWithSegments("/v1", StringComparison.Ordinal) || path == "/metrics" ? Doors.Api
         : path.StartsWithSegments("/runtime", StringComparison.Ordinal) || path.StartsWithSegments("/twirp", StringComparison.Ordinal) ? Doors.Runtime | Doors.Workflow
         : null;
 }

@@ -75,17 +75,17 @@ internal sealed class Doorkeeper(
         var judged = await verifier.JudgeAllAsync(parsed.Value, [.. records.Select(r => r.Issuer)], keys, options, trace, cancellation);
         if (judged is { IsRefused: true, Refusal.Reason: RefusalReason.KeyUnknown } && trace is null) await stale.SawUnknownKeyAsync(parsed.Value, records, cancellation);
         if (judged.IsRefused) return (judged.Refusal, true);
-        return (await ResolveAsync(judged.Value.Tokens, token, workspaceId, trace, onlyPolicy, cancellation), judged.Value.IsComplete && !records.Any(static record => record.IsReviewed));
+        return (await ResolveAsync(judged.Value.Tokens, token, doors, workspaceId, trace, onlyPolicy, cancellation), judged.Value.IsComplete && !records.Any(static record => record.IsReviewed));
     }
 
     /// <summary>
-    /// Step 9: a registered runner, or whoever the trust policies say. Several workspaces may trust one issuer with a record each: each record's policies are
-    /// asked about the token as that record verified it, and what a policy gives is bound to the policy's own place.
+    /// Step 9: a registered runner, or whoever the trust policies say. Several workspaces may trust one issuer with a record each: each of them is asked about the
+    /// token as that record verified it, and what a policy gives is bound to the policy's own place.
     /// </summary>
     private async ValueTask<Outcome<Principal>> ResolveAsync(
-        IReadOnlyList<VerifiedToken> tokens, string presented, string? workspaceId, Trace? trace, string? onlyPolicy, CancellationToken cancellation)
+        IReadOnlyList<VerifiedToken> tokens, string presented, Doors doors, string? workspaceId, Trace? trace, string? onlyPolicy, CancellationToken cancellation)
     {
-        var facets = new List<PrincipalFacet>();
+        var vouched = new Vouched();
         var revoked = await revocations.GetAsync(cancellation);
         Refusal? nearest = null;
         foreach (var token in tokens)
@@ -105,17 +105,20 @@ internal sealed class Doorkeeper(
             }
 
             if (record.Workflows is not null) return workflows.PrincipalOf(token, record, trace);
-            if (await questions.PodOf(token, cancellation) is { } pod)
-                return revoked.RefusesPrincipal(pod.WorkspaceId, $"runner:{pod.Runner}") is { } stopped ? stopped : await PodPrincipalAsync(pod, token, record, trace, cancellation);
-            if (await questions.RunnerOf(token, cancellation) is { } runner)
-                return revoked.RefusesPrincipal(runner.WorkspaceId, $"runner:{runner.Id}") is { } gone ? gone : RunnerPrincipal(runner, token, record, trace);
+            if (await StandingAsync(token, record, revoked, trace, cancellation) is var (place, standing))
+            {
+                vouched.Add(place, record, standing);
+                if (standing.IsRefused) nearest = standing.Refusal;
+                continue;
+            }
+
             var (matches, refusal) = await policies.MatchAsync(token, record, workspaceId, trace, cancellation, onlyPolicy);
             nearest ??= refusal;
             foreach (var facet in matches.Select(match => FacetOf(match, record)))
             {
                 if ((revoked.RefusesPrincipal(facet.WorkspaceId, facet.Name) ?? ending.In(facet.WorkspaceId)) is not { } gone)
                 {
-                    facets.Add(facet);
+                    vouched.Add(facet);
                     continue;
                 }
 
@@ -124,7 +127,18 @@ internal sealed class Doorkeeper(
             }
         }
 
-        return facets.Count == 0 ? nearest! : PrincipalFacet.Together(Of(PrincipalKind.Policy, "", tokens[0]), facets);
+        return vouched.Choose(Of(PrincipalKind.Policy, "", tokens[0]), doors.HasFlag(Doors.Runs), workspaceId) ?? nearest!;
+    }
+
+    /// <summary>The pod or runner that the token is of under this record, with its workspace; or null.</summary>
+    private async ValueTask<(string? WorkspaceId, Outcome<Principal> Outcome)?> StandingAsync(
+        VerifiedToken token, KnownIssuer record, RevocationSet revoked, Trace? trace, CancellationToken cancellation)
+    {
+        if (await questions.PodOf(token, cancellation) is { } pod)
+            return (pod.WorkspaceId, revoked.RefusesPrincipal(pod.WorkspaceId, $"runner:{pod.Runner}") is { } stopped ? stopped : await PodPrincipalAsync(pod, token, record, trace, cancellation));
+        if (await questions.RunnerOf(token, cancellation) is { } runner)
+            return (runner.WorkspaceId, revoked.RefusesPrincipal(runner.WorkspaceId, $"runner:{runner.Id}") is { } gone ? gone : RunnerPrincipal(runner, token, record, trace));
+        return null;
     }
 
     private static PrincipalFacet FacetOf(PolicyHit match, KnownIssuer record) => new(

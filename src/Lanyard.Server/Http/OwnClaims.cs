@@ -34,4 +34,7 @@ internal enum Doors
 
     /// <summary>Not ours at all: GitHub's own runtime tokens.</summary>
     Workflow = 4,
+
+    /// <summary>No audience either: the run protocol, where a caller that is a runner or a pod is that first.</summary>
+    Runs = 8,
 }

@@ -38,6 +38,7 @@ internal static class RefusalText
         RefusalReason.Replayed => "The token was used before.",
         RefusalReason.ProofInvalid => "The proof of possession is missing or not valid.",
         RefusalReason.NoMatchingPolicy => "No trust policy matches the token.",
+        RefusalReason.WorkspaceAmbiguous => "Several workspaces know the caller: it must say which one it means.",
         RefusalReason.AudienceNotAllowed => "The audience asked for is not allowed.",
         RefusalReason.ScopeNotAllowed => "The scope asked for is not allowed.",
         RefusalReason.Revoked => "The token was revoked.",

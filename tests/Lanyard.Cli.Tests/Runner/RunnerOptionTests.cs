@@ -1,4 +1,5 @@
 using Lanyard.Cli.Runner;
+using Lanyard.Cli.Runner.Server;
 using Lanyard.Testing;
 using Xunit;
 
@@ -47,6 +48,18 @@ public sealed class RunnerOptionTests
 
         Assert.Null(Read(mistakes, [.. server, "--token-file", "/t", .. more]));
         Assert.NotEmpty(mistakes);
+    }
+
+    [Fact]
+    [Line("6.4")]
+    public void A_runner_in_a_cluster_says_in_every_call_whose_it_is()
+    {
+        var settings = Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--workspace", "acme")!;
+
+        using var http = RunnerHttp.Create(settings.Server, null, settings.Workspace).Value;
+        Assert.Equal(["acme"], http.DefaultRequestHeaders.GetValues("Lanyard-Workspace"));
+        Assert.Null(Read([], "--server", "https://lanyard.example", "--key-file", "/k", "--workspace", "acme"));
+        Assert.Null(Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--workspace", "not one"));
     }
 
     [Fact]

@@ -32,7 +32,7 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
     public async Task Values_say_the_instance_its_authorities_and_what_the_runner_allows()
     {
         var chart = await Rendered.HelmAsync(
-            "lanyard-runner", "server=https://lanyard.acme.example", "image=registry.acme.example/lanyard:2", "stepImage=busybox:1", "authorities=PEM", "replicas=3",
+            "lanyard-runner", "server=https://lanyard.acme.example", "workspace=acme-platform", "image=registry.acme.example/lanyard:2", "stepImage=busybox:1", "authorities=PEM", "replicas=3",
             "allowServiceAccounts=[deployer]", "extraArguments=['--concurrency=20']");
         var deployment = Assert.Single(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal));
         var settings = Assert.Single(chart, o => o.StartsWith("ConfigMap ", StringComparison.Ordinal));
@@ -42,7 +42,7 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
             Assert.Contains(text, deployment, StringComparison.Ordinal);
         }
 
-        foreach (var text in (string[])["https://lanyard.acme.example", "registry.acme.example/lanyard:2", "busybox:1", "PEM"])
+        foreach (var text in (string[])["https://lanyard.acme.example", "\"LANYARD_WORKSPACE\":\"acme-platform\"", "registry.acme.example/lanyard:2", "busybox:1", "PEM"])
         {
             Assert.Contains(text, settings, StringComparison.Ordinal);
         }

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using Lanyard.Identity.Jose;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.OAuth;
+using Lanyard.Protocol.Runs;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Storage;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -120,11 +121,13 @@ internal sealed class DoorServer : IAsyncDisposable
     }
 
     /// <param name="bearer">Null: the admin; empty: none.</param>
-    public async Task<(HttpStatusCode Status, JsonNode Json)> SendAsync(HttpMethod method, string path, string? json = null, string? bearer = null, string? ifMatch = null)
+    /// <param name="workspace">That a runner or pod names.</param>
+    public async Task<(HttpStatusCode Status, JsonNode Json)> SendAsync(HttpMethod method, string path, string? json = null, string? bearer = null, string? ifMatch = null, string? workspace = null)
     {
         using var request = new HttpRequestMessage(method, _address + path);
         if (bearer != "") request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer ?? _admin);
         if (ifMatch is not null) request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+        if (workspace is not null) request.Headers.Add(RunnerHeaders.Workspace, workspace);
         if (json is not null) request.Content = new StringContent(json, Encoding.UTF8, "application/json");
         using var response = await _http.SendAsync(request);
         return await ReadAsync(response);

@@ -111,6 +111,7 @@ internal static class JobManifest
                 (PodSettings.ServerVariable, settings.Server.AbsoluteUri.TrimEnd('/')),
                 (PodSettings.RunVariable, payload.Run),
                 (PodSettings.AttemptVariable, payload.Attempt.ToString(CultureInfo.InvariantCulture)),
+                (PodSettings.WorkspaceVariable, payload.Workspace),
                 (PodSettings.AuthoritiesVariable, settings.Authorities ?? ""),
                 ("TMPDIR", PodSettings.Spool),
                 ("DOTNET_EnableDiagnostics", "0")),

@@ -22,7 +22,7 @@ internal static class PodCommand
             .AddSimpleConsole(console => console.SingleLine = true)
             .Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         var log = factory.CreateLogger("pod");
-        if (!RunnerHttp.Create(settings.Server, settings.Authorities).TryGet(out var http, out var refusal))
+        if (!RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace).TryGet(out var http, out var refusal))
         {
             log.CanNotRun(refusal.Detail);
             return RunnerExit.Usage;

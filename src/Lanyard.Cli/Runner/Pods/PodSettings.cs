@@ -4,8 +4,10 @@ namespace Lanyard.Cli.Runner.Pods;
 
 /// <summary>What the runner has written into the pod for its container <c>lanyard</c>; nothing of it is secret.</summary>
 /// <param name="TokenFile">The projected service-account token, bound to this pod, for the instance.</param>
+/// <param name="Workspace">The run's; null: not said.</param>
 /// <param name="Authorities">PEM, to be trusted instead of the image's roots; null: those.</param>
-internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile, string ControlFolder, string WorkFolder, string SpoolFolder, string? Authorities)
+internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile, string ControlFolder, string WorkFolder, string SpoolFolder, string? Authorities,
+    string? Workspace = null)
 {
     public const string TokenFolder = "/var/run/secrets/lanyard";
     public const string TokenName = "token";
@@ -15,6 +17,7 @@ internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile,
     public const string ServerVariable = "LANYARD_SERVER";
     public const string RunVariable = "LANYARD_RUN";
     public const string AttemptVariable = "LANYARD_ATTEMPT";
+    public const string WorkspaceVariable = "LANYARD_WORKSPACE";
     public const string AuthoritiesVariable = "LANYARD_AUTHORITIES";
 
     /// <summary>Null where there are mistakes.</summary>
@@ -35,6 +38,7 @@ internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile,
 
         return mistakes.Count > 0
             ? null
-            : new PodSettings(server!, key, Path.Combine(TokenFolder, TokenName), Control, Work, Spool, variable(AuthoritiesVariable) is { Length: > 0 } pem ? pem : null);
+            : new PodSettings(server!, key, Path.Combine(TokenFolder, TokenName), Control, Work, Spool, variable(AuthoritiesVariable) is { Length: > 0 } pem ? pem : null,
+                variable(WorkspaceVariable) is { Length: > 0 } workspace ? workspace : null);
     }
 }

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Lanyard.Identity;
+using Lanyard.Protocol.Runs;
 
 namespace Lanyard.Cli.Runner.Server;
 
@@ -12,7 +13,8 @@ internal static class RunnerHttp
     private const int MaxAnswerBytes = 8 * 1024 * 1024;
 
     /// <param name="authorities">PEM bundle to be trusted instead of the system's roots, or null.</param>
-    public static Outcome<HttpClient> Create(Uri server, string? authorities)
+    /// <param name="workspace">As whose runner or pod every call is made; null: that is not said.</param>
+    public static Outcome<HttpClient> Create(Uri server, string? authorities, string? workspace = null)
     {
         var handler = new SocketsHttpHandler
         {
@@ -37,12 +39,18 @@ internal static class RunnerHttp
             }
         }
 
-        return new HttpClient(handler)
+        var client = new HttpClient(handler)
         {
             BaseAddress = new Uri(server.AbsoluteUri.TrimEnd('/') + "/"),
             Timeout = Timeout.InfiniteTimeSpan, // every call has its own
             MaxResponseContentBufferSize = MaxAnswerBytes,
         };
+        if (workspace is not null)
+        {
+            client.DefaultRequestHeaders.Add(RunnerHeaders.Workspace, workspace);
+        }
+
+        return client;
     }
 
     private static SslClientAuthenticationOptions TrustOnly(X509Certificate2Collection roots)

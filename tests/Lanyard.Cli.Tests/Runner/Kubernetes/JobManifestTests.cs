@@ -34,6 +34,17 @@ public sealed class JobManifestTests
     }
 
     [Fact]
+    [Line("6.4")]
+    public void The_pod_says_of_which_workspace_it_is_whatever_others_call_its_service_account()
+    {
+        var pod = JobManifest.Create(Payload(new PodPayload("tools:1")), Settings, "rnr_1").Value["spec"]!["template"]!["spec"]!;
+        var said = pod["containers"]!.AsArray().Single(container => Name(container!) == "lanyard")!["env"]!.AsArray()
+            .ToDictionary(static one => one!["name"]!.GetValue<string>(), static one => one!["value"]!.GetValue<string>(), StringComparer.Ordinal);
+
+        Assert.Equal(Payload(new PodPayload("tools:1")).Workspace, PodSettings.Read(said.GetValueOrDefault, [])!.Workspace);
+    }
+
+    [Fact]
     public void Every_container_keeps_to_the_restricted_standard_and_steps_can_not_write_where_commands_are()
     {
         var pod = JobManifest.Create(Payload(new PodPayload("tools:1", User: 1000)), Settings, "rnr_1").Value["spec"]!["template"]!["spec"]!;
