@@ -30,7 +30,7 @@ public sealed record IntrospectionResponse(
     bool Active,
     string? Iss = null,
     string? Sub = null,
-    string? Aud = null,
+    [property: JsonConverter(typeof(AudienceConverter))] IReadOnlyList<string>? Aud = null,
     long? Iat = null,
     long? Nbf = null,
     long? Exp = null,

@@ -17,22 +17,22 @@ internal static class Delegation
     /// <summary>Tokens are read to a depth of eight.</summary>
     private const int MostActors = 4;
 
-    /// <returns>The subject's principal with its actor; itself where no actor token was sent.</returns>
-    public static async ValueTask<Outcome<Principal>> ActAsync(TokenForm form, Principal subject, Doorkeeper door, string? workspaceId, string? proven, CancellationToken cancellation)
+    /// <returns>The subject's principal with its actor, and the actor's own: what its policy asks of it is asked of it here too.</returns>
+    public static async ValueTask<Outcome<(Principal Subject, Principal? Actor)>> ActAsync(
+        TokenForm form, Principal subject, Doorkeeper door, ExchangeTerms terms, string? workspaceId, string? proven, CancellationToken cancellation)
     {
-        if (form.ActorToken is null != form.ActorTokenType is null) return Malformed("actor_token and actor_token_type come together (RFC 8693 §2.1)");
-        if (form.ActorToken is null) return subject;
+        if (form.ActorToken is null || form.ActorTokenType is null) return Malformed("actor_token and actor_token_type come together (RFC 8693 §2.1)");
         if (form.ActorTokenType is not (OAuthNames.TokenTypeJwt or OAuthNames.TokenTypeIdToken or OAuthNames.TokenTypeAccessToken))
             return Malformed("actor_token_type: jwt, id_token or access_token of RFC 8693 §3");
 
         if (!(await door.AdmitAsync(form.ActorToken, Doors.Api | Doors.Runtime, workspaceId, trace: null, cancellation)).TryGet(out var actor, out var refusal)) return refusal;
-        if (actor.Confirmation is { } bound && bound != proven) return new Refusal(RefusalReason.ProofInvalid, "the actor token is bound to another key");
+        if (terms.Check(actor, proven) is { } unmet) return unmet;
         var (own, theirs) = (ClaimsOf(form.SubjectToken!), ClaimsOf(form.ActorToken));
         if (own.TryGet("may_act", out var allowed))
         {
             if (!Names(allowed, own, theirs)) return new Refusal(RefusalReason.NoMatchingPolicy, $"may_act of the subject token names {allowed}, and not {actor.Name}");
         }
-        else if (!subject.Facets.Any(facet => facet.Terms is { } terms && terms.Actors.Contains(actor.Name, StringComparer.Ordinal)))
+        else if (!subject.Facets.Any(facet => facet.Terms is { } given && given.Actors.Contains(actor.Name, StringComparer.Ordinal)))
         {
             return new Refusal(RefusalReason.NoMatchingPolicy, $"no policy lets {actor.Name} act for {subject.Name}, and its token has no may_act");
         }
@@ -40,7 +40,7 @@ internal static class Delegation
         var act = new JsonObject { ["sub"] = actor.Name };
         if (subject.ActorJson is { } before) act["act"] = JsonNode.Parse(before);
         if (DepthOf(act) > MostActors) return new Refusal(RefusalReason.NoMatchingPolicy, $"more than {MostActors} act for one another");
-        return subject with { ActorJson = act.ToJsonString(), Origin = [.. subject.Origin, .. actor.Origin], Evidence = [.. subject.Evidence, $"acting for it: {actor.Name}"] };
+        return (subject with { ActorJson = act.ToJsonString(), Origin = [.. subject.Origin, .. actor.Origin], Evidence = [.. subject.Evidence, $"acting for it: {actor.Name}"] }, actor);
     }
 
     /// <summary>RFC 8693 §4.4: its members identify the actor; without <c>iss</c> it is of the subject's own issuer.</summary>

@@ -19,7 +19,7 @@ internal static class ExchangeFeature
         services.AddSingleton<TokenExchange>();
         services.AddSingleton<TokenStanding>().AddSingleton<Introspection>();
         services.AddSingleton<GitHubTokens>();
-        services.AddSingleton<PrincipalRates>().AddSingleton<Downscoping>();
+        services.AddSingleton<PrincipalRates>().AddSingleton<ExchangeTerms>().AddSingleton<Downscoping>();
         return services;
     }
 

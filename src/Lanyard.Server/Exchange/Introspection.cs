@@ -35,7 +35,7 @@ internal sealed class Introspection(
             Active: true,
             Iss: verified.Issuer,
             Sub: verified.Subject,
-            Aud: verified.Audiences[0],
+            Aud: verified.Audiences,
             Iat: verified.IssuedAt?.ToUnixTimeSeconds(),
             Nbf: verified.NotBefore?.ToUnixTimeSeconds(),
             Exp: verified.ExpiresAt.ToUnixTimeSeconds(),

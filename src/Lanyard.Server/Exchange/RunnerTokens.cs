@@ -15,6 +15,8 @@ internal static class RunnerTokens
     {
         if (form.ActorToken is not null || form.Scope is not null) return new Refusal(RefusalReason.RequestMalformed, "runner: stands alone, without actor_token and scope");
         if (caller.Kind is not PrincipalKind.Policy) return None($"{caller.Name} is no principal of a trust policy");
+        // A runner's token has no limits and no actor: whoever was given less, or acts for the host, would have more.
+        if (caller.Limits.Count > 0 || caller.ActorJson is not null) return None($"the token of {caller.Name} was narrowed, or somebody acts with it");
         if (!Slug.IsValid(slug) || await questions.RunnerBySlug(issuer.WorkspaceId, slug, cancellation) is not { } runner) return None($"there is no runner {slug}");
         if (runner.PolicyId is not { } policy) return None($"runner {slug} proves itself otherwise");
         if (caller.Facets.FirstOrDefault(facet => facet.WorkspaceId == runner.WorkspaceId && facet.Policy.StartsWith(policy + "@", StringComparison.Ordinal)) is not { } facet)

@@ -21,7 +21,7 @@ internal sealed record IssuedToken(TokenResponse Response, Principal Principal, 
 /// ① form ② caller: the chain, to a principal ③ what it may have ④ lifetime ⑤ mint. Audit and answer are the endpoint's.
 /// </summary>
 internal sealed class TokenExchange(
-    Doorkeeper door, ClientAssertions assertions, Mint mint, Instance instance, ExchangeQuestions questions, TokenMemory memory, PrincipalRates rates, Downscoping downscoping,
+    Doorkeeper door, ClientAssertions assertions, Mint mint, Instance instance, ExchangeQuestions questions, ExchangeTerms terms, Downscoping downscoping,
     TimeProvider time)
 {
     /// <param name="proven">Thumbprint of the key that the caller showed to hold (RFC 9449); the token is bound to it. Null: it showed none.</param>
@@ -69,13 +69,13 @@ internal sealed class TokenExchange(
         if (admitted.IsRefused) return admitted.Refusal;
 
         var principal = admitted.Value;
-        if (Unproven(principal, proven) is { } unproven) return Refused(trace, unproven);
-        if (principal.HasTerms && !rates.TryTake(principal)) return Refused(trace, new Refusal(RefusalReason.TooManyRequests, $"{principal.Name} exchanges more often than its policy lets it"));
+        if (terms.Check(principal, proven) is { } unmet) return Refused(trace, unmet);
+        Principal? actor = null;
         if (form.ActorToken is not null || form.ActorTokenType is not null)
         {
-            var acting = await Delegation.ActAsync(form, principal, door, issuer.WorkspaceId, proven, cancellation);
+            var acting = await Delegation.ActAsync(form, principal, door, terms, issuer.WorkspaceId, proven, cancellation);
             if (acting.IsRefused) return Refused(trace, acting.Refusal);
-            principal = acting.Value;
+            (principal, actor) = acting.Value;
         }
 
         if (form.Runner is { } slug)
@@ -90,35 +90,17 @@ internal sealed class TokenExchange(
         if (audience == instance.Url && form.Audiences.Count <= 1)
         {
             if (form.RequestedTokenType == OAuthNames.TokenTypeIdToken) return new Refusal(RefusalReason.AudienceNotAllowed, "an identity token needs an outside audience");
-            return await UseUpAsync(form, principal, cancellation) is { } used ? used : await ApiTokenAsync(principal, form.Scope, principal.ExpiresAt, cancellation);
+            return await UseUpAsync(form, principal, actor, cancellation) is { } used ? used : await ApiTokenAsync(principal, form.Scope, principal.ExpiresAt, cancellation);
         }
 
         if (form.Scope is not null) return new Refusal(RefusalReason.ScopeNotAllowed, "scope: identity tokens have none");
         if (form.RequestedTokenType == OAuthNames.TokenTypeAccessToken) return new Refusal(RefusalReason.AudienceNotAllowed, "access tokens are for this instance only");
-        return await IdentityTokenAsync(form, issuer, principal, audience, trace, cancellation);
+        return await IdentityTokenAsync(form, issuer, principal, actor, audience, trace, cancellation);
     }
 
-    /// <summary>A token that is bound to a key is exchanged by its holder only; a policy may ask for the binding from the first exchange on.</summary>
-    private static Refusal? Unproven(Principal principal, string? proven)
-    {
-        if (principal.Confirmation is { } bound && bound != proven) return new Refusal(RefusalReason.ProofInvalid, "the subject token is bound to a key that the caller did not show");
-        return proven is null && principal.HasTerms && principal.Facets.Any(static facet => facet.Terms is { NeedsProof: true })
-            ? new Refusal(RefusalReason.ProofInvalid, "its policy asks for tokens that are bound to a key, and no DPoP proof was sent")
-            : null;
-    }
-
-    /// <summary>Where a policy says so, a workload's token is good for one exchange, on whatever replica: by its <c>jti</c>, or by the hash of what is signed, because an ECDSA signature has two spellings.</summary>
-    private async ValueTask<Refusal?> UseUpAsync(TokenForm form, Principal principal, CancellationToken cancellation)
-    {
-        if (principal.TokenId is not null || !principal.HasTerms || !principal.Facets.Any(static facet => facet.Terms is { IsOnce: true })) return null;
-        var token = UnverifiedToken.Parse(form.SubjectToken!).Value;
-        var name = token.Claims.TryGetString(ClaimNames.TokenId, out var id) && token.Claims.TryGetString(ClaimNames.Issuer, out var issuer)
-            ? $"{issuer} {id}"
-            : token.SignedHash().ToString();
-        return await memory.TryUseAsync($"once {name}", principal.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation)
-            ? null
-            : new Refusal(RefusalReason.Replayed, "its policy lets the token be exchanged once");
-    }
+    /// <summary>What is refused for another reason uses nothing up.</summary>
+    private async ValueTask<Refusal?> UseUpAsync(TokenForm form, Principal principal, Principal? actor, CancellationToken cancellation) =>
+        await terms.UseUpAsync(principal, form.SubjectToken!, cancellation) ?? (actor is null ? null : await terms.UseUpAsync(actor, form.ActorToken!, cancellation));
 
     private async ValueTask<Outcome<IssuedToken>> ApiTokenAsync(Principal caller, string? scope, DateTimeOffset? subjectExpires, CancellationToken cancellation)
     {
@@ -137,7 +119,7 @@ internal sealed class TokenExchange(
     }
 
     private async ValueTask<Outcome<IssuedToken>> IdentityTokenAsync(
-        TokenForm form, CalledIssuer issuer, Principal principal, string audience, Trace? trace, CancellationToken cancellation)
+        TokenForm form, CalledIssuer issuer, Principal principal, Principal? actor, string audience, Trace? trace, CancellationToken cancellation)
     {
         // ③
         var allowed = await GrantForAsync(form.Subject, issuer, principal, audience, cancellation);
@@ -160,7 +142,7 @@ internal sealed class TokenExchange(
         var now = time.GetUtcNow();
         var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, form.Audiences.Contains(Lifetimes.AzureAudience) ? Lifetimes.AzureAudience : audience, principal.ExpiresAt, now);
         if (expires.IsRefused) return Refused(trace, expires.Refusal);
-        if (await UseUpAsync(form, principal, cancellation) is { } used) return Refused(trace, used);
+        if (await UseUpAsync(form, principal, actor, cancellation) is { } used) return Refused(trace, used);
 
         // ⑤
         var claims = new TokenClaims

@@ -11,7 +11,7 @@ namespace Lanyard.Server.Federation;
 /// Judges <c>private_key_jwt</c> client assertions (RFC 7523 §2.2, §3) of those who own a key: administrators and runners on hosts. Same chain as
 /// every token; <c>iss</c> and <c>sub</c> are both the client id, and each assertion is good once.
 /// </summary>
-internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, DoorQuestions questions, TokenVerifier verifier, Instance instance)
+internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, DoorQuestions questions, Revocations revocations, TokenVerifier verifier, Instance instance)
 {
     /// <summary>From <c>iat</c> to <c>exp</c>.</summary>
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromMinutes(5);
@@ -43,10 +43,18 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
 
         var token = outcome.Value;
         if (token.Subject != clientId) return Refuse(trace, RefusalReason.ConditionFailed, "sub is not the client id (RFC 7523 §3)");
+        var principal = PrincipalOf(clientId, key, runner, token);
+        var revoked = await revocations.GetAsync(cancellation);
+        if ((revoked.RefusesPrincipal(principal.WorkspaceId, principal.Name) ?? revoked.RefusesOrigin(principal.Origin, principal.WorkspaceId)) is { } ended)
+        {
+            trace?.Refuse(ended);
+            return ended;
+        }
+
         if (!await memory.TryUseAsync($"{clientId} {token.TokenId}", token.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation))
             return Refuse(trace, RefusalReason.Replayed, "the assertion was used before");
         trace?.Pass(Stage.Policy, runner is null ? "an admin key" : $"the key of {runner.Id}");
-        return PrincipalOf(clientId, runner, token);
+        return principal;
     }
 
     /// <summary>For a key that nobody knows yet: the assertion that came with it was signed by it, for this instance, just now.</summary>
@@ -72,7 +80,7 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
         return await questions.RunnerKey(clientId, cancellation) is { } runner ? (runner.Key, runner.Runner) : null;
     }
 
-    private static Principal PrincipalOf(string clientId, KnownRunner? runner, VerifiedToken token) => new()
+    private static Principal PrincipalOf(string clientId, VerificationKey key, KnownRunner? runner, VerifiedToken token) => new()
     {
         Kind = runner is null ? PrincipalKind.Admin : PrincipalKind.Runner,
         Name = runner is null ? $"admin:{clientId}" : $"runner:{runner.Id}",
@@ -82,6 +90,8 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
         Evidence = [$"client assertion signed with {clientId}"],
         TokenSha256 = token.Sha256.ToString(),
         ExpiresAt = token.ExpiresAt,
+        // A key may have a kid of its own; it is revoked by its thumbprint too.
+        Origin = token.KeyId == key.Thumbprint ? TokenLine.Of(token) : [.. TokenLine.Of(token), $"{Revocations.Key} {key.Thumbprint}"],
     };
 
     private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail)

@@ -21,12 +21,12 @@ internal sealed record AccessLimit(Role? Most, Scope Place)
         return new AccessLimit(most, new Scope(workspace == "-" ? null : workspace, collection == "-" ? null : collection));
     }
 
-    /// <summary>The principal within its limits. It also loses what is no role: audiences of identity tokens, and introspection.</summary>
+    /// <summary>The principal within its limits. It also loses what is no role: audiences of identity tokens, introspection, tokens of GitHub's and being a runner.</summary>
     public static Principal Apply(Principal principal, IReadOnlyList<AccessLimit> limits)
     {
         if (limits.Count == 0) return principal;
         if (principal.Facets.Count == 0) return principal with { Roles = Narrow(principal.Roles, limits), Limits = limits };
-        PrincipalFacet[] facets = [.. principal.Facets.Select(facet => facet with { Roles = Narrow(facet.Roles, limits), Audiences = [], Introspects = [], Terms = facet.Terms is null ? null : facet.Terms with { GitHub = null } })];
+        PrincipalFacet[] facets = [.. principal.Facets.Select(facet => facet with { Roles = Narrow(facet.Roles, limits), Audiences = [], Introspects = [], Terms = facet.Terms is null ? null : facet.Terms with { GitHub = null, Runner = null } })];
         return PrincipalFacet.Together(principal, facets) with { Limits = limits };
     }
 

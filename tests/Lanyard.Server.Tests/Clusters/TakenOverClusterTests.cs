@@ -52,7 +52,7 @@ public sealed class TakenOverClusterTests : IAsyncLifetime
 
         var silent = await OpenAsync(Runner, null);
         Assert.Equal(HttpStatusCode.Unauthorized, silent.Status);
-        Assert.Equal("Several workspaces know the caller: it must say which one it means.", silent.Json["detail"]!.GetValue<string>());
+        Assert.Equal("Several workspaces know the caller: it must say which one it means.", silent.Json["title"]!.GetValue<string>());
         var refused = Assert.Single(await _server.AuditAsync("bearer"));
         Assert.Contains("workspace-ambiguous", refused, StringComparison.Ordinal);
         for (var i = 0; i < 2; i++)
@@ -83,7 +83,7 @@ public sealed class TakenOverClusterTests : IAsyncLifetime
     {
         if (isFirst) await RegisterAsync("other", Account);
         await RegisterAsync("acme", Runner);
-        await _server.PutAsync("/v1/workspaces/acme/trust-policies/deployer", $$$"""{"issuer":"lab","claims":{"sub":"{{{Account}}}"},"allow":{"roles":["viewer"],"audiences":["sts"]}}""");
+        await _server.PutAsync("/v1/workspaces/acme/trust-policies/deployer", $$$"""{"issuer":"cluster/lab","claims":{"sub":"{{{Account}}}"},"allow":{"roles":["viewer"],"audiences":["sts"]}}""");
         if (!isFirst) await RegisterAsync("other", Account);
         var token = Token(Account);
 

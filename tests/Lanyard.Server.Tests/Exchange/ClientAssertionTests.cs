@@ -48,6 +48,23 @@ public sealed class ClientAssertionTests : IAsyncLifetime
         Assert.Equal(["allowed", "refused"], (await _server.EventsAsync("token.client", assertion)).Select(static e => e.GetProperty("decision").GetString()));
     }
 
+    [Theory]
+    [Line("6.5")]
+    [InlineData("principal")]
+    [InlineData("key")]
+    public async Task A_client_that_was_revoked_by_name_or_by_its_keys_thumbprint_has_no_token_and_introspects_nothing(string kind)
+    {
+        var issued = (await AskAsync(Assertion())).Json["access_token"]!.GetValue<string>();
+        var value = kind == "key" ? _key.Public.Thumbprint : $"admin:{ClientId}";
+        var (status, json) = await _server.Door.SendAsync(HttpMethod.Post, "/v1/revocations", new JsonObject { ["kind"] = kind, ["value"] = value, ["reason"] = "leaked" }.ToJsonString());
+        Assert.True(status == HttpStatusCode.Created, json.ToJsonString());
+
+        RefusedAs(RefusalReason.Revoked, await AskAsync(Assertion()));
+        RefusedAs(RefusalReason.Revoked, await _server.PostAsync("/introspect", null, [.. Client(Assertion()), ("token", issued)]));
+        // What was given before ends with it.
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _server.Door.GetAsync("/v1/admin-keys", issued)).Status);
+    }
+
     [Fact]
     public async Task Two_uses_at_once_of_one_assertion_give_one_token()
     {

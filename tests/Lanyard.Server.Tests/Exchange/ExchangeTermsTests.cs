@@ -76,6 +76,12 @@ public sealed class ExchangeTermsTests : IAsyncLifetime
 
         var together = await _server.ExchangeAsync("/oidc/acme/token", _server.Workload("both"), wanted);
         Assert.Equal(["https://a.example", "https://b.example"], ClaimsOf(together)["aud"]!.AsArray().Select(static one => one!.GetValue<string>()));
+        // Introspection says what the token says: all of them, and of one token's only audience a string (RFC 7662 §2.2).
+        await PolicyAsync("looker", """{"roles":["viewer"]}""");
+        var seen = await _server.PostAsync("/oidc/acme/introspect", _server.Workload("looker"), ("token", together.Json["access_token"]!.GetValue<string>()));
+        Assert.Equal(["https://a.example", "https://b.example"], seen.Json["aud"]!.AsArray().Select(static one => one!.GetValue<string>()));
+        var alone = await _server.PostAsync("/oidc/acme/introspect", _server.Workload("looker"), ("token", await _server.IdentityTokenAsync()));
+        Assert.Equal(ExchangeServer.Audience, alone.Json["aud"]!.GetValue<string>());
         Assert.Equal("invalid_target", (await _server.ExchangeAsync("/oidc/acme/token", _server.Workload("two"), wanted)).Error);
         Assert.Equal("invalid_target", (await _server.ExchangeAsync("/oidc/acme/token", _server.Workload("both"), [.. wanted, ("audience", "https://c.example")])).Error);
         Assert.Equal("invalid_target", (await _server.ExchangeAsync("/oidc/acme/token", _server.Workload("both"), ("audience", "https://a.example"), ("audience", "https://a.example"))).Error);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Lanyard.Protocol.OAuth;
 using Lanyard.Server.Tests.Exchange;
 using Lanyard.Testing;
 using Xunit;
@@ -49,6 +50,28 @@ public sealed class PlatformRunnerTests : IAsyncLifetime
         Assert.Equal("invalid_request", (await BecomeAsync("builder", token)).Error);
         Assert.Equal("invalid_target", (await _server.ExchangeAsync("/oidc/acme/token", Host(), ("runner", "builder"), ("audience", ExchangeServer.Audience))).Error);
         Assert.Equal("invalid_request", (await _server.ExchangeAsync("/oidc/acme/token", Host(), ("runner", "builder"), ("scope", "role:viewer"))).Error);
+    }
+
+    [Fact]
+    [Line("6.5")]
+    public async Task A_token_that_was_narrowed_or_that_somebody_acts_with_is_no_way_to_the_runners_unlimited_one()
+    {
+        const string Subject = "arn:aws:iam::123456789012:role/builder";
+        await _server.AllowAsync("bot", """{"roles":["viewer"]}""");
+        await _server.Door.SendAsync(HttpMethod.Put, Policy, Spec(Subject, """{"roles":["operator"],"runner":"builder","actors":["policy:ci:bot"]}"""), ifMatch: "*");
+        var narrow = TokenOf(await _server.ExchangeAsync("/token", Host(), ("scope", "role:viewer")));
+        var acting = TokenOf(await _server.ExchangeAsync("/token", Host(), ("actor_token", _server.Workload("bot")), ("actor_token_type", OAuthNames.TokenTypeJwt)));
+
+        foreach (var token in (string[])[narrow, acting])
+        {
+            Assert.Equal(HttpStatusCode.OK, (await _server.Door.GetAsync("/v1/workspaces/acme/collections", token)).Status);
+            var refused = await BecomeAsync("builder", token);
+            Assert.Equal("invalid_request", refused.Error);
+            Assert.Equal((await BecomeAsync("nobody", token)).Description, refused.Description);
+        }
+
+        // What is neither is exchanged further as before.
+        Assert.Equal(HttpStatusCode.OK, (await OpenAsync(TokenOf(await BecomeAsync("builder", TokenOf(await _server.ExchangeAsync("/token", Host())))))).Status);
     }
 
     [Fact]

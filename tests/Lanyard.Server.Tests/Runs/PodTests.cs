@@ -89,7 +89,7 @@ public sealed class PodTests : IAsyncLifetime
     public async Task A_pod_is_no_principal_of_anything_but_its_attempt()
     {
         await _server.PutAsync(
-            "/v1/workspaces/acme/trust-policies/everybody", """{"issuer":"lab","claims":{"sub":"system:serviceaccount:runs:run"},"allow":{"roles":["admin"],"audiences":["sts"]}}""");
+            "/v1/workspaces/acme/trust-policies/everybody", """{"issuer":"cluster/lab","claims":{"sub":"system:serviceaccount:runs:run"},"allow":{"roles":["admin"],"audiences":["sts"]}}""");
         var run = await TakeAsync();
         await BindAsync(run);
         var pod = Pod();
