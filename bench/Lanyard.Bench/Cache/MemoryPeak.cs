@@ -17,7 +17,7 @@ internal sealed class MemoryPeak : IDisposable
 
     private void Look(int process)
     {
-        var now = Cpu.PssOf(process);
+        var now = MemoryUse.PssOf(process);
         if (now > Volatile.Read(ref _most))
             Volatile.Write(ref _most, now);
     }

@@ -96,7 +96,7 @@ internal static class TransferRows
                 await bed.ReadAsync($"small-{i}");
             }
             await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
-            var idle = Cpu.PssOf(bed.ServerId);
+            var idle = MemoryUse.PssOf(bed.ServerId);
             using var peak = new MemoryPeak(bed.ServerId);
             await Curl.PutAsync(await bed.ReserveAsync("content"), file);
             await bed.FinaliseAsync("content", GiB);

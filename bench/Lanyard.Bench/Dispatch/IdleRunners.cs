@@ -22,7 +22,7 @@ internal static class IdleRunners
         var cpu = Cpu.Of(installation.ServerId);
         await Task.Delay(Watched, TimeProvider.System);
         rows.Add(BenchRow.Cost("5,000 idle runners, share of a core", (Cpu.Of(installation.ServerId) - cpu) / Watched.TotalSeconds * 100, 3, BenchRow.Limit, "%"));
-        rows.Add(BenchRow.Cost("5,000 idle runners, memory (PSS)", Cpu.PssOf(installation.ServerId), 200, BenchRow.Limit, "MB"));
+        rows.Add(BenchRow.Cost("5,000 idle runners, memory (PSS)", MemoryUse.PssOf(installation.ServerId), 200, BenchRow.Limit, "MB"));
         foreach (var runner in runners)
             runner.Dispose();
         await Task.WhenAll(polls);

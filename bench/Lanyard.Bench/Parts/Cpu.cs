@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Lanyard.Bench.Parts;
 
-/// <summary>CPU time and memory as the kernel counts them.</summary>
+/// <summary>CPU time as the kernel counts it.</summary>
 internal static class Cpu
 {
     /// <summary>Linux's USER_HZ, the same on every platform that we measure on.</summary>
@@ -34,22 +34,6 @@ internal static class Cpu
     {
         var fields = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries);
         return (Number(fields[1]) + Number(fields[2]) + Number(fields[3]) + Number(fields[6]) + Number(fields[7])) / TicksPerSecond;
-    }
-
-    /// <summary>Proportional set size of a process in MB.</summary>
-    public static double PssOf(int process)
-    {
-        var line = File.ReadLines($"/proc/{process}/smaps_rollup").First(static line => line.StartsWith("Pss:", StringComparison.Ordinal));
-        return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) / 1024;
-    }
-
-    /// <summary>Heaps of glibc's malloc, the first one counted: each other one has 64 MiB of addresses at a multiple of 64 MiB, of which it uses the beginning.</summary>
-    public static int NativeHeapsOf(int process)
-    {
-        const ulong size = 64 << 20;
-        var maps = File.ReadLines($"/proc/{process}/maps").Select(static line => line.Split(' ', 3)).Select(static fields => (Range: fields[0].Split('-').Select(static at => ulong.Parse(at, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray(), Mode: fields[1])).ToList();
-        return 1 + maps.Zip(maps.Skip(1)).Count(static pair => pair.First.Range[0] % size == 0 && pair.First.Mode == "rw-p" && pair.Second.Mode == "---p"
-            && pair.First.Range[1] == pair.Second.Range[0] && pair.Second.Range[1] - pair.First.Range[0] == size);
     }
 
     private static bool IsBelow(int id, int ancestor, Dictionary<int, string[]> stats)

@@ -31,7 +31,7 @@ internal static class SoakBench
         await using var bed = await ProxyBed.StartAsync(withUpstream: false);
         await using var upstream = await StreamUpstream.StartAsync(bed.Certificate);
         var target = await ProxyTarget.OursAsync(bed, upstream.Secured, tls: true, program);
-        var heaps = Cpu.NativeHeapsOf(target.Process);
+        var heaps = MemoryUse.NativeHeapsOf(target.Process);
         var tokens = Enumerable.Range(0, Tokens).Select(_ => bed.Token()).ToList();
 #pragma warning disable CA5359 // The benchmark's own certificate.
         using var client = new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true } });
@@ -42,9 +42,9 @@ internal static class SoakBench
         while (TimeProvider.System.GetElapsedTime(began) < duration)
         {
             await RoundAsync(client, target, tokens);
-            samples.Add((TimeProvider.System.GetElapsedTime(began), Cpu.PssOf(target.Process)));
+            samples.Add((TimeProvider.System.GetElapsedTime(began), MemoryUse.PssOf(target.Process)));
         }
-        return new(Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count, heaps, Cpu.NativeHeapsOf(target.Process));
+        return new(Between(samples, duration, 0.2, 0.4), Between(samples, duration, 0.8, double.MaxValue), samples.Count, heaps, MemoryUse.NativeHeapsOf(target.Process));
     }
 
     private static double Between(List<(TimeSpan At, double Memory)> samples, TimeSpan duration, double from, double to) =>

@@ -22,7 +22,7 @@ internal static class HerdBench
         // The first have waited for so long that their polls end and begin again: some are always on their way.
         await herd.StandAsync(Runners - (Runners / 100), TimeSpan.FromSeconds(300));
         var runners = Runners.ToString("N0", CultureInfo.InvariantCulture);
-        rows.Add(BenchRow.Cost($"{runners} idle runners, memory (PSS)", Cpu.PssOf(installation.ServerId), 600, BenchRow.Limit, "MB"));
+        rows.Add(BenchRow.Cost($"{runners} idle runners, memory (PSS)", MemoryUse.PssOf(installation.ServerId), 600, BenchRow.Limit, "MB"));
 
         await installation.RestartAsync();
         var began = TimeProvider.System.GetTimestamp();
