@@ -7,8 +7,6 @@ using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Serving;
 using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.Identity.Tokens;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy;
@@ -20,8 +18,11 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Observation _observation;
-    private readonly WebApplication _app;
-    private readonly WebApplication? _health;
+    private readonly TimeSpan _drain;
+    private readonly StopSignals _stop;
+    private readonly Door _door;
+    private readonly Door? _health;
+    private volatile bool _isOpen;
 
     /// <exception cref="Configuration.ConfigurationException">A file has mistakes; all are listed.</exception>
     public ClusterProxyHost(ClusterProxyOptions options, TimeProvider time, ILoggerFactory loggers)
@@ -42,32 +43,39 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         _observation.Watch(Watch);
         var handler = new ProxyHandler(callers, review, forwarder, admission, _observation.Observer, loggers.CreateLogger<ProxyHandler>());
         var serving = new ServingOptions { Listen = options.Listen, Certificate = Certificate(options), MaxBody = options.Limits.MaxBody > 0 ? options.Limits.MaxBody : null };
-        _app = ProxyServer.Build(serving, handler.HandleAsync, loggers);
+        (_drain, _stop) = (serving.DrainTimeout, Keep(new StopSignals()));
+        _door = ProxyServer.Build(serving, handler.HandleAsync, loggers);
         _health = options.HealthListen is { } listen ? HealthServer.Build(listen, IsServing, keys.StateAsync, () => MetricsText.Write(_observation.Metrics), loggers) : null;
     }
 
-    public Uri Address => ProxyServer.AddressOf(_app);
+    public Uri Address => _door.Address;
 
     /// <summary>Health is told first and until the end, so that a probe sees the start and the stop.</summary>
     public async Task StartAsync()
     {
-        await (_health?.StartAsync() ?? Task.CompletedTask);
-        await _app.StartAsync();
+        await (_health?.OpenAsync() ?? Task.CompletedTask);
+        await _door.OpenAsync();
+        _isOpen = true;
     }
 
     /// <summary>Ends after SIGTERM or SIGINT, when the requests that run are done or their time is over.</summary>
-    public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
+    public async Task WaitForShutdownAsync()
+    {
+        await _stop.Asked;
+        using var limit = new CancellationTokenSource(_drain, _time);
+        await _door.CloseAsync(limit.Token);
+    }
 
     public async ValueTask DisposeAsync()
     {
         // Requests first, then what is told of them: nothing that was taken is lost.
-        await _app.DisposeAsync();
+        await _door.DisposeAsync();
         await _observation.DisposeAsync();
         await (_health?.DisposeAsync() ?? ValueTask.CompletedTask);
         _parts.ForEach(p => p.Dispose());
     }
 
-    private bool IsServing() => _app.Lifetime.ApplicationStarted.IsCancellationRequested && !_app.Lifetime.ApplicationStopping.IsCancellationRequested;
+    private bool IsServing() => _isOpen && !_stop.Asked.IsCompleted;
 
     private TokenAuthentication Authentication(ClusterProxyOptions options, IssuerKeys keys)
     {
@@ -77,12 +85,11 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         keys.Use(files.Rules.Issuers);
         foreach (var (file, text) in files.Texts)
         {
-            Watch(file, text, changed =>
+            Watch(file, text, changed => files.Change(file, changed, next =>
             {
-                var next = files.With(file, changed);
                 keys.Use(next.Issuers);
                 authentication.Replace(next);
-            });
+            }));
         }
 
         return authentication;

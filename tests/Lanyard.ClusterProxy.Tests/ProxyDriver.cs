@@ -10,7 +10,6 @@ using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.ClusterProxy.Upstream;
 using Lanyard.Identity;
 using Lanyard.Testing.Sockets;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -21,16 +20,16 @@ internal sealed class ProxyDriver : IAsyncDisposable
 {
     public const string Bearer = "Authorization: Bearer good\r\n";
 
-    private readonly WebApplication _app;
+    private readonly Door _door;
     private readonly UpstreamPool _pool;
 
-    private ProxyDriver(WebApplication app, UpstreamPool pool)
+    private ProxyDriver(Door door, UpstreamPool pool)
     {
-        _app = app;
+        _door = door;
         _pool = pool;
     }
 
-    public Uri Address => ProxyServer.AddressOf(_app);
+    public Uri Address => _door.Address;
 
     public static async Task<ProxyDriver> StartAsync(Uri upstream, KubernetesUser? user = null, TrustedProxies? trusted = null, string prefix = "", IReadOnlyList<string>? passthrough = null, LimitOptions? limits = null, AuditTrail? audit = null, Action<ProxyMetrics>? metrics = null, Func<LineQueue>? accessLog = null,
         TimeProvider? time = null, Action<HttpContext>? observe = null, bool tellClientAddress = false,
@@ -62,13 +61,13 @@ internal sealed class ProxyDriver : IAsyncDisposable
             observe?.Invoke(context);
         }
 
-        var app = ProxyServer.Build(listen, Handle, NullLoggerFactory.Instance);
-        await app.StartAsync();
-        return new ProxyDriver(app, pool);
+        var door = ProxyServer.Build(listen, Handle, NullLoggerFactory.Instance);
+        await door.OpenAsync();
+        return new ProxyDriver(door, pool);
     }
 
     /// <summary>As SIGTERM does it: ends when what runs is done.</summary>
-    public Task StopAsync() => _app.StopAsync(CancellationToken.None);
+    public Task StopAsync() => _door.CloseAsync(CancellationToken.None);
 
     public Task<RawConnection> ConnectAsync() => RawClient.ConnectAsync(Address);
 
@@ -83,13 +82,7 @@ internal sealed class ProxyDriver : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using (var now = new CancellationTokenSource())
-        {
-            await now.CancelAsync();
-            await _app.StopAsync(now.Token);
-        }
-
-        await _app.DisposeAsync();
+        await _door.DisposeAsync();
         _pool.Dispose();
     }
 

@@ -15,13 +15,15 @@ internal static class EntryRbac
 {
     private const string Binding = "rbac.authorization.k8s.io";
 
+    /// <param name="account">Role and binding are named <c>lanyard-</c> and this, as those of <c>deploy/kubernetes/cluster-proxy</c> are: applied, the narrow ones take the place of the wide.</param>
     /// <param name="asToo">Callers may use <c>--as</c>: whom they name is not known here, so that names can't be listed.</param>
     public static string ForProxy(IReadOnlyList<AccessEntry> entries, string account, string @namespace, bool asToo)
     {
         var users = entries.Select(e => FixedClaims.Known(e.Username, e.Fixed)).ToList();
         var groups = entries.SelectMany(e => e.Groups.Select(g => FixedClaims.Known(g, e.Fixed))).ToList();
         var yaml = new StringBuilder();
-        yaml.Append($"apiVersion: {Binding}/v1\nkind: ClusterRole\nmetadata: {{name: {Yaml.Text(account)}}}\nrules:\n");
+        var role = Yaml.Text($"lanyard-{account}");
+        yaml.Append($"apiVersion: {Binding}/v1\nkind: ClusterRole\nmetadata: {{name: {role}}}\nrules:\n");
         Rule(yaml, "", "users", asToo ? [] : users);
         if (groups.Count > 0 || asToo)
         {
@@ -48,8 +50,8 @@ internal static class EntryRbac
             yaml.Append("- {apiGroups: [\"authorization.k8s.io\"], resources: [subjectaccessreviews], verbs: [create]}\n");
         }
 
-        yaml.Append($"---\napiVersion: {Binding}/v1\nkind: ClusterRoleBinding\nmetadata: {{name: {Yaml.Text(account)}}}\n");
-        yaml.Append($"roleRef: {{apiGroup: {Binding}, kind: ClusterRole, name: {Yaml.Text(account)}}}\n");
+        yaml.Append($"---\napiVersion: {Binding}/v1\nkind: ClusterRoleBinding\nmetadata: {{name: {role}}}\n");
+        yaml.Append($"roleRef: {{apiGroup: {Binding}, kind: ClusterRole, name: {role}}}\n");
         yaml.Append($"subjects: [{{kind: ServiceAccount, name: {Yaml.Text(account)}, namespace: {Yaml.Text(@namespace)}}}]\n");
         return yaml.ToString();
     }

@@ -27,13 +27,14 @@ internal sealed class AuthenticationFiles
 
     public AuthenticationRules Rules => new(_authenticators, _entries, _options.Reserved) { Extras = _options.Extras };
 
+    /// <param name="use">Puts the new rules in force: one change after the other, so that of two files that change together no older rules come last.</param>
     /// <exception cref="Configuration.ConfigurationException">The new content has mistakes; the old stays.</exception>
-    public AuthenticationRules With(string file, string text)
+    public void Change(string file, string text, Action<AuthenticationRules> use)
     {
         lock (_gate)
         {
             Take(file, text);
-            return Rules;
+            use(Rules);
         }
     }
 

@@ -36,12 +36,26 @@ internal sealed class ImpersonationReview(AccessReviews reviews, ClusterVersion 
         using var both = CancellationTokenSource.CreateLinkedTokenSource(budget.Token, cancellation);
         try
         {
-            return await AskAllAsync(wish, subject, both.Token) is { } no ? no : Become(wish, subject.User);
+            return await AskAllAsync(wish, subject, both.Token) is { } no ? no : TargetOf(wish, Original(subject.User));
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
             return new(null, null, new Refusal(RefusalReason.Unavailable, $"access reviews took over {Budget.TotalSeconds} s"));
         }
+    }
+
+    /// <summary>
+    /// The wish of a client whose own token goes on: the API server judges it. Two things it can't do: tell our audit whom the client wants to be, and refuse a UID that it does
+    /// not know about.
+    /// </summary>
+    public async ValueTask<ImpersonationOutcome> ReadAsync(IHeaderDictionary headers, CancellationToken cancellation)
+    {
+        if (!ImpersonationWish.Read(headers).TryGet(out var wish, out var refusal))
+        {
+            return new(null, null, refusal);
+        }
+
+        return wish.Uid is not null && await version.RefusesUidAsync(cancellation) is { } tooOld ? new(null, null, tooOld) : TargetOf(wish, []);
     }
 
     private async ValueTask<ImpersonationOutcome?> AskAllAsync(ImpersonationWish wish, ImpersonationHeaders subject, CancellationToken cancellation)
@@ -67,9 +81,9 @@ internal sealed class ImpersonationReview(AccessReviews reviews, ClusterVersion 
         return null;
     }
 
-    private static ImpersonationOutcome Become(ImpersonationWish wish, KubernetesUser original)
+    private static ImpersonationOutcome TargetOf(ImpersonationWish wish, IEnumerable<ExtraValue> original)
     {
-        var target = new KubernetesUser(wish.User) { Uid = wish.Uid, Groups = wish.Groups, Extras = [.. wish.Extras, .. Original(original)] };
+        var target = new KubernetesUser(wish.User) { Uid = wish.Uid, Groups = wish.Groups, Extras = [.. wish.Extras, .. original] };
         return ImpersonationHeaders.Create(target).TryGet(out var headers, out _)
             ? new(headers, null, null)
             : new(null, null, new Refusal(RefusalReason.RequestMalformed, "a value to impersonate is empty, has control characters or blanks at its ends"));

@@ -61,6 +61,13 @@ internal sealed record ImpersonationWish(string User, string? Uid, IReadOnlyList
             return new Refusal(RefusalReason.RequestMalformed, "impersonation needs exactly one user, and at most one UID");
         }
 
+        // The API server lowers a key before it undoes the escapes, so that a capital can come as an escape only; our own spelling of the key would lose it, and then another
+        // key would go on than was judged.
+        if (extras.Exists(static e => e.Key.Any(char.IsUpper)))
+        {
+            return new Refusal(RefusalReason.RequestMalformed, "an extra's key to impersonate has a capital");
+        }
+
         if (1 + uids.Count + groups.Count + extras.Count > MaxValues)
         {
             return new Refusal(RefusalReason.RequestTooLarge, $"over {MaxValues} values to impersonate");

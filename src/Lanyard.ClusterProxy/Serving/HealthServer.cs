@@ -2,10 +2,8 @@ using System.Net;
 using System.Text;
 using Lanyard.Identity;
 using Lanyard.Protocol.Telemetry;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.DependencyInjection;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Serving;
@@ -20,22 +18,16 @@ internal delegate Task<IReadOnlyList<(string Issuer, Refusal? Missing)>> IssuerS
 internal static class HealthServer
 {
     /// <param name="serving">Whether the proxy takes requests: false before it listens and from the moment that a stop begins.</param>
-    public static WebApplication Build(IPEndPoint listen, Func<bool> serving, IssuerStates issuers, Func<string> metrics, ILoggerFactory loggers)
-    {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.Services.AddLogging();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+    public static Door Build(IPEndPoint listen, Func<bool> serving, IssuerStates issuers, Func<string> metrics, ILoggerFactory loggers) => new(
+        kestrel =>
         {
-            kestrel.AddServerHeader = false;
             kestrel.Limits.MaxConcurrentConnections = 100;
             kestrel.Limits.MaxRequestBodySize = 0;
             kestrel.Listen(listen);
-        });
-        var app = builder.Build();
-        app.Run(context => AnswerAsync(context, serving, issuers, metrics));
-        return app;
-    }
+        },
+        new SocketTransportOptions(),
+        context => AnswerAsync(context, serving, issuers, metrics),
+        loggers);
 
     private static async Task AnswerAsync(HttpContext context, Func<bool> serving, IssuerStates issuers, Func<string> metrics)
     {

@@ -90,17 +90,18 @@ internal sealed class ProxyHandler(
 
         // 4: a caller whose own token goes on is judged by the API server, its wishes too.
         var identity = caller.Identity;
-        if (shape.Impersonates && caller.Impersonated is { } subject)
+        if (shape.Impersonates)
         {
-            var outcome = await review.JudgeAsync(context.Request.Headers, subject, context.RequestAborted);
+            var headers = context.Request.Headers;
+            var outcome = caller.Impersonated is { } subject ? await review.JudgeAsync(headers, subject, context.RequestAborted) : await review.ReadAsync(headers, context.RequestAborted);
             if (outcome.Target is null)
             {
-                await DenyAsync(context, passage, subject.User.Name, outcome);
+                await DenyAsync(context, passage, caller.User.Name, outcome);
                 return;
             }
 
             passage.Target = outcome.Target.User;
-            identity = UpstreamIdentity.Of(outcome.Target);
+            identity = identity.IsPassedOn ? identity : UpstreamIdentity.Of(outcome.Target);
         }
 
         // 5

@@ -6,18 +6,12 @@ using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Tls;
 using Lanyard.ClusterProxy.Upstream;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Serving;
@@ -33,39 +27,30 @@ internal static class ProxyServer
     /// <summary>Must run before the first socket of the process: completions then run where they are seen, without a thread hand-over.</summary>
     public static void PreferInlineCompletions() => Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 
-    public static WebApplication Build(ServingOptions options, RequestDelegate handle, ILoggerFactory loggers)
+    public static Door Build(ServingOptions options, RequestDelegate handle, ILoggerFactory loggers)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.Services.AddLogging();
-        builder.Services.Configure<HostOptions>(h => h.ShutdownTimeout = options.DrainTimeout);
-        builder.Services.Configure<SocketTransportOptions>(s =>
+        var sockets = new SocketTransportOptions
         {
-            s.UnsafePreferInlineScheduling = true;
-            s.NoDelay = true;
-            s.CreateBoundListenSocket = BindKept;
+            UnsafePreferInlineScheduling = true,
+            NoDelay = true,
+            CreateBoundListenSocket = BindKept,
 
             // A read is tried at once with a buffer of 4 KiB: one system call less for each request than to wait first. Beside what TLS costs a call is
             // nothing, and its connections are large enough without the buffer.
-            s.WaitForDataBeforeAllocatingBuffer = options.Certificate is not null;
-        });
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            Limit(kestrel.Limits, options.MaxBody);
-            kestrel.AddServerHeader = false;
-            kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
-            kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
-            kestrel.Listen(options.Listen, listen => Listen(listen, options));
-        });
-        var app = builder.Build();
-        app.Run(handle);
-        return app;
+            WaitForDataBeforeAllocatingBuffer = options.Certificate is not null,
+        };
+        return new Door(
+            kestrel =>
+            {
+                Limit(kestrel.Limits, options.MaxBody);
+                kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
+                kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
+                kestrel.Listen(options.Listen, listen => Listen(listen, options));
+            },
+            sockets,
+            handle,
+            loggers);
     }
-
-    /// <summary>The address that it listens on, with the real port; once it is started.</summary>
-    public static Uri AddressOf(WebApplication app) =>
-        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
 
     /// <summary>What is accepted inherits the options: nothing is to be set for each connection.</summary>
     private static Socket BindKept(EndPoint endpoint)

@@ -83,6 +83,7 @@ public sealed class AccessEntryCommandTests : IDisposable
         Assert.Contains("\"userextras/example.org/ref\"", yaml, StringComparison.Ordinal);
         Assert.DoesNotContain("subjectaccessreviews", yaml, StringComparison.Ordinal);
         Assert.DoesNotContain("serviceaccounts", yaml, StringComparison.Ordinal);
+        Assert.Contains("kind: ClusterRole\nmetadata: {name: \"lanyard-cluster-proxy\"}", yaml, StringComparison.Ordinal);
         Assert.Contains("kind: RoleBinding\nmetadata: {name: \"lanyard-edit\", namespace: \"prod\"}", yaml, StringComparison.Ordinal);
         Assert.Contains("- {kind: User, name: \"u:1\", apiGroup: rbac.authorization.k8s.io}", yaml, StringComparison.Ordinal);
     }

@@ -26,8 +26,8 @@ public sealed class AuditTrailTests : IAsyncLifetime
     public ValueTask InitializeAsync()
     {
         _upstream = new RawUpstream(ServeAsync);
-        _queue = QueueInto(_events);
-        _access = QueueInto(_lines);
+        _queue = AuditLines.Into(_events);
+        _access = AuditLines.Into(_lines);
         return ValueTask.CompletedTask;
     }
 
@@ -145,25 +145,10 @@ public sealed class AuditTrailTests : IAsyncLifetime
         return copy.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
     }
 
-    private static LineQueue QueueInto(ConcurrentQueue<JsonNode> into) => new(
-        new LineQueueOptions("test", MaxBatch: 10, TimeSpan.Zero, Capacity: 100, DropsWhenFull: false),
-        (lines, _) =>
-        {
-            foreach (var line in lines)
-            {
-                into.Enqueue(JsonNode.Parse(Encoding.UTF8.GetString(line))!);
-            }
-
-            return ValueTask.CompletedTask;
-        },
-        TimeProvider.System,
-        NullLogger.Instance);
-
     private Task<ProxyDriver> StartAsync()
     {
-        var policy = new AuditPolicy([new AuditRule(AuditLevel.Metadata)], AuditStages.None);
         var user = new KubernetesUser("ci:1") { Uid = "u", Groups = ["a"], Extras = [new("example.org/k", "v")] };
-        return ProxyDriver.StartAsync(_upstream.Address, user, audit: new AuditTrail(policy, [_queue], TrustedProxies.None, TimeProvider.System), accessLog: () => _access);
+        return ProxyDriver.StartAsync(_upstream.Address, user, audit: AuditLines.Trail(_queue), accessLog: () => _access);
     }
 
     private async Task<List<JsonNode>> EventsOfAsync(string request, int count = 2)

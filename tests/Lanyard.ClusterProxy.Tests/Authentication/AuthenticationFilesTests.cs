@@ -26,9 +26,11 @@ public sealed class AuthenticationFilesTests : IDisposable
     {
         var (files, authentication, _) = Files();
 
-        Assert.Equal(["https://two.example"], files.With(authentication, Good.Replace("one", "two", StringComparison.Ordinal)).Issuers.Select(i => i.Issuer));
-        Assert.Throws<ConfigurationException>(() => files.With(authentication, Good.Replace("audiences: [k8s]", "audiences: []", StringComparison.Ordinal)));
-        Assert.Throws<ConfigurationException>(() => files.With(authentication, "{"));
+        var used = new List<AuthenticationRules>();
+        files.Change(authentication, Good.Replace("one", "two", StringComparison.Ordinal), used.Add);
+        Assert.Throws<ConfigurationException>(() => files.Change(authentication, Good.Replace("audiences: [k8s]", "audiences: []", StringComparison.Ordinal), used.Add));
+        Assert.Throws<ConfigurationException>(() => files.Change(authentication, "{", used.Add));
+        Assert.Equal(["https://two.example"], Assert.Single(used).Issuers.Select(i => i.Issuer));
         Assert.Equal(["https://two.example"], files.Rules.Issuers.Select(i => i.Issuer));
     }
 
@@ -38,10 +40,37 @@ public sealed class AuthenticationFilesTests : IDisposable
     {
         var (files, _, entries) = Files();
 
-        files.With(entries, File.ReadAllText(entries).Replace("name: e", "name: f", StringComparison.Ordinal));
-        Assert.Throws<ConfigurationException>(() => files.With(entries, "kind: Nothing"));
+        files.Change(entries, File.ReadAllText(entries).Replace("name: e", "name: f", StringComparison.Ordinal), static _ => { });
+        Assert.Throws<ConfigurationException>(() => files.Change(entries, "kind: Nothing", static _ => { }));
 
         Assert.Equal(["https://one.example"], files.Rules.Issuers.Select(i => i.Issuer));
+    }
+
+    /// <summary>One ConfigMap holds both, and both watches look at the same moment: an entry that was taken away must not come back.</summary>
+    [Fact]
+    [Line("3.2")]
+    public async Task Of_two_files_that_change_together_no_older_rules_are_put_in_force_last()
+    {
+        var (files, authentication, entries) = Files();
+        var inForce = new List<AuthenticationRules>();
+        using var begun = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        var first = Task.Factory.StartNew(() => files.Change(entries, File.ReadAllText(entries), rules =>
+        {
+            begun.Set();
+            goOn.Wait();
+            inForce.Add(rules);
+        }), TaskCreationOptions.LongRunning);
+        begun.Wait();
+        var second = new Thread(() => files.Change(authentication, Good.Replace("one", "two", StringComparison.Ordinal), inForce.Add));
+        second.Start();
+        // It stands in line, or it was not made to.
+        SpinWait.SpinUntil(() => !second.IsAlive || second.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
+        goOn.Set();
+        await first;
+        second.Join();
+
+        Assert.Equal(["https://one.example", "https://two.example"], inForce.Select(rules => rules.Issuers.Single().Issuer));
     }
 
     private (AuthenticationFiles Files, string Authentication, string Entries) Files()

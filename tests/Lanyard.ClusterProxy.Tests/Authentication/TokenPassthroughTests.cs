@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Lanyard.ClusterProxy.Tests.Audit;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
 using Xunit;
@@ -48,6 +49,33 @@ public sealed class TokenPassthroughTests : IAsyncLifetime
 
         Assert.True(_forwarded.TryDequeue(out var head));
         Assert.Equal(("Bearer theirs", "x"), (head.Value("Authorization"), head.Value("Impersonate-User")));
+    }
+
+    [Fact]
+    [Line("3.4")]
+    public async Task Its_wish_for_a_uid_is_refused_where_the_cluster_would_pass_over_it()
+    {
+        await using var proxy = await StartAsync();
+
+        Assert.Equal("HTTP/1.1 400 Bad Request", await AskAsync(proxy, "theirs", "Impersonate-User: x\r\nImpersonate-Uid: y\r\n"));
+        Assert.Equal("GET /version HTTP/1.1", Assert.Single(_forwarded).StartLine);
+    }
+
+    [Fact]
+    [Line("3.8")]
+    public async Task Whom_it_becomes_stands_in_the_audit_beside_who_it_is()
+    {
+        var events = new ConcurrentQueue<JsonNode>();
+        var queue = AuditLines.Into(events);
+        await using (var proxy = await ProxyDriver.StartAsync(_upstream.Address, passthrough: ["k8s"], audit: AuditLines.Trail(queue)))
+        {
+            await AskAsync(proxy, "theirs", "Impersonate-User: x\r\nImpersonate-Group: a\r\n");
+        }
+
+        await queue.DisposeAsync();
+        var last = events.Last();
+        Assert.Equal("system:serviceaccount:a:b", last["user"]!["username"]!.GetValue<string>());
+        Assert.Equal("""{"username":"x","groups":["a","system:authenticated"]}""", last["impersonatedUser"]!.ToJsonString());
     }
 
     [Fact]
@@ -128,7 +156,8 @@ public sealed class TokenPassthroughTests : IAsyncLifetime
             if (!head.StartLine.StartsWith("POST /apis/authentication.k8s.io/v1/tokenreviews ", StringComparison.Ordinal))
             {
                 _forwarded.Enqueue(head);
-                await connection.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                var version = head.StartLine.StartsWith("GET /version ", StringComparison.Ordinal) ? """{"major":"1","minor":"20"}""" : "";
+                await connection.WriteAsync($"HTTP/1.1 200 OK\r\nContent-Length: {version.Length}\r\n\r\n{version}");
                 continue;
             }
 

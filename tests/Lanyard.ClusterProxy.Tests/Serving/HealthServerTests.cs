@@ -2,7 +2,6 @@ using System.Net;
 using Lanyard.ClusterProxy.Serving;
 using Lanyard.Identity;
 using Lanyard.Testing;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -15,19 +14,19 @@ public sealed class HealthServerTests : IAsyncLifetime
     private readonly HttpClient _http = new();
     private IReadOnlyList<(string, Refusal?)> _states = [("https://a.example", null), ("https://b.example", Secretive)];
     private bool _serving = true;
-    private WebApplication _app = null!;
+    private Door _door = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _app = HealthServer.Build(new(IPAddress.Loopback, 0), () => _serving, _ => Task.FromResult(_states), () => "a_metric 1\n", NullLoggerFactory.Instance);
-        await _app.StartAsync();
-        _http.BaseAddress = ProxyServer.AddressOf(_app);
+        _door = HealthServer.Build(new(IPAddress.Loopback, 0), () => _serving, _ => Task.FromResult(_states), () => "a_metric 1\n", NullLoggerFactory.Instance);
+        await _door.OpenAsync();
+        _http.BaseAddress = _door.Address;
     }
 
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
-        await _app.DisposeAsync();
+        await _door.DisposeAsync();
     }
 
     [Fact]

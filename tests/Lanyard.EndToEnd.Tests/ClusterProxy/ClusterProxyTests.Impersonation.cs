@@ -21,7 +21,7 @@ public sealed partial class ClusterProxyTests
         var direct = await proxied.Cluster.RequestTokenAsync(@namespace, "asker", []);
         if (flags.Contains("--as-group", StringComparison.Ordinal))
         {
-            await AllowImpersonationAsync(@namespace, "[users]");
+            await AllowImpersonationAsync(@namespace, RuleFor("users"));
         }
 
         using var ours = ClientOf(through);
@@ -48,7 +48,7 @@ public sealed partial class ClusterProxyTests
     {
         var @namespace = await NewServiceAccountAsync("asker");
         var token = await proxied.Cluster.RequestTokenAsync(@namespace, "asker", [ProxiedCluster.Audience]);
-        await AllowImpersonationAsync(@namespace, "[serviceaccounts]");
+        await AllowImpersonationAsync(@namespace, RuleFor("serviceaccounts"));
 
         var allowed = await proxied.KubectlAsync(token, "auth", "can-i", "get", "pods", "-n", @namespace, $"--as=system:serviceaccount:{@namespace}:default");
         var user = await proxied.KubectlAsync(token, "get", "pods", $"--as=someone");
@@ -65,21 +65,11 @@ public sealed partial class ClusterProxyTests
     {
         var @namespace = await NewServiceAccountAsync("asker");
         var account = $"system:serviceaccount:{@namespace}:asker";
-        await proxied.ApplyAsync($$"""
-            apiVersion: rbac.authorization.k8s.io/v1
-            kind: ClusterRole
-            metadata: {name: {{@namespace}}}
-            rules:
-            - {apiGroups: [""], resources: [users], resourceNames: [someone], verbs: [impersonate]}
-            - {apiGroups: [""], resources: [groups], resourceNames: ["ci:deployers"], verbs: [impersonate]}
-            - {apiGroups: [authentication.k8s.io], resources: [userextras/example.org/team], resourceNames: [blue], verbs: [impersonate]}
-            ---
-            apiVersion: rbac.authorization.k8s.io/v1
-            kind: ClusterRoleBinding
-            metadata: {name: {{@namespace}}}
-            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{@namespace}}}
-            subjects: [{kind: ServiceAccount, name: asker, namespace: {{@namespace}}}]
-            """);
+        await AllowImpersonationAsync(
+            @namespace,
+            """{apiGroups: [""], resources: [users], resourceNames: [someone], verbs: [impersonate]}""",
+            """{apiGroups: [""], resources: [groups], resourceNames: ["ci:deployers"], verbs: [impersonate]}""",
+            "{apiGroups: [authentication.k8s.io], resources: [userextras/example.org/team], resourceNames: [blue], verbs: [impersonate]}");
         var token = await proxied.Cluster.RequestTokenAsync(@namespace, "asker", [ProxiedCluster.Audience]);
 
         using var allowed = await AskAsync(token, "blue");
@@ -105,11 +95,14 @@ public sealed partial class ClusterProxyTests
         return await client.GetAsync(new Uri($"/api/v1/namespaces/{ProxiedCluster.Namespace}/configmaps", UriKind.Relative));
     }
 
-    private Task AllowImpersonationAsync(string @namespace, string resources) => proxied.ApplyAsync($$"""
+    /// <summary>All of one kind.</summary>
+    private static string RuleFor(string resource) => $$"""{apiGroups: [""], resources: [{{resource}}], verbs: [impersonate]}""";
+
+    private Task AllowImpersonationAsync(string @namespace, params string[] rules) => proxied.ApplyAsync($$"""
         apiVersion: rbac.authorization.k8s.io/v1
         kind: ClusterRole
         metadata: {name: {{@namespace}}}
-        rules: [{apiGroups: [""], resources: {{resources}}, verbs: [impersonate]}]
+        rules: [{{string.Join(", ", rules)}}]
         ---
         apiVersion: rbac.authorization.k8s.io/v1
         kind: ClusterRoleBinding

@@ -76,6 +76,27 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
         Assert.True(await CanAsync(token, "create", Authentication, "tokenreviews"));
     }
 
+    /// <summary>The printed role has the name of the overlay's, and takes its place.</summary>
+    [Fact]
+    [Line("3.2")]
+    public async Task With_the_printed_RBAC_the_proxys_account_becomes_nobody_but_whom_the_entries_name()
+    {
+        (await cluster.KubectlAsync("delete", "clusterrole", "lanyard-cluster-proxy-as", "lanyard-cluster-proxy-passthrough", "--ignore-not-found")).Succeeded();
+        await ApplyAsync("overlays/clusterip");
+        var folder = Directory.CreateTempSubdirectory("lanyard-rbac-");
+        var (entries, rbac) = (Path.Combine(folder.FullName, "entries.yaml"), Path.Combine(folder.FullName, "rbac.yaml"));
+        await File.WriteAllTextAsync(entries, "apiVersion: lanyard/v1\nkind: AccessEntries\nentries:\n- {name: shop, issuer: \"https://issuer.example\", claims: {repository_id: \"1\"}, username: \"shop:{repository_id}\"}\n");
+        await File.WriteAllTextAsync(rbac, (await Command.RunAsync(Repo.Lanyard, ["access-entry", "rbac", "--access-entries", entries])).Succeeded());
+        (await cluster.KubectlAsync("apply", "-f", rbac)).Succeeded();
+        var token = await cluster.RequestTokenAsync("lanyard", "cluster-proxy", []);
+
+        Assert.True(await CanAsync(token, "impersonate", "", "users", name: "shop:1"));
+        Assert.False(await CanAsync(token, "impersonate", "", "users", name: "shop:2"));
+        Assert.False(await CanAsync(token, "impersonate", "", "groups", name: "system:masters"));
+        Assert.True(await CanAsync(token, "impersonate", Authentication, "userextras", "authentication.kubernetes.io/credential-id"));
+        folder.Delete(recursive: true);
+    }
+
     [Fact]
     public async Task The_pod_is_no_root_writes_nothing_and_is_walled_in()
     {
@@ -129,10 +150,10 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
 
     private async Task<JsonNode> GetAsync(string kind) => JsonNode.Parse((await cluster.KubectlAsync("get", kind, "cluster-proxy", "-n", "lanyard", "-o", "json")).Succeeded())!;
 
-    private async Task<bool> CanAsync(string token, string verb, string group, string resource, string subresource = "")
+    private async Task<bool> CanAsync(string token, string verb, string group, string resource, string subresource = "", string name = "")
     {
         using var client = cluster.CreateClient(token);
-        var attributes = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["subresource"] = subresource };
+        var attributes = new JsonObject { ["verb"] = verb, ["group"] = group, ["resource"] = resource, ["subresource"] = subresource, ["name"] = name };
         var review = new JsonObject
         {
             ["apiVersion"] = "authorization.k8s.io/v1",
