@@ -28,17 +28,57 @@ internal static class PushedKeys
     {
         var id = new Argument<string>("id") { Description = "of the cluster, as `cluster keys` shows it" };
         var scope = new ScopeOptions();
-        var command = new Command("approve-keys", "Trust pushed keys whose possession was proven.") { id };
+        var key = new Option<string[]>("--key") { Description = "RFC 7638 thumbprint of a key that waits, as `cluster keys` shows it; all of them, each with its own --key (default: you are shown them and asked)" };
+        var yes = new Option<bool>("--yes", "-y") { Description = "approve what waits without asking" };
+        var command = new Command("approve-keys", "Trust pushed keys whose possession was proven: those that are named or shown, and no others that were pushed meanwhile.") { id, key, yes };
         scope.AddTo(command, withCollection: false);
         command.SetAction(async (arguments, cancellationToken) =>
         {
             using var api = context.Connect(arguments);
-            var path = $"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/pushed-keys/{Uri.EscapeDataString(arguments.GetValue(id)!)}/approve";
-            var keys = await api.PostAsync(path, new JsonObject(), cancellationToken);
+            var path = $"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/pushed-keys";
+            var record = arguments.GetValue(id)!;
+            var seen = arguments.GetValue(key) is { Length: > 0 } named ? named : await LookAsync(context, api, path, record, cancellationToken);
+            if (arguments.GetValue(key) is null or { Length: 0 } && !IsApproved(context, arguments.GetValue(yes)))
+            {
+                context.Say("Nothing was approved.");
+                return ExitCode.No;
+            }
+
+            var body = new JsonObject { ["thumbprints"] = new JsonArray([.. seen.Select(static one => JsonValue.Create(one))]) };
+            var keys = await api.PostAsync($"{path}/{Uri.EscapeDataString(record)}/approve", body, cancellationToken);
             context.Print(arguments, keys, writer => Printing.Table(writer, ["ID", "NAME", "TRUSTED", "PENDING", "STATE"], [Row((JsonObject)keys)]));
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Shows what waits; what is approved then is that.</summary>
+    private static async Task<IReadOnlyList<string>> LookAsync(CliContext context, ApiClient api, string path, string record, CancellationToken cancellationToken)
+    {
+        var items = ((await api.GetAsync(path, cancellationToken))["items"] as JsonArray ?? []).OfType<JsonObject>();
+        if (items.FirstOrDefault(item => HttpCall.Text(item["record"]) == record) is not { } keys)
+        {
+            throw new CommandStopped(ExitCode.Refused, $"{Printing.Plain(record)}: no cluster of that id pushes its keys; see `lanyard cluster keys`.");
+        }
+
+        string[] thumbprints = [.. (keys["pendingThumbprints"] as JsonArray ?? []).Select(HttpCall.Text).OfType<string>()];
+        context.Say($"{Printing.Plain(HttpCall.Text(keys["slug"]) ?? "")} would trust:");
+        foreach (var (thumbprint, name) in thumbprints.Zip(keys["pending"] as JsonArray ?? []))
+        {
+            context.Say($"  {Printing.Plain(thumbprint)}  {Printing.Plain(HttpCall.Text(name) ?? "")}");
+        }
+
+        return thumbprints;
+    }
+
+    private static bool IsApproved(CliContext context, bool yes)
+    {
+        if (!yes && !context.Console.Interactive)
+        {
+            throw new CommandStopped(ExitCode.Usage, "Nobody can be asked here: name each key with --key, or add --yes.");
+        }
+
+        return new Questions(context.Console, yes).Confirm("Approve these keys?", proposal: yes);
     }
 
     private static string?[] Row(JsonObject keys) =>
@@ -46,7 +86,7 @@ internal static class PushedKeys
         HttpCall.Text(keys["record"]),
         HttpCall.Text(keys["slug"]),
         Words(keys["keys"]),
-        Words(keys["pending"]),
+        Words(keys["pendingThumbprints"]),
         StateOf(keys),
     ];
 

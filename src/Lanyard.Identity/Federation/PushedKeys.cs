@@ -81,12 +81,14 @@ public sealed class PushedKeys(TokenVerifier verifier, TimeProvider time)
     }
 
     /// <summary>An admin's yes to proven keys.</summary>
-    public Outcome<PushedKeySet> Approve(PushedKeySet state, TrustedIssuer issuer)
+    /// <param name="thumbprints">Of the keys that the admin saw (RFC 7638): whoever may push can have replaced them since.</param>
+    public Outcome<PushedKeySet> Approve(PushedKeySet state, TrustedIssuer issuer, IReadOnlyList<string> thumbprints)
     {
         ArgumentNullException.ThrowIfNull(state);
-        return state is { Pending: { } pending, IsPendingProven: true }
+        if (state is not { Pending: { } pending, IsPendingProven: true }) return new Refusal(RefusalReason.Conflict, "no keys wait for approval whose possession was proven");
+        return pending.Keys.Select(static key => key.Thumbprint).ToHashSet(StringComparer.Ordinal).SetEquals(thumbprints)
             ? Accept(state, pending, issuer, time.GetUtcNow())
-            : new Refusal(RefusalReason.Conflict, "no keys wait for approval whose possession was proven");
+            : new Refusal(RefusalReason.Conflict, "other keys wait for approval than the approval names");
     }
 
     /// <summary>What the new set lacks stays until whatever was signed by it a moment ago is dead, clocks' allowance included.</summary>

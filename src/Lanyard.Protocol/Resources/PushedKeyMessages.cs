@@ -32,12 +32,17 @@ public sealed record ReviewQuestion(string Id, string Token, IReadOnlyList<strin
 /// <param name="Record">Its id.</param>
 /// <param name="Leaving">Key ids that a newer push no longer has, and until when they are trusted.</param>
 /// <param name="Pending">Key ids of a push that is not trusted yet.</param>
+/// <param name="PendingThumbprints">RFC 7638 thumbprints of the same keys, which an approval names.</param>
 /// <param name="IsProven">Only an admin's approval is missing.</param>
 /// <param name="ConfirmedAt">When the cluster last said which keys it has.</param>
 /// <param name="StaleSince">Since when the keys may be out of date: a token named another, or the cluster fell silent. Absent: they are not.</param>
 public sealed record PushedKeysView(
     string Record, string Slug, string Subject, bool RequireApproval, IReadOnlyList<string> Keys, IReadOnlyDictionary<string, DateTimeOffset> Leaving,
-    IReadOnlyList<string> Pending, bool IsProven, DateTimeOffset? ConfirmedAt = null, DateTimeOffset? StaleSince = null);
+    IReadOnlyList<string> Pending, IReadOnlyList<string> PendingThumbprints, bool IsProven, DateTimeOffset? ConfirmedAt = null, DateTimeOffset? StaleSince = null);
+
+/// <summary>An admin's yes to keys that wait: to these, and to no others that were pushed since.</summary>
+/// <param name="Thumbprints">RFC 7638 thumbprints of all that wait, as <c>pendingThumbprints</c> has them.</param>
+public sealed record PushedKeysApproval(IReadOnlyList<string> Thumbprints);
 
 public sealed record PushedKeysList(IReadOnlyList<PushedKeysView> Items);
 
@@ -67,6 +72,7 @@ public sealed record AdminKeyRequest(JsonElement Jwk, string Name);
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(PushedKeysView))]
 [JsonSerializable(typeof(PushedKeysList))]
+[JsonSerializable(typeof(PushedKeysApproval))]
 [JsonSerializable(typeof(AdminKeyView))]
 [JsonSerializable(typeof(AdminKeyList))]
 [JsonSerializable(typeof(AdminKeyRequest))]

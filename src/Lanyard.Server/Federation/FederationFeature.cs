@@ -73,7 +73,8 @@ internal static class FederationFeature
         routes.MapPost("/keys/reviews", ReviewEndpoints.PollAsync).ExcludeFromDescription();
         var pushed = routes.MapGroup("/v1/workspaces/{workspace}/pushed-keys").WithTags("Trust");
         pushed.MapGet("", PushedKeyEndpoints.ListAsync).WithName("listPushedKeys").Produces<PushedKeysList>();
-        pushed.MapPost("/{record}/approve", PushedKeyEndpoints.ApproveAsync).WithName("approvePushedKeys").Produces<PushedKeysView>();
+        pushed.MapPost("/{record}/approve", PushedKeyEndpoints.ApproveAsync).WithName("approvePushedKeys")
+            .Accepts<PushedKeysApproval>("application/json").Produces<PushedKeysView>();
 
         var admins = routes.MapGroup("/v1/admin-keys").WithTags("Trust");
         admins.MapGet("", AdminKeyEndpoints.ListAsync).WithName("listAdminKeys").Produces<AdminKeyList>();

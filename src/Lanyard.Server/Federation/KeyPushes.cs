@@ -79,10 +79,10 @@ internal sealed class KeyPushes(
         return furthest;
     }
 
-    /// <summary>An admin's yes to keys that were proven.</summary>
-    public async Task<Outcome<PushedKeySet>> ApproveAsync(KnownIssuer record, AuditEvent about, CancellationToken cancellation)
+    /// <summary>An admin's yes to keys that were proven, and that are those which the admin saw.</summary>
+    public async Task<Outcome<PushedKeySet>> ApproveAsync(KnownIssuer record, IReadOnlyList<string> thumbprints, AuditEvent about, CancellationToken cancellation)
     {
-        var outcome = await store.ChangeAsync(record.Record.Id, state => _rule.Approve(state, record.Issuer), cancellation);
+        var outcome = await store.ChangeAsync(record.Record.Id, state => _rule.Approve(state, record.Issuer, thumbprints), cancellation);
         if (!outcome.TryGet(out var change, out var refusal)) return refusal;
         await AlarmAsync(record, "keys.approve", change.Before, change.After, about);
         return change.After;

@@ -51,7 +51,8 @@ internal static class PushedKeyEndpoints
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
         if ((await trust.PushedAsync(scope.WorkspaceId, context.RequestAborted)).FirstOrDefault(known => known.Record.Id == record) is not { } known)
             return new Refused(Access.Missing($"no record {record} whose keys are pushed"));
-        var outcome = await pushes.ApproveAsync(known, AuditEvent.Of(context, "keys.approve"), context.RequestAborted);
+        if (!(await StrictJson.ReadAsync(context.Request, KeysJson.Default.PushedKeysApproval, MaxBody)).TryGet(out var approval, out var refused)) return refused;
+        var outcome = await pushes.ApproveAsync(known, approval.Thumbprints, AuditEvent.Of(context, "keys.approve"), context.RequestAborted);
         return outcome.TryGet(out var keys, out refusal)
             ? Results.Json(View(known, keys, await store.FreshnessAsync(known.Record.Id, context.RequestAborted)), KeysJson.Default.PushedKeysView)
             : new Refused(refusal);
@@ -64,6 +65,6 @@ internal static class PushedKeyEndpoints
             .GroupBy(entry => entry.name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Max(entry => entry.Until), StringComparer.Ordinal);
         return new PushedKeysView(
             record.Record.Id, record.PolicyName, spec.Subject, spec.RequireApproval ?? false, KeyPushes.Names(keys.Current), leaving, KeyPushes.Names(keys.Pending),
-            keys.IsPendingProven, freshness?.ConfirmedAt, freshness?.StaleSince);
+            [.. keys.Pending?.Keys.Select(static key => key.Thumbprint) ?? []], keys.IsPendingProven, freshness?.ConfirmedAt, freshness?.StaleSince);
     }
 }

@@ -81,12 +81,14 @@ public sealed class PushedKeysTests : IDisposable
     {
         var rule = new PushedKeys(new TokenVerifier(_time), _time);
         var announced = Apply(Registered(), new KeyPush(Keys([_old, _new]), Token(_old), null), requireApproval: true).Value;
-        Assert.Equal(RefusalReason.Conflict, rule.Approve(announced, _cluster).Refusal.Reason);
+        Assert.Equal(RefusalReason.Conflict, rule.Approve(announced, _cluster, [_new.Public.Thumbprint]).Refusal.Reason);
 
         var proven = Apply(announced, new KeyPush(Keys([_old, _new]), Token(_old), Token(_new)), requireApproval: true).Value;
         Assert.False(proven.TrustedAt(_time.GetUtcNow()).Contains(_new.KeyId));
-        Assert.True(rule.Approve(proven, _cluster).Value.TrustedAt(_time.GetUtcNow()).Contains(_new.KeyId));
-        Assert.Equal(RefusalReason.Conflict, rule.Approve(Registered(), _cluster).Refusal.Reason);
+        foreach (var seen in (string[][])[[], [_old.Public.Thumbprint], [_new.Public.Thumbprint], [_old.Public.Thumbprint, _new.Public.Thumbprint, "x"]])
+            Assert.Equal(RefusalReason.Conflict, rule.Approve(proven, _cluster, seen).Refusal.Reason);
+        Assert.True(rule.Approve(proven, _cluster, [_new.Public.Thumbprint, _old.Public.Thumbprint]).Value.TrustedAt(_time.GetUtcNow()).Contains(_new.KeyId));
+        Assert.Equal(RefusalReason.Conflict, rule.Approve(Registered(), _cluster, []).Refusal.Reason);
     }
 
     public void Dispose()

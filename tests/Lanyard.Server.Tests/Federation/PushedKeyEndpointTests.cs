@@ -83,6 +83,29 @@ public sealed class PushedKeyEndpointTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("6.4")]
+    public async Task Only_those_keys_are_approved_that_the_admin_saw_whatever_was_pushed_meanwhile()
+    {
+        await TrustAsync(requireApproval: true);
+        var authorization = Push();
+        var seen = _cluster.Rotate();
+        Assert.Equal("awaiting-approval", await StateAsync(authorization, _cluster.Jwks, Push()));
+        var thumbprints = await PendingAsync();
+        Assert.Contains(seen.Public.Thumbprint, thumbprints);
+
+        // Whoever holds the pusher's account puts a key of his own in the place of what the admin looks at.
+        var thief = _cluster.Rotate();
+        Assert.Equal("awaiting-approval", await StateAsync(authorization, _cluster.Jwks, Push()));
+        Assert.Equal(HttpStatusCode.Conflict, (await ApproveAsync(thumbprints)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await ApproveAsync([])).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await ApproveRawAsync("{}")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _server.GetAsync(Collections, Signed(thief))).Status);
+        Assert.Empty(await _server.AuditAsync("keys.approve"));
+
+        Assert.Equal(HttpStatusCode.OK, (await ApproveAsync(await PendingAsync())).Status);
+    }
+
+    [Fact]
     public async Task Without_a_trusted_key_the_right_subject_and_the_right_audience_nothing_is_announced()
     {
         await TrustAsync();
@@ -215,10 +238,16 @@ public sealed class PushedKeyEndpointTests : IAsyncLifetime
         return _server.SendAsync(HttpMethod.Post, "/keys", body.ToJsonString(), authorization);
     }
 
-    private async Task<(HttpStatusCode Status, JsonNode Json)> ApproveAsync()
+    private async Task<string[]> PendingAsync() => [.. (await PushedAsync())["pendingThumbprints"]!.AsArray().Select(static one => one!.GetValue<string>())];
+
+    /// <param name="thumbprints">Null: of what waits now.</param>
+    private async Task<(HttpStatusCode Status, JsonNode Json)> ApproveAsync(string[]? thumbprints = null) =>
+        await ApproveRawAsync(new JsonObject { ["thumbprints"] = new JsonArray([.. (thumbprints ?? await PendingAsync()).Select(static one => JsonValue.Create(one))]) }.ToJsonString());
+
+    private async Task<(HttpStatusCode Status, JsonNode Json)> ApproveRawAsync(string body)
     {
         var record = (await _server.GetAsync("/v1/workspaces/acme/pushed-keys")).Json["items"]![0]!["record"]!.GetValue<string>();
-        return await _server.SendAsync(HttpMethod.Post, $"/v1/workspaces/acme/pushed-keys/{record}/approve", "{}");
+        return await _server.SendAsync(HttpMethod.Post, $"/v1/workspaces/acme/pushed-keys/{record}/approve", body);
     }
 
     /// <summary>Trusted ones, then pending ones with a plus.</summary>

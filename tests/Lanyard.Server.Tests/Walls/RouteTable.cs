@@ -45,7 +45,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row("DELETE /v1/admin-keys/{key}", works: [409]),
             .. Resource(one, Empty),
             Row($"GET {one}/pushed-keys"),
-            Row($"POST {one}/pushed-keys/{{record}}/approve", "{}", works: [409]),
+            Row($"POST {one}/pushed-keys/{{record}}/approve", """{"thumbprints":["x"]}""", works: [409]),
             Row($"GET {one}/audit"),
             Row($"POST {one}/explain", """{"token":"x"}"""),
             Row($"POST {one}/github-tokens", "{}", works: [403]),
