@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Lanyard.Identity.Federation;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Hosting;
@@ -11,16 +12,48 @@ internal sealed class TrustWatch(
     : BackgroundService
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>That what is revoked is to be read; one mark is enough for any number of reasons.</summary>
+    private readonly Channel<bool> _wanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    private IDisposable? _changes;
+    private IDisposable? _revocations;
+
+    /// <summary>What is revoked is known before the first request is served.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        using var changes = database.Notifications.Subscribe(TrustRecordStore.Channel, _ => Forget());
-        using var revocations = database.Notifications.Subscribe(TokenMemory.Channel, tokenId =>
+        _changes = database.Notifications.Subscribe(TrustRecordStore.Channel, _ => Forget());
+        _revocations = database.Notifications.Subscribe(TokenMemory.Channel, tokenId =>
         {
             if (tokenId is not null) memory.Note(tokenId);
-            else _ = TryAsync(memory.LoadAsync, stoppingToken);
+            else _wanted.Writer.TryWrite(true);
         });
-        await TryAsync(memory.LoadAsync, stoppingToken);
+        if (!await TryAsync(memory.LoadAsync, cancellationToken)) _wanted.Writer.TryWrite(true);
+        await base.StartAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        _changes?.Dispose();
+        _revocations?.Dispose();
+        base.Dispose();
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(LoadAsync(stoppingToken), SweepAsync(stoppingToken));
+
+    /// <summary>Whenever some revocation may have been missed, and until it succeeds: a revoked token must not stay good because the database was away for a moment.</summary>
+    private async Task LoadAsync(CancellationToken stoppingToken)
+    {
+        while (await _wanted.Reader.WaitToReadAsync(stoppingToken))
+        {
+            _wanted.Reader.TryRead(out _);
+            while (!await TryAsync(memory.LoadAsync, stoppingToken)) await Task.Delay(Retry, time, stoppingToken);
+        }
+    }
+
+    private async Task SweepAsync(CancellationToken stoppingToken)
+    {
         using var timer = new PeriodicTimer(SweepEvery, time);
         do
         {
@@ -42,15 +75,17 @@ internal sealed class TrustWatch(
         door.Forget();
     }
 
-    private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken cancellation)
+    private async Task<bool> TryAsync(Func<CancellationToken, Task> work, CancellationToken cancellation)
     {
         try
         {
             await work(cancellation);
+            return true;
         }
         catch (Exception e) when (e is System.Data.Common.DbException or TimeoutException)
         {
             log.WatchFailed(e);
+            return false;
         }
     }
 }

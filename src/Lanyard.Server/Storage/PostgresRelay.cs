@@ -7,7 +7,8 @@ namespace Lanyard.Server.Storage;
 
 /// <summary>
 /// Carries <see cref="Notifications"/> between replicas: one connection listens, and what is published within a few milliseconds
-/// goes out as one NOTIFY. A lost connection is opened again; subscribers then hear that messages may be missing.
+/// goes out as one NOTIFY. A lost connection is opened again; subscribers then hear that messages may be missing. What could not be sent is sent later, and
+/// where it is too much to keep, the other replicas hear that instead.
 /// </summary>
 internal sealed class PostgresRelay : IAsyncDisposable
 {
@@ -15,10 +16,20 @@ internal sealed class PostgresRelay : IAsyncDisposable
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
+    /// <summary>A listener that hears nothing asks whether it is still one: a connection may die without a word.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
+
+    /// <summary>In the place of a message: some were lost, look at everything.</summary>
+    private const string Lost = "*";
+    private const int MaxWaiting = 10_000;
+
     private readonly string _origin = Guid.NewGuid().ToString("N");
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<string> _outgoing = Channel.CreateBounded<string>(
-        new BoundedChannelOptions(10_000) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<string> _outgoing = Channel.CreateBounded<string>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
+
+    /// <summary>Taken from the channel, and not known to be sent; the sending loop's alone.</summary>
+    private readonly HashSet<string> _unsent = new(StringComparer.Ordinal);
+    private volatile bool _overflowed;
 
     private readonly NpgsqlDataSource _source;
     private readonly Notifications _notifications;
@@ -32,7 +43,7 @@ internal sealed class PostgresRelay : IAsyncDisposable
         _notifications = notifications;
         _time = time;
         _logger = logger;
-        notifications.Relay = (channel, payload) => _outgoing.Writer.TryWrite($"{channel} {payload}");
+        notifications.Relay = Enqueue;
         _loops = Task.WhenAll(Task.Run(() => ForeverAsync(ListenAsync)), Task.Run(() => ForeverAsync(SendAsync)));
     }
 
@@ -41,6 +52,11 @@ internal sealed class PostgresRelay : IAsyncDisposable
         await _stop.CancelAsync();
         await _loops;
         _stop.Dispose();
+    }
+
+    private void Enqueue(string channel, string payload)
+    {
+        if (!_outgoing.Writer.TryWrite($"{channel} {payload}")) _overflowed = true;
     }
 
     private async Task ForeverAsync(Func<CancellationToken, Task> loop)
@@ -67,15 +83,12 @@ internal sealed class PostgresRelay : IAsyncDisposable
     {
         await using var connection = await _source.OpenConnectionAsync(stop);
         connection.Notification += (_, message) => Receive(message.Payload);
-        await using (var listen = new NpgsqlCommand("listen lanyard", connection))
-        {
-            await listen.ExecuteNonQueryAsync(stop);
-        }
-
+        await using var listen = new NpgsqlCommand("listen lanyard", connection) { CommandTimeout = (int)Quiet.TotalSeconds };
+        await listen.ExecuteNonQueryAsync(stop);
         _notifications.DeliverLost();
         while (true)
         {
-            await connection.WaitAsync(stop);
+            if (!await connection.WaitAsync(Quiet, stop)) await listen.ExecuteNonQueryAsync(stop);
         }
     }
 
@@ -90,31 +103,50 @@ internal sealed class PostgresRelay : IAsyncDisposable
         foreach (var line in lines.AsSpan(1))
         {
             var at = line.IndexOf(' ', StringComparison.Ordinal);
-            if (at > 0)
-            {
-                _notifications.Deliver(line[..at], line[(at + 1)..]);
-            }
+            if (line == Lost) _notifications.DeliverLost();
+            else if (at > 0) _notifications.Deliver(line[..at], line[(at + 1)..]);
         }
     }
 
     private async Task SendAsync(CancellationToken stop)
     {
-        var lines = new HashSet<string>(StringComparer.Ordinal);
-        while (await _outgoing.Reader.WaitToReadAsync(stop))
+        while (_unsent.Count > 0 || _overflowed || await _outgoing.Reader.WaitToReadAsync(stop))
         {
             await Task.Delay(Gather, _time, stop);
-            lines.Clear();
-            while (_outgoing.Reader.TryRead(out var line))
-            {
-                lines.Add(line);
-            }
-
-            foreach (var payload in Pack(lines))
-            {
-                await using var connection = await _source.OpenConnectionAsync(stop);
-                await PostgresDatabase.QueryAsync(connection, $"select pg_notify('lanyard', {payload})", static _ => 0, stop);
-            }
+            Take();
+            foreach (var payload in Pack(_unsent)) await NotifyAsync(payload, stop);
+            _unsent.Clear();
         }
+    }
+
+    /// <summary>Everything that waits; after an overflow, or where more waits than is kept, only that something was lost.</summary>
+    private void Take()
+    {
+        var isTooMuch = _overflowed;
+        _overflowed = false;
+        while (_outgoing.Reader.TryRead(out var line)) _unsent.Add(line);
+        if (!isTooMuch && _unsent.Count <= MaxWaiting) return;
+        _unsent.Clear();
+        _unsent.Add(Lost);
+    }
+
+    private async Task NotifyAsync(string payload, CancellationToken stop)
+    {
+        try
+        {
+            await SendOneAsync(payload, stop);
+        }
+        catch (NpgsqlException)
+        {
+            // A connection of the pool may have died unnoticed, and the next one be good: a message twice does no harm, one late may.
+            await SendOneAsync(payload, stop);
+        }
+    }
+
+    private async Task SendOneAsync(string payload, CancellationToken stop)
+    {
+        await using var connection = await _source.OpenConnectionAsync(stop);
+        await PostgresDatabase.QueryAsync(connection, $"select pg_notify('lanyard', {payload})", static _ => 0, stop);
     }
 
     private List<string> Pack(HashSet<string> lines)

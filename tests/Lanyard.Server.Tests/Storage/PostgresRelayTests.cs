@@ -10,7 +10,7 @@ namespace Lanyard.Server.Tests.Storage;
 [Needs("postgres")]
 public sealed class PostgresRelayTests
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
     [Fact]
     public async Task What_one_replica_publishes_every_other_hears_and_itself_once()
@@ -50,11 +50,80 @@ public sealed class PostgresRelayTests
         Assert.Equal("again", await Next(there));
     }
 
+    [Fact]
+    [Line("6.5")]
+    public async Task What_was_published_while_the_database_let_nobody_in_is_heard_afterwards()
+    {
+        await using var away = await ClosedDatabase.CreateAsync();
+        var there = Listen(away.Other);
+        Assert.Null(await Next(there));
+
+        await away.CloseAsync();
+        away.Publisher.Notifications.Publish("runs", "meanwhile");
+        await away.FailedAsync();
+        await away.OpenAsync();
+
+        Assert.Equal("meanwhile", await Next(there));
+    }
+
+    [Fact]
+    [Line("6.5")]
+    public async Task Of_more_than_can_be_kept_while_nothing_can_be_sent_the_others_hear_that_they_must_look()
+    {
+        await using var away = await ClosedDatabase.CreateAsync();
+        var there = Listen(away.Other);
+        Assert.Null(await Next(there));
+
+        await away.CloseAsync();
+        for (var i = 0; i < 30_000; i++) away.Publisher.Notifications.Publish("runs", $"col_{i}");
+        await away.FailedAsync();
+        await away.OpenAsync();
+        Assert.Null(await Next(there));
+
+        away.Publisher.Notifications.Publish("runs", "again");
+        while (await Next(there) is not "again")
+        {
+            // What was kept beside the mark.
+        }
+    }
+
+    [Fact]
+    [Line("6.5")]
+    public async Task A_listening_connection_that_died_without_a_word_is_noticed_and_subscribers_are_told_to_look()
+    {
+        await using var test = await TestDatabase.CreateAsync(DatabaseKind.Postgres);
+        await using var other = test.OpenAnother();
+        var there = Listen(other);
+        Assert.Null(await Next(there));
+        var listeners = await test.Database.QueryAsync(
+            $"select cast(pid as bigint) from pg_stat_activity where datname = current_database() and query = {"listen lanyard"}", static row => row.GetInt64(0));
+
+        // Both replicas' listeners: which is whose nobody can tell.
+        await SignalAsync("STOP", listeners);
+        try
+        {
+            Assert.Null(await Next(there));
+            test.Database.Notifications.Publish("runs", "again");
+            Assert.Equal("again", await Next(there));
+        }
+        finally
+        {
+            await SignalAsync("CONT", listeners);
+        }
+    }
+
     [Theory]
     [InlineData("a b", "x")]
     [InlineData("a", "x\ny")]
     public void A_message_that_is_no_short_line_is_a_bug(string channel, string payload) =>
         Assert.Throws<ArgumentException>(() => new Notifications().Publish(channel, payload));
+
+    private static async Task SignalAsync(string signal, IEnumerable<long> processes)
+    {
+        using var kill = System.Diagnostics.Process.Start("kill", ["-" + signal, .. processes.Select(static id => id.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, kill.ExitCode);
+    }
 
     private static BlockingCollection<string?> Listen(Database database)
     {
