@@ -42,6 +42,27 @@ public sealed class BlobInputTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("caf\u00e9", null)]
+    [InlineData("\u4f60\u597d", null)]
+    [InlineData("plain id", "plain id")]
+    public async Task A_request_id_that_no_header_may_have_is_not_sent_back_and_the_request_is_judged_all_the_same(string id, string? back)
+    {
+        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => System.Text.Encoding.UTF8 };
+        using var client = new HttpClient(handler);
+        foreach (var (url, expected) in ((string, HttpStatusCode)[])
+            [(await _server.ReserveAsync(_machine, id), HttpStatusCode.Created), ($"{_server.Url}/cache/ws_1/nothing", HttpStatusCode.Forbidden)])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Put, url) { Content = new ByteArrayContent([1]) };
+            request.Headers.TryAddWithoutValidation("x-ms-client-request-id", id);
+
+            using var answer = await client.SendAsync(request, TestContext.Current.CancellationToken);
+
+            Assert.Equal(expected, answer.StatusCode);
+            Assert.Equal(back, answer.Headers.TryGetValues("x-ms-client-request-id", out var values) ? values.Single() : null);
+        }
+    }
+
+    [Theory]
     [InlineData(64, true)]
     [InlineData(65, false)]
     public async Task A_block_id_has_64_bytes_at_most(int bytes, bool isGood)

@@ -9,13 +9,13 @@ namespace Lanyard.Server.Cache.Blobs;
 /// <summary>Headers and errors as Azure's block blobs have them. No version that a client names is ever refused.</summary>
 internal static class AzureAnswers
 {
-    /// <summary>On every answer: clients read the request id without looking whether it is there, and compare their own.</summary>
+    /// <summary>On every answer: clients read the request id without looking whether it is there, and compare their own. A header of an answer takes ASCII only: another id is not sent back.</summary>
     public static void Begin(HttpContext context)
     {
         var headers = context.Response.Headers;
         headers["x-ms-request-id"] = context.TraceIdentifier;
         headers["x-ms-version"] = "2021-12-02";
-        if (context.Request.Headers["x-ms-client-request-id"] is [{ Length: > 0 and <= 128 } id] && !id.Any(char.IsControl)) headers["x-ms-client-request-id"] = id;
+        if (context.Request.Headers["x-ms-client-request-id"] is [{ Length: > 0 and <= 128 } id] && id.All(static c => c is >= ' ' and <= '~')) headers["x-ms-client-request-id"] = id;
     }
 
     /// <summary>Exactly 201: clients take nothing else for a success.</summary>
