@@ -40,6 +40,7 @@ internal static class CacheFeature
         services.AddSingleton<CacheService>();
         services.AddSingleton<CacheSettingsDirectory>();
         services.AddSingleton<CacheEvictionStore>();
+        services.AddSingleton<UnfinishedUploads>();
         services.AddSingleton<CacheEvictor>();
         services.AddSingleton<CacheTally>();
         services.AddSingleton<BlobReads>();

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, CacheOptions options, SegmentKeys keys)
+internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheOptions options, SegmentKeys keys)
 {
     /// <summary>A second: whoever sends holds buffers meanwhile, and a URL of an hour would let one hold them for a day.</summary>
     public const double SlowestBytes = 4096;
@@ -20,9 +20,26 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
     public async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length)
     {
         if (entry.State != CacheStates.Pending) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State}");
-        var most = (await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted)).EntryBytes(entry.Repository);
+        var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);
+        var most = limits.EntryBytes(entry.Repository);
         if (length > most) return TooLarge(entry);
+        if (!await unfinished.TryBeginAsync(entry, length, limits, context.RequestAborted))
+            return new Refusal(RefusalReason.RequestTooLarge, $"with entry {entry.Id} more would be unfinished than the quota of {entry.Repository} or of its workspace");
+        var isStaged = false;
+        try
+        {
+            var outcome = await StoreAsync(context, entry, block, length, most);
+            isStaged = !outcome.IsRefused;
+            return outcome;
+        }
+        finally
+        {
+            unfinished.End(entry, length, isStaged);
+        }
+    }
 
+    private async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length, long most)
+    {
         // The server's general limit is for requests that are read into memory.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
         // Of HTTP/2 only the connection as a whole can be watched, and is.

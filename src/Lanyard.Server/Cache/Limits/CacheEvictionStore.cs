@@ -30,6 +30,15 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         return rows[0];
     }
 
+    /// <summary>What was uploaded and is not finalised, by repository.</summary>
+    public Task<List<KeyValuePair<string, long>>> UnfinishedAsync(string workspaceId, CancellationToken cancellationToken) =>
+        database.QueryAsync(
+            $"""
+            select repository, cast(sum(staged_bytes) as bigint) from cache_entries where workspace || '/' = {workspaceId + "/"} and state = 'pending' group by repository
+            """,
+            static row => KeyValuePair.Create(row.GetString(0), row.GetInt64(1)),
+            cancellationToken);
+
     /// <summary>What may go, in the order in which it goes: the longest unused first.</summary>
     /// <param name="isPull">Pull requests' entries, which go before all others, or those.</param>
     public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, bool isPull, int limit, CancellationToken cancellationToken) =>
