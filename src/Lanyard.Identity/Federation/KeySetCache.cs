@@ -61,7 +61,21 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
             if (place.RecordId == recordId) _entries.TryRemove(place, out _);
     }
 
-    public void ForgetAll() => _entries.Clear();
+    /// <summary>
+    /// Some record was changed, nobody says which. An issuer that is being asked, or was less than <see cref="Cooldown"/> ago, keeps its place: what it says is good
+    /// as long as the record asks there, and each change anywhere would else be leave to ask all of them again.
+    /// </summary>
+    public void ForgetAll()
+    {
+        foreach (var (place, entry) in _entries)
+        {
+            lock (entry.Gate)
+            {
+                if (entry.Fetching is not { } last || (last.IsCompleted && time.GetElapsedTime(entry.AttemptedAt) >= Cooldown)) _entries.TryRemove(KeyValuePair.Create(place, entry));
+                else entry.IsRecordSure &= last.IsCompleted;
+            }
+        }
+    }
 
     private bool IsDue(TrustedIssuer issuer, Known? known, string? keyId) =>
         Lacks(known, keyId) || time.GetUtcNow() - known!.FetchedAt >= (issuer.Keys == KeySource.Bundle ? BundleInterval(known.Keys) : RefreshAfter);
@@ -98,7 +112,7 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
         {
             if (entry.Fetching is { IsCompleted: false } running) return running;
             if (entry.Fetching is not null && time.GetElapsedTime(entry.AttemptedAt) < Cooldown) return null;
-            entry.AttemptedAt = time.GetTimestamp();
+            (entry.AttemptedAt, entry.IsRecordSure) = (time.GetTimestamp(), true);
             // Not the caller's cancellation: others wait for the same fetch.
             return entry.Fetching = Task.Run(() => FetchAsync(entry, issuer));
         }
@@ -116,9 +130,9 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
 
         var (now, before) = (time.GetUtcNow(), entry.Known?.Keys);
         lock (entry.Gate) (entry.Known, entry.LastFailure) = (new Known(keys, now), null);
-        // Forgotten meanwhile: the record may be for another issuer by now, and these keys must not become that one's.
+        // Forgotten meanwhile: the record may ask another issuer by now, and these keys must not become that one's.
         if (!_entries.TryGetValue(Place.Of(issuer), out var current) || !ReferenceEquals(current, entry)) return;
-        await keeping.Save(issuer, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
+        if (entry.IsRecordSure) await keeping.Save(issuer, new KeptKeys(keys.ToJson(), now), CancellationToken.None);
         if (before is not null && before.Keys.Any(key => !keys.Keys.Any(other => other.KeyId == key.KeyId && other.Thumbprint == key.Thumbprint))) keeping.Lost?.Invoke(issuer);
     }
 
@@ -128,9 +142,12 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
         : null;
 
     /// <summary>A record, and what decides where its keys come from: a call that began before a change of the record can't fill the changed one's place.</summary>
-    private readonly record struct Place(string RecordId, string Issuer, KeySource Source, string? DiscoveryUrl, string? TrustDomain)
+    private readonly record struct Place(
+        string RecordId, string Issuer, KeySource Source, string? DiscoveryUrl, string? TrustDomain, string? Roots, bool IsPrivateAllowed, string JwksHosts)
     {
-        public static Place Of(TrustedIssuer issuer) => new(issuer.Id, issuer.Issuer, issuer.Keys, issuer.DiscoveryUrl, issuer.TrustDomain);
+        public static Place Of(TrustedIssuer issuer) => new(
+            issuer.Id, issuer.Issuer, issuer.Keys, issuer.DiscoveryUrl, issuer.TrustDomain, issuer.CaBundlePem, issuer.AllowPrivateAddresses,
+            issuer.JwksHosts.Count == 0 ? "" : string.Join('\n', issuer.JwksHosts));
     }
 
     private sealed record Known(KeySet Keys, DateTimeOffset FetchedAt);
@@ -161,5 +178,8 @@ public sealed class KeySetCache(KeyKeeping keeping, Func<TrustedIssuer, Cancella
         public long AttemptedAt { get; set; }
 
         public Task? Fetching { get; set; }
+
+        /// <summary>No record was changed while it was asked.</summary>
+        public bool IsRecordSure { get; set; }
     }
 }

@@ -25,15 +25,17 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
     public ValueTask<OwnerKeys> GetAsync(string owner, CancellationToken cancellation)
     {
         if (_owners.TryGetValue(owner, out var keys) && time.GetElapsedTime(keys.LoadedAt) < ReloadAfter) return ValueTask.FromResult(keys);
-        return new ValueTask<OwnerKeys>(TendAsync(owner, cancellation));
+        return new ValueTask<OwnerKeys>(RefreshAsync(owner, keys => time.GetElapsedTime(keys.LoadedAt) < ReloadAfter, cancellation));
     }
 
     /// <summary>The keys, read anew (at most once a second) if none of them has this <c>kid</c>: another replica may have rotated just now.</summary>
     public async ValueTask<OwnerKeys> GetForAsync(string owner, string? kid, CancellationToken cancellation)
     {
         var keys = await GetAsync(owner, cancellation);
-        if (kid is null || keys.Public.Contains(kid) || time.GetElapsedTime(keys.LoadedAt) < ReloadForUnknownKey) return keys;
-        return await TendAsync(owner, cancellation);
+        if (kid is null || IsEnough(keys)) return keys;
+        return await RefreshAsync(owner, IsEnough, cancellation);
+
+        bool IsEnough(OwnerKeys keys) => keys.Public.Contains(kid) || time.GetElapsedTime(keys.LoadedAt) < ReloadForUnknownKey;
     }
 
     /// <summary>Does for one owner what the schedule says is due, and reads its keys anew.</summary>
@@ -63,11 +65,17 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
 
     public void Dispose() => _changes.Dispose();
 
-    private async Task<OwnerKeys> ChangeAsync(string owner, Func<SignatureAlgorithm, IReadOnlyList<KeyAge>, Task> change, CancellationToken cancellation)
+    /// <param name="isEnough">Asked once it is this caller's turn: whoever was before it may have read what it needs.</param>
+    private Task<OwnerKeys> RefreshAsync(string owner, Func<OwnerKeys, bool> isEnough, CancellationToken cancellation) =>
+        ChangeAsync(owner, (algorithm, keys) => TendOneAsync(owner, algorithm, keys, cancellation), cancellation, isEnough);
+
+    private async Task<OwnerKeys> ChangeAsync(
+        string owner, Func<SignatureAlgorithm, IReadOnlyList<KeyAge>, Task> change, CancellationToken cancellation, Func<OwnerKeys, bool>? isEnough = null)
     {
         await _changes.WaitAsync(cancellation);
         try
         {
+            if (isEnough is not null && _owners.TryGetValue(owner, out var read) && isEnough(read)) return read;
             var stored = await store.ListAsync(owner, cancellation);
             foreach (var algorithm in AlgorithmsOf(owner)) await change(algorithm, Ages(stored, algorithm));
             return _owners[owner] = new OwnerKeys(await store.ListAsync(owner, cancellation), time.GetTimestamp());

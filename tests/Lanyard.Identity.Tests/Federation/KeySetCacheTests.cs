@@ -195,6 +195,62 @@ public sealed class KeySetCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task Changes_of_records_are_no_leave_to_ask_an_issuer_again_within_thirty_seconds()
+    {
+        Publishes(_first);
+        var cache = Cache();
+        await Ask(cache, _first.KeyId);
+        for (var i = 0; i < 100; i++)
+        {
+            cache.ForgetAll();
+            Assert.True((await Ask(cache, $"unknown-{i}")).Value.Contains(_first.KeyId));
+        }
+
+        Assert.Equal(1, _fetches);
+        _time.Advance(KeySetCache.Cooldown);
+        cache.ForgetAll();
+        await Ask(cache, "unknown");
+        Assert.Equal(2, _fetches);
+    }
+
+    [Fact]
+    public async Task A_change_of_a_record_during_a_fetch_begins_no_second_one()
+    {
+        var answer = new TaskCompletionSource<Outcome<KeySet>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _issuer = _ =>
+        {
+            asked.TrySetResult();
+            return answer.Task;
+        };
+        var cache = Cache();
+        var before = Ask(cache, _first.KeyId);
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
+        cache.ForgetAll();
+        var after = Ask(cache, _first.KeyId);
+        answer.SetResult(KeySet.Of(_first.Public));
+
+        Assert.True((await before).Value.Contains(_first.KeyId));
+        Assert.True((await after).Value.Contains(_first.KeyId));
+        Assert.Equal(1, _fetches);
+    }
+
+    [Fact]
+    public async Task A_record_that_is_changed_to_ask_in_another_way_is_asked_for_at_once()
+    {
+        Fails();
+        var cache = Cache();
+        Assert.True((await Ask(cache, _first.KeyId)).IsRefused);
+        Publishes(_first);
+        foreach (var changed in (TrustedIssuer[])
+            [_record with { CaBundlePem = "roots" }, _record with { AllowPrivateAddresses = true }, _record with { JwksHosts = ["keys.example"] }, _record with { DiscoveryUrl = "https://x.example" }])
+        {
+            cache.ForgetAll();
+            Assert.True((await cache.GetAsync(changed, _first.KeyId, CancellationToken.None)).Value.Contains(_first.KeyId));
+        }
+    }
+
+    [Fact]
     [Line("6.4")]
     public async Task Keys_that_can_not_be_fetched_for_a_day_go_on_serving_and_raise_the_alarm()
     {

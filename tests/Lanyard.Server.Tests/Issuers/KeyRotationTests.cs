@@ -71,6 +71,24 @@ public sealed class KeyRotationTests : IAsyncLifetime
     }
 
     [Fact]
+    [Line("2.3")]
+    public async Task A_thousand_bearers_at_once_with_key_ids_that_nobody_has_are_one_reading_of_the_keys()
+    {
+        await Ring.GetAsync(KeyRing.InstanceOwner, Cancel);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        using var start = new ManualResetEventSlim();
+
+        var asking = Enumerable.Range(0, 1000).Select(i => Task.Run(async () =>
+        {
+            start.Wait(Cancel);
+            return await Ring.GetForAsync(KeyRing.InstanceOwner, $"unknown-{i}", Cancel);
+        })).ToList();
+        start.Set();
+
+        Assert.Single((await Task.WhenAll(asking)).Distinct(ReferenceEqualityComparer.Instance));
+    }
+
+    [Fact]
     public async Task A_command_that_is_no_emergency_publishes_first_and_signs_a_day_later()
     {
         var signing = KeyIdOf(await TokenAsync());
