@@ -10,6 +10,15 @@ public sealed record AlgorithmRules
 
     public SignatureAlgorithm DefaultForRsa { get; init; } = SignatureAlgorithm.RS256;
 
+    /// <summary>Where exactly one of RSA's is allowed, it is that of RSA keys that name none.</summary>
+    /// <param name="allowed">Empty means all nine.</param>
+    public static AlgorithmRules Of(IReadOnlyList<SignatureAlgorithm> allowed)
+    {
+        ArgumentNullException.ThrowIfNull(allowed);
+        var rsa = allowed.Distinct().Where(static one => one.IsRsa()).Take(2).ToList();
+        return rsa.Count == 1 ? new AlgorithmRules { Allowed = allowed, DefaultForRsa = rsa[0] } : new AlgorithmRules { Allowed = allowed };
+    }
+
     public SignatureAlgorithm For(VerificationKey key)
     {
         ArgumentNullException.ThrowIfNull(key);

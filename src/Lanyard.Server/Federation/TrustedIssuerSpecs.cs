@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Identity.Federation;
@@ -41,6 +43,7 @@ internal static class TrustedIssuerSpecs
             mistakes.Add(new Mistake("spec.audiences", $"1 to {MaxAudiences} audiences of 1 to 512 characters, or none at all for the instance URL"));
         if (spec.MaxLifetimeSeconds is { } life && life is < 60 or > MaxLifetime)
             mistakes.Add(new Mistake("spec.maxLifetimeSeconds", $"60 to {MaxLifetime}"));
+        CheckRoots(spec.CaBundle, mistakes);
         var conditions = Conditions(spec.RequiredClaims, mistakes);
         var condition = Condition(spec.Condition, mistakes);
         WorkflowRules.Check(spec, mistakes);
@@ -52,7 +55,7 @@ internal static class TrustedIssuerSpecs
             Keys = source,
             DiscoveryUrl = spec.Keys.Discovery?.Url ?? spec.Keys.Spiffe?.Url,
             TrustDomain = spec.Keys.Spiffe?.TrustDomain,
-            Algorithms = new AlgorithmRules { Allowed = algorithms },
+            Algorithms = AlgorithmRules.Of(algorithms),
             Audiences = spec.Audiences ?? [],
             MaxLifetime = spec.MaxLifetimeSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : TrustedIssuer.DefaultMaxLifetime,
             AnyAudience = spec.Workflows is not null,
@@ -123,6 +126,25 @@ internal static class TrustedIssuerSpecs
     {
         var parsed = KeySet.Parse(jwks.GetRawText(), options);
         if (parsed.IsRefused) mistakes.Add(new Mistake(path, parsed.Refusal.Detail));
+    }
+
+    private static void CheckRoots(string? pem, List<Mistake> mistakes)
+    {
+        if (pem is null) return;
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPem(pem);
+            if (roots.Count == 0) mistakes.Add(new Mistake("spec.caBundle", "PEM with at least one certificate"));
+        }
+        catch (CryptographicException e)
+        {
+            mistakes.Add(new Mistake("spec.caBundle", "PEM with at least one certificate, which can be read: " + e.Message));
+        }
+        finally
+        {
+            foreach (var root in roots) root.Dispose();
+        }
     }
 
     private static List<SignatureAlgorithm> Algorithms(IReadOnlyList<string>? names, List<Mistake> mistakes)
