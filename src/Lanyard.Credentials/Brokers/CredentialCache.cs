@@ -33,7 +33,7 @@ internal sealed class CredentialCache
         if (_file is null) return null;
         try
         {
-            if (new FileInfo(_file) is not { Exists: true, Length: < MaxSize, LinkTarget: null }) return null;
+            if (new FileInfo(_file) is not { Exists: true, Length: < MaxSize, LinkTarget: null } || !FileOwner.IsMe(_file)) return null;
             var text = File.ReadAllText(_file);
             var end = text.IndexOf('\n', StringComparison.Ordinal);
             return end > 0 && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out var until) && DateTimeOffset.FromUnixTimeSeconds(until) - Margin > _time.GetUtcNow()
@@ -93,7 +93,8 @@ internal sealed class CredentialCache
         try
         {
             Directory.CreateDirectory(folder, mine);
-            return new DirectoryInfo(folder).LinkTarget is null && File.GetUnixFileMode(folder) == mine ? folder : null;
+            // /dev/shm is everybody's: who made the folder of this name could show it as private, and look into it all the same.
+            return new DirectoryInfo(folder).LinkTarget is null && File.GetUnixFileMode(folder) == mine && FileOwner.IsMe(folder) ? folder : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -90,6 +90,28 @@ public sealed class BrokerTests : IAsyncLifetime
     }
 
     [Fact]
+    [Needs("root")]
+    public async Task A_folder_or_a_file_that_another_user_made_is_neither_written_to_nor_believed()
+    {
+        var folder = Path.Combine(_folder, $"lanyard-{Environment.UserName}");
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await OwnAsync("65534", folder);
+        Be(AwsDouble.Audience, 300);
+        Assert.Equal(0, await RunAsync("aws"));
+        Assert.Empty(Directory.EnumerateFiles(folder));
+
+        await OwnAsync("0", folder);
+        Assert.Equal(0, await RunAsync("aws"));
+        var kept = Assert.Single(Directory.EnumerateFiles(folder));
+        await OwnAsync("65534", kept);
+        Assert.Equal(0, await RunAsync("aws"));
+        Assert.Equal(3, _aws.SessionNames.Count);
+        // It has been replaced by the user's own.
+        Assert.Equal(0, await RunAsync("aws"));
+        Assert.Equal(3, _aws.SessionNames.Count);
+    }
+
+    [Fact]
     public async Task Googles_executable_source_is_answered_with_the_token_and_failures_are_json_too()
     {
         _environment["GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE"] = LoginDouble.GoogleAudience;
@@ -236,6 +258,13 @@ public sealed class BrokerTests : IAsyncLifetime
     }
 
     private static string Sorted(string token) => string.Join('&', token.Split('?')[1].Split('&').Order(StringComparer.Ordinal).Prepend(token.Split('?')[0]));
+
+    private static async Task OwnAsync(string user, string path)
+    {
+        using var chown = Process.Start("chown", [user, path]);
+        await chown.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, chown.ExitCode);
+    }
 
     private void Be(string audience, int seconds = 300) => _environment["BITBUCKET_STEP_OIDC_TOKEN"] =
         _issuer.Mint(audience, Subject, claims => claims["exp"] = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + seconds);
