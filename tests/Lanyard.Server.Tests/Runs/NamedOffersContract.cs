@@ -15,30 +15,14 @@ public sealed class SqliteNamedOffersStoreTests() : NamedOffersContract(Database
 public sealed class PostgresNamedOffersStoreTests() : NamedOffersContract(DatabaseKind.Postgres);
 
 /// <summary>What a replica remembers of the offers that it made is never more than a hint: time, another replica and a new session decide.</summary>
-public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
+public abstract class NamedOffersContract(DatabaseKind kind) : RunsFixture(kind)
 {
-    private readonly ManualTime _time = new();
-    private TestDatabase _test = null!;
-    private RunsHarness _runs = null!;
     private ActiveRunner _runner = null!;
 
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _test = await TestDatabase.CreateAsync(kind);
-        _runs = RunsHarness.On(_test.Database, _time);
-        _runner = await _runs.RunnerAsync("rnr_1", "col_1");
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_test is not null)
-        {
-            await _runs.DisposeAsync();
-            await _test.DisposeAsync();
-        }
-        GC.SuppressFinalize(this);
+        await base.InitializeAsync();
+        _runner = await Runs.RunnerAsync("rnr_1", "col_1");
     }
 
     [Fact]
@@ -47,19 +31,19 @@ public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
         var offer = await OfferedAsync();
         var session = _runner.Session!.Session;
 
-        Assert.Null(_runs.OffersOut.Look(session, [Naming(offer)]));
-        Assert.NotNull(_runs.OffersOut.Look(session, []));
-        Assert.NotNull(_runs.OffersOut.Look(session, [Naming(offer) with { Attempt = 2 }, Naming(offer) with { Run = "run_2" }]));
-        _time.Advance(OffersOut.LookEvery);
-        Assert.NotNull(_runs.OffersOut.Look(session, [Naming(offer)]));
+        Assert.Null(Runs.OffersOut.Look(session, [Naming(offer)]));
+        Assert.NotNull(Runs.OffersOut.Look(session, []));
+        Assert.NotNull(Runs.OffersOut.Look(session, [Naming(offer) with { Attempt = 2 }, Naming(offer) with { Run = "run_2" }]));
+        Time.Advance(OffersOut.LookEvery);
+        Assert.NotNull(Runs.OffersOut.Look(session, [Naming(offer)]));
     }
 
     [Fact]
     public async Task A_named_offer_is_kept_as_long_as_it_stands_and_not_a_moment_longer()
     {
         var offer = await OfferedAsync();
-        Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Keep, (int)_runs.Rules.Options.Offer.TotalSeconds), await AtOnceAsync(_runner, Naming(offer)));
-        _time.Advance(_runs.Rules.Options.Offer);
+        Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Keep, (int)Runs.Rules.Options.Offer.TotalSeconds), await AtOnceAsync(_runner, Naming(offer)));
+        Time.Advance(Runs.Rules.Options.Offer);
         Assert.Equal(HoldAnswers.Abandon, (await AtOnceAsync(_runner, Naming(offer))).Answer);
     }
 
@@ -68,16 +52,16 @@ public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_named_offer_that_this_replica_made_is_answered_without_a_write()
     {
         var offer = await OfferedAsync();
-        await _runs.Database.ExecuteAsync($"update runs set deadline = 1 where id = {offer.Run}", Cancel);
+        await Runs.Database.ExecuteAsync($"update runs set deadline = 1 where id = {offer.Run}", Cancel);
         Assert.Equal(HoldAnswers.Keep, (await AtOnceAsync(_runner, Naming(offer))).Answer);
-        Assert.Equal(HoldAnswers.Abandon, Assert.Single(await _runs.Holds.AnswerAsync(_runner, [Naming(offer)], Cancel)).Answer);
+        Assert.Equal(HoldAnswers.Abandon, Assert.Single(await Runs.Holds.AnswerAsync(_runner, [Naming(offer)], Cancel)).Answer);
     }
 
     [Fact]
     public async Task Only_what_is_named_as_an_offer_is_taken_for_one()
     {
         var offer = await OfferedAsync();
-        await _runs.CancelAsync(offer.Run);
+        await Runs.CancelAsync(offer.Run);
         Assert.Equal(HoldAnswers.Abandon, (await AtOnceAsync(_runner, Naming(offer) with { State = AttemptStates.Running })).Answer);
     }
 
@@ -85,11 +69,11 @@ public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
     public async Task What_another_replica_saw_accepted_and_canceled_is_told_by_the_answer_that_asks()
     {
         var offer = await OfferedAsync();
-        await using var other = RunsHarness.On(_test.Database, _time);
+        await using var other = RunsHarness.On(Test.Database, Time);
         Assert.False((await other.AcceptAsync(_runner, offer)).IsRefused);
         await other.CancelAsync(offer.Run);
 
-        Assert.Equal(HoldAnswers.Cancel, Assert.Single(await _runs.Holds.AnswerAsync(_runner, [Naming(offer)], Cancel)).Answer);
+        Assert.Equal(HoldAnswers.Cancel, Assert.Single(await Runs.Holds.AnswerAsync(_runner, [Naming(offer)], Cancel)).Answer);
         Assert.Equal(HoldAnswers.Cancel, (await AtOnceAsync(_runner, Naming(offer) with { State = AttemptStates.Accepted })).Answer);
     }
 
@@ -98,11 +82,11 @@ public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
     public async Task What_is_remembered_of_one_session_is_nobody_elses()
     {
         var offer = await OfferedAsync();
-        var stranger = await _runs.RunnerAsync("rnr_2", "col_1");
+        var stranger = await Runs.RunnerAsync("rnr_2", "col_1");
         Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Abandon, 0), await AtOnceAsync(stranger, Naming(offer)));
-        await _runs.SessionAsync(_runner, "second");
-        Assert.Null(_runs.OffersOut.Deadline("ses_of_nobody", Naming(offer)));
-        Assert.True((await _runs.AcceptAsync(_runner, offer)).IsRefused);
+        await Runs.SessionAsync(_runner, "second");
+        Assert.Null(Runs.OffersOut.Deadline("ses_of_nobody", Naming(offer)));
+        Assert.True((await Runs.AcceptAsync(_runner, offer)).IsRefused);
     }
 
     /// <summary>The accept was taken, its answer lost with the session: the runner that still makes the call has the run by the next.</summary>
@@ -110,23 +94,23 @@ public abstract class NamedOffersContract(DatabaseKind kind) : IAsyncLifetime
     public async Task A_new_session_keeps_what_it_names_as_being_accepted()
     {
         var offer = await OfferedAsync();
-        await _runs.AcceptAsync(_runner, offer);
-        var newer = await _runs.SessionAsync(_runner, "second");
+        await Runs.AcceptAsync(_runner, offer);
+        var newer = await Runs.SessionAsync(_runner, "second");
 
         Assert.Equal(HoldAnswers.Keep, (await AtOnceAsync(newer, Naming(offer))).Answer);
-        Assert.False((await _runs.AcceptAsync(newer, offer)).IsRefused);
-        Assert.False((await _runs.StartAsync(newer, offer)).IsRefused);
+        Assert.False((await Runs.AcceptAsync(newer, offer)).IsRefused);
+        Assert.False((await Runs.StartAsync(newer, offer)).IsRefused);
     }
 
     private static Hold Naming(OfferedRun offer) => new(offer.Run, offer.Attempt, AttemptStates.Offered);
 
-    private async Task<HoldAnswer> AtOnceAsync(ActiveRunner runner, Hold hold) => Assert.Single(await _runs.Holds.AnswerAtOnceAsync(runner, [hold], Cancel));
+    private async Task<HoldAnswer> AtOnceAsync(ActiveRunner runner, Hold hold) => Assert.Single(await Runs.Holds.AnswerAtOnceAsync(runner, [hold], Cancel));
 
     /// <summary>As by a poll: first it looks what stands.</summary>
     private async Task<OfferedRun> OfferedAsync()
     {
-        Assert.Empty(await _runs.Claims.StandingAsync("rnr_1", _runner.Session!.Session, [], _runs.Rules.Now, Cancel));
-        await _runs.CreateRunAsync();
-        return (await _runs.OfferAsync(_runner))!;
+        Assert.Empty(await Runs.Claims.StandingAsync("rnr_1", _runner.Session!.Session, [], Runs.Rules.Now, Cancel));
+        await Runs.CreateRunAsync();
+        return (await Runs.OfferAsync(_runner))!;
     }
 }

@@ -14,32 +14,22 @@ public sealed class SqliteNamedOffersTests() : NamedOffersTests(DatabaseKind.Sql
 public sealed class PostgresNamedOffersTests() : NamedOffersTests(DatabaseKind.Postgres);
 
 /// <summary>A runner's poll says which offers it is accepting: what that brings, and that it neither takes nor tells anything that is not the runner's.</summary>
-public abstract class NamedOffersTests(DatabaseKind kind) : IAsyncLifetime
+public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(kind)
 {
-    private RunsServer _runs = null!;
     private SimulatedRunner _runner = null!;
 
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
-        _runs = await RunsServer.StartAsync(kind);
-        _runner = await _runs.RunnerAsync("r1", "one");
+        await base.InitializeAsync();
+        _runner = await Runs.RunnerAsync("r1", "one");
         await _runner.OpenAsync();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_runs is not null)
-            await _runs.DisposeAsync();
-        GC.SuppressFinalize(this);
     }
 
     [Fact]
     public async Task A_poll_that_names_its_offers_is_made_others_and_one_that_does_not_the_same_again()
     {
         var first = await OfferedAsync();
-        var second = await _runs.CreateAsync();
+        var second = await Runs.CreateAsync();
         Assert.Equal(first, Assert.Single((await _runner.PollAsync()).Value!.Offers).Run); // as runners did that name none
 
         var named = (await _runner.PollAsync(1, 20, Naming(first))).Value!;
@@ -69,7 +59,7 @@ public abstract class NamedOffersTests(DatabaseKind kind) : IAsyncLifetime
     {
         var run = await OfferedAsync();
         var before = await DeadlineAsync(run);
-        var stranger = await _runs.RunnerAsync("r2", "one");
+        var stranger = await Runs.RunnerAsync("r2", "one");
         await stranger.OpenAsync();
 
         var poll = (await stranger.PollAsync(1, 0, Naming(run), Naming(run, 2), Naming("run_00000000000000000000000000"))).Value!;
@@ -87,7 +77,7 @@ public abstract class NamedOffersTests(DatabaseKind kind) : IAsyncLifetime
     public async Task An_older_session_learns_nothing_of_what_is_named()
     {
         var run = await OfferedAsync();
-        var newer = _runs.Speak(_runner.Id, "r1");
+        var newer = Runs.Speak(_runner.Id, "r1");
         await newer.OpenAsync("another-nonce-of-16");
 
         Assert.Equal(HttpStatusCode.Conflict, (await _runner.PollAsync(1, 0, Naming(run))).Status);
@@ -151,10 +141,10 @@ public abstract class NamedOffersTests(DatabaseKind kind) : IAsyncLifetime
 
     private async Task<string> OfferedAsync()
     {
-        var run = await _runs.CreateAsync();
+        var run = await Runs.CreateAsync();
         Assert.Equal(run, Assert.Single((await _runner.PollAsync(1, 20)).Value!.Offers).Run);
         return run;
     }
 
-    private async Task<long> DeadlineAsync(string run) => (await _runs.Server.Database.ScalarAsync($"select deadline from runs where id = {run}", Cancel))!.Value;
+    private async Task<long> DeadlineAsync(string run) => (await Runs.Server.Database.ScalarAsync($"select deadline from runs where id = {run}", Cancel))!.Value;
 }
