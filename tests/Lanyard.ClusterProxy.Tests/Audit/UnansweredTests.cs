@@ -1,12 +1,9 @@
 using System.Collections.Concurrent;
-using System.Text;
 using System.Text.Json.Nodes;
 using Lanyard.ClusterProxy.Audit;
-using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Telemetry;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Lanyard.ClusterProxy.Tests.Audit;
@@ -32,7 +29,7 @@ public sealed class UnansweredTests : IAsyncLifetime
             _arrived.Release();
             await connection.ReadToEndAsync();
         });
-        (_audit, _access) = (Into(_events), Into(_lines));
+        (_audit, _access) = (AuditLines.Into(_events), AuditLines.Into(_lines));
         return ValueTask.CompletedTask;
     }
 
@@ -80,26 +77,8 @@ public sealed class UnansweredTests : IAsyncLifetime
         await RecordedAsync("DELETE", 500, 1);
     }
 
-    private static LineQueue Into(ConcurrentQueue<JsonNode> into) => new(
-        new LineQueueOptions("test", MaxBatch: 10, TimeSpan.Zero, Capacity: 100, DropsWhenFull: false),
-        (lines, _) =>
-        {
-            foreach (var line in lines)
-            {
-                into.Enqueue(JsonNode.Parse(Encoding.UTF8.GetString(line))!);
-            }
-
-            return ValueTask.CompletedTask;
-        },
-        TimeProvider.System,
-        NullLogger.Instance);
-
-    private Task<ProxyDriver> StartAsync()
-    {
-        var policy = new AuditPolicy([new AuditRule(AuditLevel.Metadata)], AuditStages.None);
-        return ProxyDriver.StartAsync(
-            _upstream.Address, audit: new AuditTrail(policy, [_audit], TrustedProxies.None, TimeProvider.System), metrics: m => _metrics = m, accessLog: () => _access);
-    }
+    private Task<ProxyDriver> StartAsync() =>
+        ProxyDriver.StartAsync(_upstream.Address, audit: AuditLines.Trail(_audit), metrics: m => _metrics = m, accessLog: () => _access);
 
     private async Task RecordedAsync(string method, int code, int events)
     {
