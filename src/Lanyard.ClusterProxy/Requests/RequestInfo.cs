@@ -8,12 +8,13 @@ namespace Lanyard.ClusterProxy.Requests;
 /// </summary>
 internal sealed record RequestInfo
 {
+    /// <summary>The last two begin the escapes of small letters: <c>w%61tch</c> is a watch.</summary>
     private static readonly SearchValues<string> LongWords =
-        SearchValues.Create(["watch", "/exec", "/attach", "/portforward", "/proxy", "/log"], StringComparison.Ordinal);
+        SearchValues.Create(["watch", "/exec", "/attach", "/portforward", "/proxy", "/log", "%6", "%7"], StringComparison.Ordinal);
 
     public required string Verb { get; init; }
 
-    /// <summary>Without query, as sent.</summary>
+    /// <summary>Without query, its escapes undone.</summary>
     public required string Path { get; init; }
 
     public bool IsResource { get; init; }
@@ -34,16 +35,19 @@ internal sealed record RequestInfo
     public bool IsLongRunning => Verb is "watch" or "proxy" || Subresource is "attach" or "exec" or "proxy" or "log" or "portforward";
 
     /// <summary>The same without making anything, for requests that are plainly short.</summary>
-    public static bool MayBeLong(string target) => target.AsSpan().ContainsAny(LongWords);
+    public static bool MayBeLong(string target) => target.AsSpan().ContainsAny(LongWords) || PathOf(target).Contains("%2F", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>The path without its query, as sent.</summary>
+    public static ReadOnlySpan<char> PathOf(string target) => target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var question ? target.AsSpan(0, question) : target;
+
+    /// <summary>Escapes are undone before the path is taken apart: to the API server <c>%2F</c> is a slash as any other, in what it serves as in its own audit.</summary>
     public static RequestInfo Parse(string method, string target)
     {
-        var question = target.IndexOf('?', StringComparison.Ordinal);
-        var path = question < 0 ? target : target[..question];
-        var query = question < 0 ? "" : target[(question + 1)..];
+        var sent = PathOf(target);
+        var query = sent.Length < target.Length ? target[(sent.Length + 1)..] : "";
+        var path = Uri.UnescapeDataString(sent);
         var plain = new RequestInfo { Verb = method.ToLowerInvariant(), Path = path };
-        var parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(Uri.UnescapeDataString).ToArray();
-        var rest = parts.AsSpan();
+        var rest = path.Trim('/').Split('/').AsSpan();
         var isCore = rest.Length >= 3 && rest[0] == "api";
         if (!isCore && !(rest.Length >= 4 && rest[0] == "apis"))
         {
@@ -79,7 +83,7 @@ internal sealed record RequestInfo
         {
             Resource = parts[0],
             Name = parts.Length > 1 ? parts[1] : "",
-            Subresource = parts.Length > 2 && info.Verb is not ("proxy" or "watch") ? parts[2] : "",
+            Subresource = parts.Length > 2 && info.Verb != "proxy" ? parts[2] : "",
         };
         return info.Name.Length > 0 ? info : info.Verb switch
         {

@@ -14,14 +14,15 @@ internal sealed class AccessLog(LineQueue queue, TimeProvider time)
     public ValueTask WriteAsync(HttpContext context, Passage passage)
     {
         var request = context.Request;
-        var info = passage.InfoOf(request.Method, context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
+        var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        var info = passage.InfoOf(request.Method, target);
         var buffer = new ArrayBufferWriter<byte>(512);
         using var json = new Utf8JsonWriter(buffer);
         json.WriteStartObject();
         json.WriteString("time", time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
         json.WriteString("peer", context.Connection.RemoteIpAddress?.ToString());
         json.WriteString("method", request.Method);
-        json.WriteString("path", info.Path);
+        json.WriteString("path", RequestInfo.PathOf(target));
         json.WriteString("verb", info.Verb);
         json.WriteNumber("code", context.Response.StatusCode);
         json.WriteNumber("milliseconds", Math.Round(time.GetElapsedTime(passage.StartedAt).TotalMilliseconds, 3));

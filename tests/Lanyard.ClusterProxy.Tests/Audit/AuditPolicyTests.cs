@@ -30,6 +30,8 @@ public sealed class AuditPolicyTests
     [InlineData("GET", "/version", "machine", "None")]
     [InlineData("GET", "/api/v1/namespaces/prod/secrets/s", "x", "Request")]
     [InlineData("GET", "/api/v1/namespaces/test/secrets/s", "x", "None")]
+    [InlineData("GET", "/api/v1/namespaces/prod%2Fsecrets%2Fs", "x", "Request")]
+    [InlineData("GET", "/%68ealthz/etcd", "x", "RequestResponse")]
     [InlineData("GET", "/api/v1/namespaces/prod/pods/p/log", "x", "Request")]
     [InlineData("GET", "/api/v1/namespaces/prod/pods/p", "x", "Request")]
     [InlineData("GET", "/api/v1/namespaces/prod/configmaps/p", "x", "None")]

@@ -26,7 +26,13 @@ public sealed class RequestInfoTests
     [InlineData("DELETE", "/api/v1/namespaces/other/pods/foo", "delete||v1|other|pods|foo|")]
     [InlineData("PATCH", "/apis/apps/v1/namespaces/other/deployments/foo/scale", "patch|apps|v1|other|deployments|foo|scale")]
     [InlineData("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "create|rbac.authorization.k8s.io|v1||clusterroles||")]
-    [InlineData("GET", "/api/v1/namespaces/a%2Fb/pods", "list||v1|a/b|pods||")]
+    [InlineData("GET", "/api/v1/namespaces/a%2Fsecrets/b", "get||v1|a|secrets|b|")]
+    [InlineData("GET", "/api/v1/namespaces%2fa%2fsecrets/b", "get||v1|a|secrets|b|")]
+    [InlineData("GET", "/%61pi/v1/namespaces/a/s%65crets?w%61tch", "watch||v1|a|secrets||")]
+    [InlineData("GET", "/api/v1/namespaces/a%252Fsecrets/b", "list||v1|a%2Fsecrets|b||")]
+    [InlineData("GET", "/api/v1/namespaces//secrets", "list||v1||secrets||")]
+    [InlineData("GET", "//api/v1/namespaces/a/secrets/", "list||v1|a|secrets||")]
+    [InlineData("GET", "/api/v1/watch/namespaces/a/pods/p/status", "watch||v1|a|pods|p|status")]
     public void Resource_requests_are_read_as_the_API_server_does(string method, string target, string expected)
     {
         var info = RequestInfo.Parse(method, target);
@@ -55,6 +61,10 @@ public sealed class RequestInfoTests
     [InlineData("POST", "/api/v1/namespaces/n/pods/p/attach", true)]
     [InlineData("POST", "/api/v1/namespaces/n/pods/p/portforward", true)]
     [InlineData("GET", "/api/v1/namespaces/n/services/s/proxy/", true)]
+    [InlineData("GET", "/api/v1/pods?w%61%74ch=true", true)]
+    [InlineData("GET", "/api/v1/%77atch/pods", true)]
+    [InlineData("POST", "/api/v1/namespaces/n/pods/p%2fexec", true)]
+    [InlineData("POST", "/api/v1/namespaces/n/pods/p/e%78ec", true)]
     [InlineData("GET", "/api/v1/namespaces/watch/pods", false)]
     [InlineData("GET", "/api/v1/pods", false)]
     public void Streams_are_told_from_short_requests(string method, string target, bool isLong)
