@@ -72,7 +72,10 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         await _door.DisposeAsync();
         await _observation.DisposeAsync();
         await (_health?.DisposeAsync() ?? ValueTask.CompletedTask);
-        _parts.ForEach(p => p.Dispose());
+        lock (_parts)
+        {
+            _parts.ForEach(static p => p.Dispose());
+        }
     }
 
     private bool IsServing() => _isOpen && !_stop.Asked.IsCompleted;
@@ -126,7 +129,12 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     private T Keep<T>(T part)
         where T : IDisposable
     {
-        _parts.Add(part);
+        // A file that a changed kubeconfig names is watched from then on, which a timer's thread finds out.
+        lock (_parts)
+        {
+            _parts.Add(part);
+        }
+
         return part;
     }
 }

@@ -4,45 +4,34 @@ using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Cluster;
 
-/// <summary>
-/// The proxy's own way to the cluster, kept as its files say: a changed kubeconfig, CA, client certificate or token holds for the next connection or
-/// request; what runs goes on. Where to and under which name stays as it was at the start.
-/// </summary>
+/// <summary>The proxy's own way to the cluster. Under which name stays as it was at the start; credentials and trust are those of the files' last good state.</summary>
 internal sealed class ClusterAccess : IDisposable
 {
     private readonly ClusterProxyOptions _options;
-    private readonly OwnCredential _credential = new();
-    private readonly UpstreamPool _pool;
+    private readonly KeptConnection _kept;
     private readonly UpstreamHealth? _health;
 
     /// <exception cref="Configuration.ConfigurationException">A file has mistakes.</exception>
     public ClusterAccess(ClusterProxyOptions options, TimeProvider time, Action<string, string, Action<string>> watch, ILogger log)
     {
         _options = options;
-        var connection = Load();
-        var server = ServerOf(connection);
-        _pool = new UpstreamPool(ClusterTls.OptionsOf(At(connection, server)), time);
-        Client = new UpstreamClient(_pool);
-        Target = new UpstreamTarget(server.Authority, connection.PathPrefix, _credential);
-        _health = options.ApiServerAddresses.Count > 1 ? new UpstreamHealth(_pool, HealthHead, time, log) : null;
-        WatchToken(connection, watch);
-        foreach (var file in connection.Files)
-        {
-            watch(file, File.ReadAllText(file), _ => Reload(server));
-        }
+        var first = Load();
+        var server = first.Addresses[0];
+        _kept = new KeptConnection(() => At(Load(), server), time);
+        Target = new UpstreamTarget(server.Authority, first.PathPrefix, _kept.Credential);
+        _health = options.ApiServerAddresses.Count > 1 ? new UpstreamHealth(_kept.Pool, HealthHead, time, log) : null;
+        _kept.Watch(watch);
     }
 
-    public UpstreamClient Client { get; }
+    public UpstreamClient Client => _kept.Client;
 
     public UpstreamTarget Target { get; }
 
     public void Dispose()
     {
         _health?.Dispose();
-        _pool.Dispose();
+        _kept.Dispose();
     }
-
-    private static Uri ServerOf(ClusterConnection connection) => connection.Addresses[0];
 
     private ClusterConnection Load() => _options.Kubeconfig is { } file ? Kubeconfig.Load(file) : Kubeconfig.InCluster();
 
@@ -51,27 +40,6 @@ internal sealed class ClusterAccess : IDisposable
         Addresses = [.. _options.ApiServerAddresses.Select(a => new Uri($"{server.Scheme}://{a}"))],
         TlsServerName = connection.TlsServerName ?? server.IdnHost,
     };
-
-    private void WatchToken(ClusterConnection connection, Action<string, string, Action<string>> watch)
-    {
-        if (connection.TokenFile is { } file)
-        {
-            var token = File.ReadAllText(file);
-            _credential.Set(token.Trim());
-            watch(file, token, text => _credential.Set(text.Trim()));
-        }
-        else
-        {
-            _credential.Set(connection.Token);
-        }
-    }
-
-    private void Reload(Uri server)
-    {
-        var connection = Load();
-        _pool.Replace(ClusterTls.OptionsOf(At(connection, server)));
-        _credential.Set(connection.TokenFile is { } file ? File.ReadAllText(file).Trim() : connection.Token);
-    }
 
     private byte[] HealthHead()
     {

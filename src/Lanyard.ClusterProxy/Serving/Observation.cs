@@ -4,7 +4,6 @@ using Lanyard.ClusterProxy.Forwarding;
 using Lanyard.ClusterProxy.Hygiene;
 using Lanyard.ClusterProxy.Limits;
 using Lanyard.ClusterProxy.Telemetry;
-using Lanyard.ClusterProxy.Upstream;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.ClusterProxy.Serving;
@@ -20,6 +19,7 @@ internal sealed class Observation : IAsyncDisposable
     private readonly AuditTrail? _audit;
     private readonly OpenTelemetryExport? _export;
     private readonly string _policyText = "";
+    private KeptConnection? _webhook;
 
     /// <exception cref="Configuration.ConfigurationException">A file has mistakes.</exception>
     public Observation(ObservationOptions options, TrustedProxies trusted, Admission admission, TimeProvider time, ILogger<Observation> log)
@@ -44,13 +44,15 @@ internal sealed class Observation : IAsyncDisposable
 
     public RequestObserver Observer { get; }
 
-    /// <summary>Reads the policy again when it changes.</summary>
+    /// <summary>Reads the policy again when it changes, and the files of the webhook's kubeconfig: a token that was renewed is the one to send events with.</summary>
     public void Watch(Action<string, string, Action<string>> watch)
     {
         if (_audit is not null && _options.PolicyFile is { } file)
         {
             watch(file, _policyText, text => _audit.Replace(AuditPolicyFile.Parse(text, file)));
         }
+
+        _webhook?.Watch(watch);
     }
 
     public async ValueTask DisposeAsync()
@@ -76,13 +78,10 @@ internal sealed class Observation : IAsyncDisposable
             return null;
         }
 
-        var connection = Kubeconfig.Load(file);
-        var credential = new OwnCredential();
-        credential.Set(connection.TokenFile is { } token ? File.ReadAllText(token).Trim() : connection.Token);
-        var pool = new UpstreamPool(ClusterTls.OptionsOf(connection), _time);
-        _parts.Add(pool);
-        var path = connection.PathPrefix.Length == 0 ? "/" : connection.PathPrefix;
-        var webhook = new AuditWebhook(new OwnCalls(new UpstreamClient(pool), new UpstreamTarget(connection.Addresses[0].Authority, path, credential)));
+        _webhook = new KeptConnection(() => Kubeconfig.Load(file), _time);
+        _parts.Add(_webhook);
+        var path = _webhook.First.PathPrefix.Length == 0 ? "/" : _webhook.First.PathPrefix;
+        var webhook = new AuditWebhook(new OwnCalls(_webhook.Client, new UpstreamTarget(_webhook.First.Addresses[0].Authority, path, _webhook.Credential)));
         return Queue(new LineQueueOptions("audit webhook", _options.WebhookBatch, _options.WebhookLinger, _options.WebhookBuffer, DropsWhenFull: true), webhook.SendAsync);
     }
 

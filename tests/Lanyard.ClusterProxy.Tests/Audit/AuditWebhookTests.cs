@@ -54,6 +54,27 @@ public sealed class AuditWebhookTests : IDisposable
         Assert.Equal(("POST /audit/events HTTP/1.1", "Bearer hook"), (head.StartLine, head.Value("Authorization")));
     }
 
+    /// <summary>A service account's token lives for an hour; whoever goes on with the first one loses every event after it.</summary>
+    [Fact]
+    public async Task Events_are_sent_with_the_token_that_its_file_has_by_then()
+    {
+        File.WriteAllText(Path.Combine(_folder, "token"), "first\n");
+        await using var webhook = new RawUpstream(ServeAsync);
+        await using var observation = Create(webhook, batch: 1, "tokenFile: token");
+        var watched = new Dictionary<string, Action<string>>();
+        observation.Watch((file, _, changed) => watched.Add(Path.GetFileName(file), changed));
+
+        await TellAsync(observation, "/api/v1/pods");
+        await Eventually.HoldsAsync(() => Task.FromResult(_heads.Count == 1), "the first event");
+        File.WriteAllText(Path.Combine(_folder, "token"), "second\n");
+        watched["token"]("second\n");
+        await TellAsync(observation, "/api/v1/pods");
+        await Eventually.HoldsAsync(() => Task.FromResult(_heads.Count == 2), "the second event");
+
+        Assert.Equal(["Bearer first", "Bearer second"], _heads.Select(h => h.Value("Authorization")));
+        Assert.Equal(["hook", "policy", "token"], watched.Keys.Order(StringComparer.Ordinal));
+    }
+
     private static async Task TellAsync(Observation observation, string target)
     {
         var context = new DefaultHttpContext();
@@ -63,7 +84,7 @@ public sealed class AuditWebhookTests : IDisposable
         await observation.Observer.EndAsync(context, passage, null);
     }
 
-    private Observation Create(RawUpstream webhook, int batch)
+    private Observation Create(RawUpstream webhook, int batch, string credential = "token: hook")
     {
         File.WriteAllText(Path.Combine(_folder, "policy"), "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n");
         File.WriteAllText(Path.Combine(_folder, "hook"), $"""
@@ -82,7 +103,7 @@ public sealed class AuditWebhookTests : IDisposable
             users:
             - name: u
               user:
-                token: hook
+                {credential}
             """);
         var options = new ObservationOptions(Path.Combine(_folder, "policy"), null, Path.Combine(_folder, "hook"), null) { WebhookBatch = batch, WebhookLinger = TimeSpan.FromHours(1) };
         return new Observation(options, TrustedProxies.None, new Admission(LimitOptions.Default, TimeProvider.System), TimeProvider.System, NullLogger<Observation>.Instance);

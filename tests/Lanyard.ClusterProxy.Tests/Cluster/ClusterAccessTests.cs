@@ -39,6 +39,26 @@ public sealed class ClusterAccessTests : IDisposable
         Assert.Single(_refused);
     }
 
+    /// <summary>The first file is nobody's afterwards, the second is renewed as every token of a service account is.</summary>
+    [Fact]
+    public async Task A_kubeconfig_that_names_another_token_file_is_followed_to_it_and_its_renewals()
+    {
+        await using var upstream = RawUpstream.Answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        File.WriteAllText(At("token"), "first");
+        File.WriteAllText(At("other"), "second");
+        var access = Access($"server: \"{upstream.Address.GetLeftPart(UriPartial.Authority)}\"", "tokenFile: token");
+
+        Change("config", File.ReadAllText(At("config")).Replace("tokenFile: token", "tokenFile: other", StringComparison.Ordinal));
+        await GetAsync(access);
+        Change("other", "third");
+        await GetAsync(access);
+        Change("token", "fourth");
+        await GetAsync(access);
+
+        Assert.Equal(["Bearer second", "Bearer third", "Bearer third"], upstream.Heads.Select(h => h.Value("Authorization")));
+        Assert.Empty(_refused);
+    }
+
     [Fact]
     public async Task A_new_authority_is_believed_from_then_on_and_the_old_one_no_longer()
     {
