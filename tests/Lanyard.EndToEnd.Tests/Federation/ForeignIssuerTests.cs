@@ -85,7 +85,7 @@ public sealed class ForeignIssuerTests
                 }
 
                 await words.WriteLineAsync("token");
-                await Eventually.HoldsAsync(() => Task.FromResult(Said(provider).Count > tokens.Count), $"it gives a token: {provider.Errors}");
+                await Eventually.HoldsAsync(() => Task.FromResult(Said(provider).Count > tokens.Count), () => $"it gives a token: {provider.Errors}");
                 tokens.Add(Said(provider)[^1]);
                 Assert.Contains($"\"alg\":\"{algorithm}\"", System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(tokens[^1].Split('.')[0])), StringComparison.Ordinal);
                 // Unknown keys are fetched anew at most every 30 s.

@@ -137,7 +137,7 @@ public sealed class ForeignVerifierTests : IAsyncLifetime
     private async Task AcceptsAsync(ChildProcess process)
     {
         var status = (HttpStatusCode)0;
-        await Eventually.HoldsAsync(async () => (status = await AskAsync(_token)) != 0, $"it listens: {process.Output}{process.Errors}");
+        await Eventually.HoldsAsync(async () => (status = await AskAsync(_token)) != 0, () => $"it listens: {process.Output}{process.Errors}");
         var log = Path.Combine(_folder, "apache.log");
         Assert.True(status == HttpStatusCode.OK, $"{status} {process.Output}{process.Errors}{(File.Exists(log) ? await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken) : "")}");
         var other = await IdentityTokenAsync();

@@ -82,7 +82,19 @@ public sealed class PodCluster : IAsyncLifetime
         return (await Installation.LanyardAsync("run", definition, "-w", "acme", "-c", "prod")).Succeeded().Trim();
     }
 
-    public async Task<JsonNode> EndAsync(string run) => await Installation.WaitForEndAsync("acme", "prod", run, TimeSpan.FromMinutes(3));
+    /// <summary>Waits until a run is over. Where it does not end, the failure shows what the cluster has to say about its pods, too.</summary>
+    public async Task<JsonNode> EndAsync(string run)
+    {
+        try
+        {
+            return await Installation.WaitForEndAsync("acme", "prod", run, TimeSpan.FromMinutes(3));
+        }
+        catch (TimeoutException vain)
+        {
+            var seen = await Cluster.KubectlAsync("get", "nodes,jobs,pods,events", "-n", Namespace, "-o", "wide");
+            throw new TimeoutException($"{vain.Message}\n{seen.Output}{seen.Errors}", vain);
+        }
+    }
 
     public async Task<string> LogAsync(string run)
     {
@@ -97,7 +109,7 @@ public sealed class PodCluster : IAsyncLifetime
     }
 
     public Task WaitForLogAsync(string run, string words) => Eventually.HoldsAsync(
-        async () => (await LogAsync(run)).Contains(words, StringComparison.Ordinal), $"{run} says {words} (runner: {Runner.Errors})", TimeSpan.FromMinutes(2));
+        async () => (await LogAsync(run)).Contains(words, StringComparison.Ordinal), () => $"{run} says {words} (runner: {Runner.Errors})", TimeSpan.FromMinutes(2));
 
     /// <summary>Reasons of what happened to the first attempt.</summary>
     public static IReadOnlyList<string> Reasons(JsonNode view) =>

@@ -178,7 +178,7 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
         var run = await pods.StartAsync(
             "homeless", """[{name: main, script: "true"}]""", $"{{image: '{PodCluster.Busybox}', imagePullPolicy: Never, nodeSelector: {{kind: unknown}}}}");
         await Eventually.HoldsAsync(
-            async () => PodCluster.Reasons(await pods.RunAsync(run)).Contains("FailedScheduling"), $"FailedScheduling is shown ({pods.Runner.Errors})", TimeSpan.FromMinutes(1));
+            async () => PodCluster.Reasons(await pods.RunAsync(run)).Contains("FailedScheduling"), () => $"FailedScheduling is shown ({pods.Runner.Errors})", TimeSpan.FromMinutes(1));
         (await pods.Installation.LanyardAsync("cancel", run, "-w", "acme", "-c", "prod")).Succeeded();
         Assert.Equal("canceled", (await pods.EndAsync(run))["state"]!.GetValue<string>());
     }
@@ -196,7 +196,7 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
 
         await Eventually.HoldsAsync(
             async () => (await pods.Cluster.KubectlAsync("get", "job", "run-01k00000000000000000000000-1", "-n", PodCluster.Namespace)).ExitCode != 0,
-            $"the orphan is swept ({pods.Runner.Errors})", TimeSpan.FromMinutes(2));
+            () => $"the orphan is swept ({pods.Runner.Errors})", TimeSpan.FromMinutes(2));
         (await pods.Cluster.KubectlAsync("get", "job", "bystander", "-n", PodCluster.Namespace)).Succeeded();
     }
 

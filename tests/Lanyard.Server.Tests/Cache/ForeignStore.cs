@@ -57,7 +57,7 @@ public sealed class ForeignStore : IAsyncDisposable
             ? [Path.Combine(modules, "azurite/dist/src/blob/main.js"), "--location", Folder, "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", port]
             : [Path.Combine(modules, "s3rver/bin/s3rver.js"), "-d", Folder, "-a", "127.0.0.1", "-p", port, "--silent", "--configure-bucket", "cache"];
         _process = ChildProcess.Start(node, arguments);
-        await Eventually.HoldsAsync(IsThereAsync, $"{arguments[0]} listens: {_process.Output} {_process.Errors}", TimeSpan.FromSeconds(60));
+        await Eventually.HoldsAsync(IsThereAsync, () => $"{arguments[0]} listens: {_process.Output} {_process.Errors}", TimeSpan.FromSeconds(60));
     }
 
     /// <summary>The objects' own files, where the store keeps them as they are.</summary>

@@ -18,6 +18,7 @@ public sealed class Installation : IAsyncDisposable
     private const string ReadyWords = "lanyard server: ready at ";
     private readonly string? _database;
     private readonly List<ChildProcess> _processes = [];
+    private readonly List<ChildProcess> _runners = [];
     private int _files;
 
     private readonly SwitchingFront? _front;
@@ -131,8 +132,11 @@ public sealed class Installation : IAsyncDisposable
     }
 
     /// <summary>A runner of this installation, which ends with it; each name has a folder of its own, which a later runner of the name takes over.</summary>
-    public ChildProcess StartRunner(string name, params string[] arguments) =>
-        Keep(LanyardProcess.Start(["runner", "--server", Url, "--work-dir", Path.Combine(Folder, "runner-" + name), "--name", name, .. arguments]));
+    public ChildProcess StartRunner(string name, params string[] arguments)
+    {
+        _runners.Add(Keep(LanyardProcess.Start(["runner", "--server", Url, "--work-dir", Path.Combine(Folder, "runner-" + name), "--name", name, .. arguments])));
+        return _runners[^1];
+    }
 
     /// <summary>A runner on this host with a key of its own, approved by its fingerprint.</summary>
     public async Task<ChildProcess> StartApprovedRunnerAsync(string name, IEnumerable<string> collections, params string[] arguments)
@@ -186,7 +190,7 @@ public sealed class Installation : IAsyncDisposable
                 view = JsonNode.Parse(await client.GetStringAsync(new Uri($"{Url}/v1/workspaces/{workspace}/collections/{collection}/runs/{run}")))!;
                 return view["finishedAt"] is not null;
             },
-            $"{run} ends (server said: {Server.Errors})",
+            () => $"{run} ends\nit is: {view}\nserver said: {Server.Errors}\nits runners said: {string.Join('\n', _runners.Select(static runner => runner.Errors))}",
             deadline ?? TimeSpan.FromSeconds(60));
         return view;
     }
