@@ -117,7 +117,7 @@ internal sealed class StepExecution(AttemptPayload payload, StepPlace place, Att
     /// <summary>SIGTERM, the grace period, SIGKILL. The signal is repeated until there was somebody to hear it: the sandbox may still be starting.</summary>
     private async Task EndAsync(RunningStep process, Task exited)
     {
-        log.AppendNote(stop.Reason is StopReason.None ? "time is over: the step is asked to end" : "the step is asked to end");
+        log.AppendNoteMeanwhile(stop.Reason is StopReason.None ? "time is over: the step is asked to end" : "the step is asked to end");
         var grace = TimeSpan.FromSeconds(payload.GraceSeconds);
         using var over = new CancellationTokenSource(grace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stop.Killed);

@@ -75,7 +75,7 @@ internal sealed class CloudFiles(CloudPayload cloud, CloudFolder folder, CloudTe
                 {
                     if (next.Refusal.Reason is not RefusalReason.Unavailable)
                     {
-                        log.AppendNote($"{file.Name} is not renewed any more: {Printable(next.Refusal.Detail)}");
+                        log.AppendNoteMeanwhile($"{file.Name} is not renewed any more: {Printable(next.Refusal.Detail)}");
                         return;
                     }
 
@@ -93,7 +93,7 @@ internal sealed class CloudFiles(CloudPayload cloud, CloudFolder folder, CloudTe
         }
         catch (IOException exception)
         {
-            log.AppendNote($"{file.Name} is not renewed any more: {exception.Message}");
+            log.AppendNoteMeanwhile($"{file.Name} is not renewed any more: {exception.Message}");
         }
     }
 

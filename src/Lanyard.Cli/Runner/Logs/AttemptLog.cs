@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -16,9 +15,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
     private readonly Lock _gate = new();
     private readonly FileStream _file = PrivateFiles.Create(path);
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private readonly SecretMask _mask = new();
-    private MaskCommands? _commands;
-    private readonly ArrayBufferWriter<byte> _masked = new();
+    private readonly LogText _text = new();
     private TaskCompletionSource _grown = NewSignal();
     private TailRing? _tail;
     private long _length;
@@ -44,7 +41,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
                 return;
             }
 
-            (_commands ??= new MaskCommands(_mask)).Write(output, _masked);
+            _text.Write(output);
             Store();
         }
     }
@@ -56,12 +53,12 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         {
             lock (_gate)
             {
-                return _mask.Masked;
+                return _text.Mask.Masked;
             }
         }
     }
 
-    /// <summary>A line of the runner's own, after whatever the step has left on the last line.</summary>
+    /// <summary>A line of the runner's own, once the step before it writes no more: after whatever it has left on the last line.</summary>
     public void AppendNote(string text)
     {
         lock (_gate)
@@ -71,10 +68,22 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
                 return;
             }
 
-            _commands?.Flush(_masked);
-            _mask.Flush(_masked);
-            _mask.Write(Encoding.UTF8.GetBytes($"[lanyard] {text}\n"), _masked);
-            _mask.Flush(_masked);
+            _text.Note(text);
+            Store();
+        }
+    }
+
+    /// <summary>A line of the runner's own while a step writes: not into what may be the beginning of a secret or of a command, whose rest is still to come.</summary>
+    public void AppendNoteMeanwhile(string text)
+    {
+        lock (_gate)
+        {
+            if (_total is not null)
+            {
+                return;
+            }
+
+            _text.NoteMeanwhile(text);
             Store();
         }
     }
@@ -84,14 +93,14 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
     {
         lock (_gate)
         {
-            if (!_mask.HasRoomFor(secrets.Length))
+            if (!_text.Mask.HasRoomFor(secrets.Length))
             {
                 return false;
             }
 
             foreach (var secret in secrets)
             {
-                _mask.Add(secret);
+                _text.Mask.Add(secret);
             }
 
             return true;
@@ -103,7 +112,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
     {
         lock (_gate)
         {
-            return _mask.HasRoomFor(1) && _mask.Add(value);
+            return _text.Mask.HasRoomFor(1) && _text.Mask.Add(value);
         }
     }
 
@@ -114,8 +123,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         {
             if (_total is null)
             {
-                _commands?.Flush(_masked);
-                _mask.Flush(_masked);
+                _text.Flush();
                 Store();
                 AddTail();
                 _total = new LogTotal(_length, Convert.ToHexStringLower(_hash.GetHashAndReset()));
@@ -167,7 +175,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
 
     private void Store()
     {
-        var bytes = _masked.WrittenSpan;
+        var bytes = _text.Ready;
         if (_tail is null)
         {
             var head = (int)Math.Min(bytes.Length, (limit / 2) - _length);
@@ -181,7 +189,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
             _tail.Write(bytes);
         }
 
-        _masked.ResetWrittenCount();
+        _text.Taken();
     }
 
     private void StoreInFile(ReadOnlySpan<byte> bytes)

@@ -15,6 +15,9 @@ internal sealed class MaskCommands(SecretMask mask)
     private bool _isLineStart = true;
     private bool _isDropping;
 
+    /// <summary>Whether the line that was begun is, or may become, a command.</summary>
+    public bool IsInCommand => _isDropping || _line.WrittenCount > 0;
+
     public void Write(ReadOnlySpan<byte> output, IBufferWriter<byte> masked)
     {
         while (!output.IsEmpty)

@@ -62,6 +62,9 @@ internal sealed class SecretMask
     /// <summary>Whether another secret would find room; the endpoint refuses to hand out a token that the log could not mask.</summary>
     public bool HasRoomFor(int count) => _secrets.Count + count <= MaxSecrets;
 
+    /// <summary>Whether what was written last may be the beginning of a secret, and is held back.</summary>
+    public bool IsHolding => _held.Length > 0;
+
     public void Write(ReadOnlySpan<byte> input, IBufferWriter<byte> output)
     {
         if (_held.Length == 0)

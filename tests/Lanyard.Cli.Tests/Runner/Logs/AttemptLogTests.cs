@@ -71,6 +71,38 @@ public sealed class AttemptLogTests : IDisposable
         Assert.Equal(new string('a', 400) + new string('b', 600), await ReadAsync(log, log.Complete().Bytes));
     }
 
+    /// <summary>Such a note comes whenever a cancel does, or a renewal fails: between two writes of the step, or two reads of what it wrote.</summary>
+    [Theory]
+    [Line("5.7")]
+    [InlineData("token: a-secret-of", "-this-run, printed\n", "token: ***, printed\n")]
+    [InlineData("::add-mask::another-one-of", "-the-steps\nanother-one-of-the-steps\n", "::add-mask::***\n***\n")]
+    [InlineData("::add-", "mask::another-one-of-the-steps\nanother-one-of-the-steps\n", "::add-mask::***\n***\n")]
+    public async Task A_note_that_comes_while_a_step_writes_does_not_show_the_two_halves_of_a_secret(string before, string after, string shown)
+    {
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1 << 20);
+        log.TryHide("a-secret-of-this-run");
+        log.Append(Encoding.ASCII.GetBytes(before));
+        log.AppendNoteMeanwhile("the step is asked to end");
+        log.Append(Encoding.ASCII.GetBytes(after));
+        var text = await ReadAsync(log, log.Complete().Bytes);
+
+        Assert.Equal($"{shown}[lanyard] the step is asked to end\n", text);
+    }
+
+    [Fact]
+    [Line("5.7")]
+    public async Task A_note_that_waits_for_a_steps_last_word_is_said_when_there_is_none()
+    {
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1 << 20);
+        log.TryHide("a-secret-of-this-run");
+        log.Append("a-secret-"u8);
+        log.AppendNoteMeanwhile("the step is asked to end");
+        log.AppendNote("the step exited with code 1");
+        var text = await ReadAsync(log, log.Complete().Bytes);
+
+        Assert.Equal("a-secret-[lanyard] the step is asked to end\n[lanyard] the step exited with code 1\n", text);
+    }
+
     [Fact]
     public void Its_files_are_the_runners_alone()
     {
