@@ -25,7 +25,7 @@ internal sealed class JobRemoval(AttemptKey key, ClusterApi cluster, PodWatch wa
             while (true)
             {
                 var next = watch.Next(Name);
-                if (watch.Find(Name) is not { IsOver: false })
+                if (!watch.IsAnyAlive(Name))
                 {
                     return;
                 }

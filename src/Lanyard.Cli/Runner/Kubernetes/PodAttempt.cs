@@ -28,7 +28,7 @@ internal sealed class PodAttempt(
     private PodVerdict? _trouble;
     private long _troubleSince;
     private long _began;
-    private bool _isBound;
+    private string? _uid;
     private bool _hasRun;
 
     public override string State => _stop.Reason is StopReason.Canceled ? AttemptStates.Canceling : AttemptStates.Accepted;
@@ -96,11 +96,10 @@ internal sealed class PodAttempt(
     /// <summary>Null when the pod has come to its own end.</summary>
     private async Task<PodVerdict?> FollowAsync()
     {
-        var lists = watch.Lists;
         while (true)
         {
             var next = watch.Next(_name);
-            var pod = watch.Find(_name);
+            var pod = Seen();
             if (pod is not null)
             {
                 await BindAsync(pod);
@@ -112,7 +111,7 @@ internal sealed class PodAttempt(
                 return null;
             }
 
-            if (Judge(pod, lists) is { } verdict)
+            if (Judge(pod) is { } verdict)
             {
                 return verdict;
             }
@@ -123,7 +122,10 @@ internal sealed class PodAttempt(
         }
     }
 
-    private PodVerdict? Judge(PodState? pod, int lists)
+    /// <summary>The attempt's own pod, or (before it is named) the one that is to be. Another that takes its place gets nothing from the server, and does not count.</summary>
+    private PodState? Seen() => watch.Find(_name, _uid);
+
+    private PodVerdict? Judge(PodState? pod)
     {
         // The pod is told of a cancel by the server; one that has not begun has nobody to hear it.
         if (!_hasRun && _stop.Reason is StopReason.Canceled or StopReason.RunnerStopped)
@@ -132,7 +134,7 @@ internal sealed class PodAttempt(
         }
 
         var trouble = pod is not null ? PodVerdict.Of(pod)
-            : _isBound && watch.Lists > lists ? new(AttemptOutcomes.RunnerError, "the pod is gone", 0)
+            : _uid is not null ? new(AttemptOutcomes.RunnerError, "the pod is gone", 0)
             : null;
         if (trouble is { Patience: 0 })
         {
@@ -157,7 +159,7 @@ internal sealed class PodAttempt(
 
     private async Task BindAsync(PodState pod)
     {
-        if (_isBound)
+        if (_uid is not null)
         {
             return;
         }
@@ -169,7 +171,7 @@ internal sealed class PodAttempt(
             _stop.Silenced.ThrowIfCancellationRequested();
         }
 
-        _isBound = answer.Kind is AnswerKind.Ok;
+        _uid = answer.Kind is AnswerKind.Ok ? pod.Uid : null;
     }
 
     private async Task WaitAsync(Task next, TimeSpan longest)
@@ -186,7 +188,7 @@ internal sealed class PodAttempt(
     private async Task<string?> GiveUpAsync(PodVerdict verdict)
     {
         services.Log.PodGivenUp(Key, verdict.Reason);
-        var pod = watch.Find(_name);
+        var pod = Seen();
         await _timeline.TellAsync(pod, _stop.Silenced);
         await _timeline.TellAsync(verdict, _stop.Silenced);
         var mayRun = pod?.Find(JobManifest.StepsContainer)?.IsRunning is true;
@@ -218,17 +220,17 @@ internal sealed class PodAttempt(
         using var limit = new CancellationTokenSource(Leaving, services.Time);
         try
         {
-            while (watch.Find(_name) is { IsOver: false })
+            while (Seen() is { IsOver: false })
             {
                 var next = watch.Next(_name);
-                if (watch.Find(_name) is { IsOver: false })
+                if (Seen() is { IsOver: false })
                 {
                     await next.WaitAsync(limit.Token);
                 }
             }
 
-            await _timeline.TellAsync(watch.Find(_name), limit.Token);
-            if (watch.Find(_name) is not { IsOver: true })
+            await _timeline.TellAsync(Seen(), limit.Token);
+            if (Seen() is not { IsOver: true } || watch.IsAnyAlive(_name))
             {
                 await _removal.RunAsync(limit.Token);
             }

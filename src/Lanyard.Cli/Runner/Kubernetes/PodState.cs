@@ -14,6 +14,12 @@ internal sealed record PodState(
 {
     public bool IsOver => Phase is "Succeeded" or "Failed";
 
+    /// <summary>When it was made; sorts as text.</summary>
+    public string Made { get; private init; } = "";
+
+    /// <summary>Of a pod that is deleted: how long its containers have to end by themselves.</summary>
+    public int GraceSeconds { get; private init; }
+
     public static PodState? Of(JsonObject pod)
     {
         var metadata = pod["metadata"] as JsonObject;
@@ -24,6 +30,10 @@ internal sealed record PodState(
                 name, uid, job, ClusterApi.Text(status?["phase"]) ?? "Pending", ClusterApi.Text(status?["reason"]), ClusterApi.Text(status?["message"]) ?? "",
                 metadata?["deletionTimestamp"] is not null,
                 [.. (status?["containerStatuses"] as JsonArray ?? []).OfType<JsonObject>().Select(Container)])
+            {
+                Made = ClusterApi.Text(metadata?["creationTimestamp"]) ?? "",
+                GraceSeconds = Number(metadata?["deletionGracePeriodSeconds"]) ?? 0,
+            }
             : null;
     }
 
@@ -38,7 +48,9 @@ internal sealed record PodState(
             waiting is null ? null : ClusterApi.Text(waiting["reason"]) ?? "Waiting",
             state?["running"] is not null,
             ended is null ? null : ClusterApi.Text(ended["reason"]) ?? "Error",
-            ended?["exitCode"] is JsonValue code && code.TryGetValue<int>(out var number) ? number : null,
+            Number(ended?["exitCode"]),
             ClusterApi.Text((waiting ?? ended)?["message"]) ?? "");
     }
+
+    private static int? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue<int>(out var number) ? number : null;
 }

@@ -16,7 +16,8 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
     {
         if (pod.IsDeleted || pod.Reason is "Evicted" or "NodeLost" or "Shutdown" or "Terminated" or "Preempting")
         {
-            return new(AttemptOutcomes.RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself, pod.Reason);
+            // As long as its steps have to save their state: it says itself how they ended.
+            return new(AttemptOutcomes.RunnerError, $"the pod was taken away: {pod.Reason ?? "deleted"} {pod.Message}".TrimEnd(), MaySayItself + pod.GraceSeconds, pod.Reason);
         }
 
         return pod.Find(JobManifest.LanyardContainer) is { } ours && OfLanyard(ours) is { } verdict

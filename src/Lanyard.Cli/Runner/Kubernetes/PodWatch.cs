@@ -7,23 +7,23 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 
 /// <summary>
 /// Knows the pods of a runner: one list, then one watch, for all its attempts together. While the API server is away it goes on knowing what it knew;
-/// afterwards a fresh list puts right what was missed.
+/// afterwards a fresh list puts right what was missed. A Job has several pods where one is taken away: Kubernetes makes another while the first still ends.
 /// </summary>
 internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider time, ILogger log) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
-    private readonly ConcurrentDictionary<string, PodState> _pods = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, IReadOnlyList<PodState>> _pods = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _waiting = new(StringComparer.Ordinal);
     private Task _running = Task.CompletedTask;
-    private volatile int _lists;
-
-    /// <summary>How many whole lists there were: what a later one does not show is gone.</summary>
-    public int Lists => _lists;
 
     public void Start() => _running = RunAsync();
 
-    /// <summary>The pod of a Job, as last seen.</summary>
-    public PodState? Find(string job) => _pods.GetValueOrDefault(job);
+    /// <summary>The pod of a Job, as last seen: with this uid, or (null) the first that was made.</summary>
+    public PodState? Find(string job, string? uid) =>
+        _pods.GetValueOrDefault(job) is not { } pods ? null : uid is null ? pods[0] : pods.FirstOrDefault(pod => pod.Uid == uid);
+
+    /// <summary>Whether a pod of a Job is there that has not come to its end.</summary>
+    public bool IsAnyAlive(string job) => _pods.GetValueOrDefault(job)?.Any(static pod => !pod.IsOver) is true;
 
     /// <summary>Completes with the next change of the Job's pod; to be taken before looking.</summary>
     public Task Next(string job) => _waiting.GetOrAdd(job, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
@@ -53,14 +53,13 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
 
                 log.ClusterAway(list.Message);
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException
-                || (exception is OperationCanceledException && !_stop.IsCancellationRequested))
-            {
-                log.ClusterAway(exception.Message);
-            }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 return;
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                log.ClusterAway(exception.Message); // whatever it was: without its watch a runner sees no pod any more
             }
 
             try
@@ -93,36 +92,40 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
 
     private void Apply(string type, PodState state)
     {
-        // A pod that is replaced (by a Job that was made anew) must not be forgotten with its predecessor.
-        if (type is not "DELETED")
-        {
-            _pods[state.Job] = state;
-        }
-        else if (_pods.TryGetValue(state.Job, out var known) && known.Uid == state.Uid)
-        {
-            _pods.TryRemove(state.Job, out _);
-        }
-
+        var others = (_pods.GetValueOrDefault(state.Job) ?? []).Where(pod => pod.Uid != state.Uid);
+        Put(state.Job, type is "DELETED" ? others : others.Append(state));
         Tell(state.Job);
     }
 
     private void Replace(JsonArray items)
     {
-        var present = items.OfType<JsonObject>().Select(PodState.Of).OfType<PodState>().ToDictionary(static pod => pod.Job, StringComparer.Ordinal);
-        foreach (var gone in _pods.Keys.Except(present.Keys, StringComparer.Ordinal).ToList())
+        var present = items.OfType<JsonObject>().Select(PodState.Of).OfType<PodState>().ToLookup(static pod => pod.Job, StringComparer.Ordinal);
+        foreach (var gone in _pods.Keys.Where(job => !present.Contains(job)).ToList())
         {
             _pods.TryRemove(gone, out _);
         }
 
-        foreach (var (job, state) in present)
+        foreach (var pods in present)
         {
-            _pods[job] = state;
+            Put(pods.Key, pods);
         }
 
-        _lists++;
         foreach (var job in _waiting.Keys)
         {
             Tell(job);
+        }
+    }
+
+    private void Put(string job, IEnumerable<PodState> pods)
+    {
+        IReadOnlyList<PodState> sorted = [.. pods.OrderBy(static pod => pod.Made, StringComparer.Ordinal)];
+        if (sorted.Count == 0)
+        {
+            _pods.TryRemove(job, out _);
+        }
+        else
+        {
+            _pods[job] = sorted;
         }
     }
 
