@@ -7,15 +7,18 @@ namespace Lanyard.Server.Runs.Opentofu;
 /// <summary>What runs have planned, encrypted with the key outside the database and bound to its run. A plan goes when its run has applied it or is over.</summary>
 internal sealed class PlanStore(Database database, KeyEncryption encryption)
 {
-    public Task PutAsync(string run, int attempt, ReadOnlyMemory<byte> plan, long now, CancellationToken cancellationToken)
+    /// <summary>The statement itself looks whether the attempt still plans: much may have happened while its plan was on the way, another's approval among it.</summary>
+    /// <returns>False when it does not.</returns>
+    public async Task<bool> PutAsync(string run, int attempt, ReadOnlyMemory<byte> plan, long now, CancellationToken cancellationToken)
     {
         var box = encryption.Encrypt(plan.Span, run, Kid(attempt));
-        return database.ExecuteAsync(
+        return await database.ExecuteAsync(
             $"""
-            insert into plans (run, attempt, box, created_at) values ({run}, {attempt}, {box}, {now})
+            insert into plans (run, attempt, box, created_at)
+            select id, {attempt}, {box}, {now} from runs where id = {run} and attempt = {attempt} and live and phase = {RunRules.PlanPhase}
             on conflict (run) do update set attempt = excluded.attempt, box = excluded.box, created_at = excluded.created_at
             """,
-            cancellationToken);
+            cancellationToken) == 1;
     }
 
     public async Task<byte[]?> FindAsync(string run, CancellationToken cancellationToken) =>

@@ -35,8 +35,9 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
             return new Refused(new Refusal(RefusalReason.Conflict, $"{run} is in {at.Row.Phase}"));
         if (await ReadAsync(context, MaxBytes) is not { } plan)
             return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a plan has at most {MaxBytes} bytes"));
-        await state.Plans.PutAsync(run, at.Row.Attempt, plan.WrittenMemory, state.Rules.Now, cancellation);
-        return Results.NoContent();
+        return await state.Plans.PutAsync(run, at.Row.Attempt, plan.WrittenMemory, state.Rules.Now, cancellation)
+            ? Results.NoContent()
+            : new Refused(new Refusal(RefusalReason.StaleAttempt, $"attempt {at.Row.Attempt} of {run} plans no more"));
     });
 
     public static Task<IResult> GetAsync(string run, string attempt, HttpContext context, StateEndpoints state) => state.WithAsync(run, attempt, context, async (at, cancellation) =>
