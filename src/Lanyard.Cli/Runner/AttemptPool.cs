@@ -34,13 +34,13 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     /// <summary>With <c>--once</c>, or where the runner is ephemeral, how the run went.</summary>
     public int ExitCode { get; private set; } = RunnerExit.Done;
 
-    /// <summary>What is held, and the offers that are being accepted: the server would make them again in every poll, and nothing else meanwhile.</summary>
+    /// <summary>What is held and not over, and the offers that are being accepted: the server would make them again in every poll, and nothing else meanwhile.</summary>
     public List<Hold> Holds()
     {
         var accepting = _accepting.Keys; // first: what leaves these meanwhile is held already
         var held = new Dictionary<AttemptKey, HeldAttempt>(_held);
         var offers = accepting.Where(key => !held.ContainsKey(key)).Select(static key => new Hold(key.Run, key.Attempt, AttemptStates.Offered));
-        return [.. held.Values.Select(static attempt => attempt.Hold), .. offers];
+        return [.. held.Values.Where(static attempt => !attempt.IsOver).Select(static attempt => attempt.Hold), .. offers];
     }
 
     /// <summary>Takes nothing more.</summary>

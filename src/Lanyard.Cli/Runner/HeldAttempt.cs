@@ -13,6 +13,9 @@ internal abstract class HeldAttempt(AttemptKey key, TimeProvider time) : IDispos
     /// <summary>One of <see cref="AttemptStates"/>.</summary>
     public abstract string State { get; }
 
+    /// <summary>The server has been told its end, or has said that it is over or another's: there is nothing left to ask about it, though its place is still being cleared.</summary>
+    public abstract bool IsOver { get; }
+
     /// <summary>What a poll or heartbeat says that the runner holds.</summary>
     public Hold Hold => new(Key.Run, Key.Attempt, State);
 

@@ -5,8 +5,8 @@ using Lanyard.Server.Runners;
 namespace Lanyard.Server.Runs;
 
 /// <summary>
-/// A long poll: ① answers what is held; at once when any answer is not <c>keep</c> ② makes offers again whose answer may have been lost ③ waits for
-/// work or a word ④ answers what is held once more when that took long, so that no lease ends behind a waiting poll.
+/// A long poll: ① answers what is held ② makes offers again whose answer may have been lost ③ waits for work or a word, but not where any answer is news to the runner: then
+/// there is only a look for work ④ answers what is held once more when that took long, so that no lease ends behind a waiting poll.
 /// </summary>
 internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispatch dispatch, RunRules rules, TimeProvider time)
 {
@@ -22,18 +22,26 @@ internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispat
         var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, request.Holds, rules.Now, cancellationToken);
         if (runner.State == RunnerStates.Draining && request.Free > 0)
             return new([], answers, Drain: true);
-        if (answers.Any(a => a.Answer != HoldAnswers.Keep) || (standing.Count > 0 && free > 0))
+        if (standing.Count > 0 && free > 0)
             return new(OffersOf(runner, standing.Take(free)), answers);
 
-        // ③
+        // ③ One attempt that takes its time to end must not keep work from the places beside it.
         var began = time.GetTimestamp();
-        var polled = await dispatch.PollAsync(poll, Jittered(request.WaitSeconds), cancellationToken);
+        var wait = request.Holds.Zip(answers, IsNews).Any(static isNews => isNews) ? TimeSpan.Zero : Jittered(request.WaitSeconds);
+        var polled = await dispatch.PollAsync(poll, wait, cancellationToken);
 
         // ④
         if (request.Holds.Count > 0 && (polled.IsNudged || time.GetElapsedTime(began) > TimeSpan.FromSeconds(1)))
             answers = await holds.AnswerAsync(runner, request.Holds, cancellationToken);
         return new(OffersOf(runner, polled.Offers), answers);
     }
+
+    private static bool IsNews(Hold hold, HoldAnswer answer) => answer.Answer switch
+    {
+        HoldAnswers.Keep => false,
+        HoldAnswers.Cancel => hold.State != AttemptStates.Canceling,
+        _ => true,
+    };
 
     private static Offer[] OffersOf(ActiveRunner runner, IEnumerable<OfferedRun> offers) =>
         [.. offers.Select(o => OfferOf(o, runner.Collections.FirstOrDefault(c => c.Id == o.Collection)?.Name ?? "/"))];

@@ -7,6 +7,10 @@ namespace Lanyard.Cli.Runner.Attempts;
 internal sealed class AttemptBounds(ControlPlane plane, AttemptKey key, TimeProvider time)
 {
     private const int MaxReason = 500;
+    private volatile bool _hasEnded;
+
+    /// <summary>The server has answered to the last word.</summary>
+    public bool HasEnded => _hasEnded;
 
     /// <summary>One line of bounded length: parts of it come from elsewhere.</summary>
     public static string? Printable(string? reason) =>
@@ -41,6 +45,7 @@ internal sealed class AttemptBounds(ControlPlane plane, AttemptKey key, TimeProv
             var answer = await plane.EndAsync(key, request with { Reason = Printable(request.Reason) }, silenced);
             if (answer.Kind is AnswerKind.Ok || answer.IsFinal)
             {
+                _hasEnded = true;
                 return answer;
             }
 

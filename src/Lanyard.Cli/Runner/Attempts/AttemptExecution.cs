@@ -19,6 +19,8 @@ internal sealed class AttemptExecution(AttemptPayload payload, AttemptServices s
 
     public override string State => _state;
 
+    public override bool IsOver => _bounds.HasEnded || _stop.Reason is StopReason.Abandoned;
+
     /// <summary>Somebody wants its end.</summary>
     public CancellationToken Stopped => _stop.Stopped;
 

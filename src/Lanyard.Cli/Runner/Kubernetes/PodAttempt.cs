@@ -33,6 +33,8 @@ internal sealed class PodAttempt(
 
     public override string State => _stop.Reason is StopReason.Canceled ? AttemptStates.Canceling : AttemptStates.Accepted;
 
+    public override bool IsOver => _bounds.HasEnded || _stop.Reason is StopReason.Abandoned;
+
     public override void Stop(StopReason reason) => _stop.Stop(reason);
 
     public override void Dispose() => _stop.Dispose();

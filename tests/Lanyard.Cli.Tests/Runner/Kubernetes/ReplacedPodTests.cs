@@ -68,7 +68,8 @@ public sealed class ReplacedPodTests : IAsyncDisposable
         await Eventually.HoldsAsync(() => Task.FromResult(_named.Count == 1), "the pod is named");
         await SayAsync("ADDED", Pod("new", "12:01", Alive));
         await SayAsync("DELETED", Pod("old", "12:00", Alive));
-        await Eventually.HoldsAsync(() => Task.FromResult(_ends.Count == 1), "its end is told");
+        await Eventually.HoldsAsync(() => Task.FromResult(_ends.Count == 1 && attempt.IsOver), "its end is told, and no poll names it any more");
+        Assert.False(running.IsCompleted); // the Job's other pod is still there
         await SayAsync("DELETED", Pod("new", "12:01", Alive));
 
         Assert.Equal("runner_error", await running.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken));
