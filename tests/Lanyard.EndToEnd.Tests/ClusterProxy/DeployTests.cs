@@ -142,6 +142,25 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
         Assert.Contains(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal) && o.Contains("\"--token-passthrough\"", StringComparison.Ordinal));
     }
 
+    [Fact]
+    [Needs("golang")]
+    [Line("3.2")]
+    public async Task The_Helm_chart_brings_further_files_arguments_and_volumes_and_leaves_the_role_to_the_printed_one()
+    {
+        var chart = await HelmAsync(
+            "files={access-entries.yaml: \"kind: AccessEntries\\nentries: []\\n\", audit-policy.yaml: x}", "extraArguments=[--access-entries=/etc/lanyard/access-entries.yaml]",
+            "volumes=[{name: hook, secret: {secretName: audit-hook}}]", "volumeMounts=[{name: hook, mountPath: /etc/hook}]", "rbac=false", "tokenPassthrough=true");
+        var deployment = Assert.Single(chart, o => o.StartsWith("Deployment ", StringComparison.Ordinal));
+
+        Assert.Contains("ConfigMap access-entries.yaml,audit-policy.yaml,authentication.yaml", chart);
+        Assert.Contains("\"--access-entries=/etc/lanyard/access-entries.yaml\"", deployment, StringComparison.Ordinal);
+        Assert.Contains("{\"mountPath\":\"/etc/hook\",\"name\":\"hook\"}", deployment, StringComparison.Ordinal);
+        Assert.Contains("{\"name\":\"hook\",\"secret\":{\"secretName\":\"audit-hook\"}}", deployment, StringComparison.Ordinal);
+        Assert.Contains(chart, o => o.StartsWith("ServiceAccount ", StringComparison.Ordinal));
+        Assert.Equal(2, chart.Count(o => o.StartsWith("ClusterRole", StringComparison.Ordinal) && o.Contains("lanyard-cluster-proxy-passthrough", StringComparison.Ordinal)));
+        Assert.Equal(2, chart.Count(o => o.StartsWith("ClusterRole", StringComparison.Ordinal)));
+    }
+
     private static Task<List<string>> HelmAsync(params string[] values) => Rendered.HelmAsync("lanyard-cluster-proxy", values);
 
     private Task<List<string>> RenderAsync(string kubectl, string overlay) => Rendered.KustomizeAsync(cluster, kubectl, Folder($"overlays/{overlay}"));
