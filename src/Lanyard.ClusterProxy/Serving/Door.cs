@@ -86,7 +86,9 @@ internal sealed class Door : IAsyncDisposable
                 return kept;
             }
 
-            return connection.HostContext = new DefaultHttpContext(contextFeatures);
+            var context = new DefaultHttpContext(contextFeatures);
+            contextFeatures.Get<BareRefusals>()?.Learn(context);
+            return connection.HostContext = context;
         }
 
         public Task ProcessRequestAsync(DefaultHttpContext context) => handle(context);

@@ -22,7 +22,8 @@ namespace Lanyard.ClusterProxy.Serving;
 /// </summary>
 internal static class ProxyServer
 {
-    private const int MaxHeaderLines = 4096;
+    /// <summary>Four times what a client may ask to become. Kestrel copies the lines that came for each further one of the same name: the cost grows with the square, before a token is looked at.</summary>
+    private const int MaxHeaderLines = 1024;
 
     /// <summary>Must run before the first socket of the process: completions then run where they are seen, without a thread hand-over.</summary>
     public static void PreferInlineCompletions() => Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
@@ -75,12 +76,13 @@ internal static class ProxyServer
                 return next(connection);
             });
         }
+
+        BareRefusals.Use(listen);
     }
 
     private static void Limit(KestrelServerLimits limits, long? maxBody)
     {
-        // Kestrel answers its own 431 without a body, and ends an HTTP/2 connection over one long field: its limits are above ours, which says why
-        // (RequestShape). Lines have a limit all the same, because Kestrel copies those that came for each further one of the same name.
+        // Kestrel ends an HTTP/2 connection over one long field: its limits are above ours (RequestShape), which answers for one request alone.
         limits.MaxRequestHeadersTotalSize = 1024 * 1024;
         limits.MaxRequestHeaderCount = MaxHeaderLines;
         limits.MaxRequestLineSize = 64 * 1024;
