@@ -1,20 +1,23 @@
+using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Configuration;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
 
-/// <summary><c>lanyard access-entry list|lint|preset|rbac</c>: everything about a file of access entries that needs no proxy and no cluster.</summary>
+/// <summary><c>lanyard access-entry list|lint|preset|rbac</c>: everything about a file of access entries that needs no proxy and no cluster, and RBAC for a proxy without one.</summary>
 internal static class AccessEntryCommand
 {
     public const string Usage = """
         usage: lanyard access-entry list   --access-entries FILE
                lanyard access-entry lint   --access-entries FILE      mistakes: exit 2; warnings: exit 1
                lanyard access-entry preset github|gitlab|bitbucket|buildkite|lanyard --name NAME [--group GROUP]... [--issuer URL] FLAGS OF THE PRESET
-               lanyard access-entry rbac   --access-entries FILE [--service-account NAME] [--namespace NAMESPACE] [--allow-as] [--grant ROLE:NAMESPACE[:ENTRY]]...
+               lanyard access-entry rbac   --access-entries FILE | --authentication-config FILE [--service-account NAME] [--namespace NAMESPACE] [--allow-as]
+                                           [--extra-user-headers KEY=VALUE,...] [--extra-user-header-client-ip] [--grant ROLE:NAMESPACE[:ENTRY]]...
 
-        rbac prints what the proxy's service account must be allowed, and a role binding for each --grant (ROLE is view, edit or admin).
+        rbac prints what the proxy's service account must be allowed, and a role binding for each --grant (ROLE is view, edit or admin; with access entries).
         """;
 
     private const string File = "--access-entries";
+    private const string Mappings = "--authentication-config";
 
     /// <exception cref="ConfigurationException">The command line or the file has mistakes.</exception>
     public static int Run(string[] args, TextWriter output)
@@ -28,7 +31,7 @@ internal static class AccessEntryCommand
             case ["preset", var kind, .. var rest]:
                 return Preset(kind, rest, output);
             case ["rbac", .. var rest]:
-                return Rbac(CommandLine.Parse(rest, [new(File, ""), new("--service-account", ""), new("--namespace", ""), new("--allow-as", "", IsSwitch: true), new("--grant", "", Repeats: true)]), output);
+                return Rbac(CommandLine.Parse(rest, [new(File, ""), new(Mappings, ""), new("--service-account", ""), new("--namespace", ""), new("--allow-as", "", IsSwitch: true), new("--grant", "", Repeats: true), .. ExtraHeaderFlags.OfExtras]), output);
             default:
                 output.WriteLine(Usage);
                 return args is ["--help" or "-h" or "help", ..] ? 0 : 2;
@@ -86,10 +89,13 @@ internal static class AccessEntryCommand
 
     private static int Rbac(CommandLine line, TextWriter output)
     {
-        var entries = Entries(line);
+        IReadOnlyList<AccessEntry> entries = line.Has(Mappings) ? [] : Entries(line);
+        var names = line.Has(Mappings) ? OfMappings(line) : ImpersonatedNames.Of(entries);
+        names = names with { ExtraKeys = [.. names.ExtraKeys, .. ExtraHeaderFlags.KeysOf(line)] };
+        Check(line);
         var parts = new List<string>
         {
-            EntryRbac.ForProxy(entries, line.Text("--service-account") ?? "cluster-proxy", line.Text("--namespace") ?? "lanyard", line.Switch("--allow-as")),
+            EntryRbac.ForProxy(names, line.Text("--service-account") ?? "cluster-proxy", line.Text("--namespace") ?? "lanyard", line.Switch("--allow-as")),
         };
         foreach (var text in line.Texts("--grant"))
         {
@@ -110,6 +116,18 @@ internal static class AccessEntryCommand
         Check(line);
         output.Write(string.Join("---\n", parts));
         return 0;
+    }
+
+    private static ImpersonatedNames OfMappings(CommandLine line)
+    {
+        foreach (var other in ((string[])[File, "--grant"]).Where(line.Has))
+        {
+            line.Mistakes.Add(other, $"not with {Mappings}: access entries take the mappings' place, and only entries have names that can be granted something");
+        }
+
+        Check(line);
+        var file = line.Text(Mappings)!;
+        return ImpersonatedNames.Of(AuthenticationFile.Parse(System.IO.File.ReadAllText(file), file));
     }
 
     private static IReadOnlyList<AccessEntry> Entries(CommandLine line)

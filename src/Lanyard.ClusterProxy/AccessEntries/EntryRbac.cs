@@ -8,8 +8,7 @@ namespace Lanyard.ClusterProxy.AccessEntries;
 internal sealed record EntryGrant(string Role, string Namespace, string? Entry);
 
 /// <summary>
-/// Ready-made RBAC for a file of entries: what the proxy's service account must be allowed, and nothing more, and role bindings for the users that
-/// the entries make.
+/// Ready-made RBAC: what the proxy's service account must be allowed to make the users of a file, and nothing more, and role bindings for the users that access entries make.
 /// </summary>
 internal static class EntryRbac
 {
@@ -17,17 +16,15 @@ internal static class EntryRbac
 
     /// <param name="account">Role and binding are named <c>lanyard-</c> and this, as those of <c>deploy/kubernetes/cluster-proxy</c> are: applied, the narrow ones take the place of the wide.</param>
     /// <param name="asToo">Callers may use <c>--as</c>: whom they name is not known here, so that names can't be listed.</param>
-    public static string ForProxy(IReadOnlyList<AccessEntry> entries, string account, string @namespace, bool asToo)
+    public static string ForProxy(ImpersonatedNames names, string account, string @namespace, bool asToo)
     {
-        var users = entries.Select(e => FixedClaims.Known(e.Username, e.Fixed)).ToList();
-        var groups = entries.SelectMany(e => e.Groups.Select(g => FixedClaims.Known(g, e.Fixed))).ToList();
         var yaml = new StringBuilder();
         var role = Yaml.Text($"lanyard-{account}");
         yaml.Append($"apiVersion: {Binding}/v1\nkind: ClusterRole\nmetadata: {{name: {role}}}\nrules:\n");
-        Rule(yaml, "", "users", asToo ? [] : users);
-        if (groups.Count > 0 || asToo)
+        Rule(yaml, "", "users", asToo ? [] : names.Users);
+        if (names.Groups.Count > 0 || asToo)
         {
-            Rule(yaml, "", "groups", asToo ? [] : [.. groups, KubernetesUser.Authenticated]);
+            Rule(yaml, "", "groups", asToo ? [] : [.. names.Groups, KubernetesUser.Authenticated]);
         }
 
         if (asToo)
@@ -35,12 +32,12 @@ internal static class EntryRbac
             Rule(yaml, "", "serviceaccounts", []);
         }
 
-        if (entries.Any(e => e.Uid is not null) || asToo)
+        if (names.Uids.Count > 0 || asToo)
         {
-            Rule(yaml, ImpersonateCheck.Authentication, "uids", asToo ? [] : [.. entries.Where(e => e.Uid is not null).Select(e => FixedClaims.Known(e.Uid!, e.Fixed))]);
+            Rule(yaml, ImpersonateCheck.Authentication, "uids", asToo ? [] : names.Uids);
         }
 
-        foreach (var key in ExtraKeys(entries, asToo))
+        foreach (var key in ExtraKeys(names.ExtraKeys, asToo))
         {
             Rule(yaml, ImpersonateCheck.Authentication, $"userextras/{key}", []);
         }
@@ -91,16 +88,13 @@ internal static class EntryRbac
             + $"roleRef: {{apiGroup: {Binding}, kind: ClusterRole, name: {Yaml.Text(grant.Role)}}}\nsubjects:\n{string.Join('\n', subjects.Distinct())}\n";
     }
 
-    private static IEnumerable<string> ExtraKeys(IReadOnlyList<AccessEntry> entries, bool asToo)
-    {
-        var keys = entries.SelectMany(e => e.Extras.Select(x => x.Key)).Prepend(KubernetesUser.CredentialId);
-        return (asToo ? keys.Concat(((string[])["user", "groups", "uid", "extra"]).Select(k => ImpersonationReview.OriginalPrefix + k)) : keys).Distinct();
-    }
+    private static IEnumerable<string> ExtraKeys(IReadOnlyList<string> keys, bool asToo) =>
+        (asToo ? keys.Concat(((string[])["user", "groups", "uid", "extra"]).Select(k => ImpersonationReview.OriginalPrefix + k)) : keys).Distinct();
 
     private static string Subject(string kind, string name) => $"- {{kind: {kind}, name: {Yaml.Text(name)}, apiGroup: {Binding}}}";
 
     /// <summary>With a name that is not known beforehand, the rule is for all: RBAC has no patterns.</summary>
-    private static void Rule(StringBuilder yaml, string group, string resource, List<string?> names)
+    private static void Rule(StringBuilder yaml, string group, string resource, IReadOnlyList<string?> names)
     {
         yaml.Append($"- apiGroups: [{Yaml.Text(group)}]\n  resources: [{Yaml.Text(resource)}]\n  verbs: [impersonate]\n");
         if (names.Count > 0 && names.All(n => n is not null))

@@ -100,6 +100,33 @@ public sealed class AccessEntryCommandTests : IDisposable
         Assert.Contains("- {kind: Group, name: \"deployers\", apiGroup: rbac.authorization.k8s.io}", yaml, StringComparison.Ordinal);
     }
 
+    /// <summary>Without entries it is the mappings that make users: a UID or an extra of theirs that the proxy may not impersonate is a 403 for every request.</summary>
+    [Fact]
+    [Line("3.10")]
+    public void Rbac_of_claim_mappings_and_of_the_proxys_own_extras_allows_what_they_make_and_no_more()
+    {
+        var file = Write(Mappings("\n    uid: {claim: repository_id}\n    extra: [{key: example.org/ref, valueExpression: claims.ref}]"));
+        Assert.Equal(0, Run(["rbac", "--authentication-config", file, "--extra-user-headers", "example.org/Team=blue", "--extra-user-header-client-ip"]));
+        var all = _output.ToString();
+        _output.GetStringBuilder().Clear();
+        Assert.Equal(0, Run(["rbac", "--authentication-config", Write(Mappings(""))]));
+        var least = _output.ToString();
+
+        Assert.Equal(
+            ["users", "uids", "userextras/authentication.kubernetes.io/credential-id", "userextras/example.org/ref", "userextras/example.org/team", "userextras/remote-client-ip"], Resources(all));
+        Assert.Equal(["users", "userextras/authentication.kubernetes.io/credential-id"], Resources(least));
+        Assert.DoesNotContain("resourceNames", all, StringComparison.Ordinal);
+        Assert.Contains("kind: ClusterRole\nmetadata: {name: \"lanyard-cluster-proxy\"}", least, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rbac_of_mappings_that_entries_take_the_place_of_or_that_should_be_granted_something_is_a_mistake()
+    {
+        Assert.Equal(2, Run(["rbac", "--authentication-config", Write(Mappings("")), "--access-entries", "x", "--grant", "view:prod"]));
+        Assert.Contains("--access-entries: not with", _errors.ToString(), StringComparison.Ordinal);
+        Assert.Contains("--grant: not with", _errors.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("root:prod", "is not view:NAMESPACE")]
     [InlineData("view", "is not view:NAMESPACE")]
@@ -109,6 +136,18 @@ public sealed class AccessEntryCommandTests : IDisposable
         Assert.Equal(2, Run(["rbac", "--access-entries", Entries(("one", "{repository_id: \"1\"}", "u:{sub}")), "--grant", grant]));
         Assert.Contains(expected, _errors.ToString(), StringComparison.Ordinal);
     }
+
+    private static string Mappings(string more) => $$"""
+        apiVersion: apiserver.config.k8s.io/v1
+        kind: AuthenticationConfiguration
+        jwt:
+        - issuer: {url: "https://issuer.example", audiences: [k8s]}
+          claimMappings:
+            username: {claim: sub, prefix: "ci:"}{{more}}
+        """;
+
+    private static IEnumerable<string> Resources(string yaml) =>
+        yaml.Split('\n').Where(static l => l.StartsWith("  resources: [\"", StringComparison.Ordinal)).Select(static l => l["  resources: [\"".Length..^2]);
 
     private int Run(string[] args) => ClusterProxyProgram.RunAccessEntry(args, _output, _errors);
 

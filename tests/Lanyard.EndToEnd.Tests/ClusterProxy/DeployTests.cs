@@ -83,18 +83,37 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
     {
         (await cluster.KubectlAsync("delete", "clusterrole", "lanyard-cluster-proxy-as", "lanyard-cluster-proxy-passthrough", "--ignore-not-found")).Succeeded();
         await ApplyAsync("overlays/clusterip");
-        var folder = Directory.CreateTempSubdirectory("lanyard-rbac-");
-        var (entries, rbac) = (Path.Combine(folder.FullName, "entries.yaml"), Path.Combine(folder.FullName, "rbac.yaml"));
-        await File.WriteAllTextAsync(entries, "apiVersion: lanyard/v1\nkind: AccessEntries\nentries:\n- {name: shop, issuer: \"https://issuer.example\", claims: {repository_id: \"1\"}, username: \"shop:{repository_id}\"}\n");
-        await File.WriteAllTextAsync(rbac, (await Command.RunAsync(Repo.Lanyard, ["access-entry", "rbac", "--access-entries", entries])).Succeeded());
-        (await cluster.KubectlAsync("apply", "-f", rbac)).Succeeded();
+        await ApplyPrintedAsync(
+            "--access-entries",
+            "apiVersion: lanyard/v1\nkind: AccessEntries\nentries:\n- {name: shop, issuer: \"https://issuer.example\", claims: {repository_id: \"1\"}, username: \"shop:{repository_id}\"}\n");
         var token = await cluster.RequestTokenAsync("lanyard", "cluster-proxy", []);
 
         Assert.True(await CanAsync(token, "impersonate", "", "users", name: "shop:1"));
         Assert.False(await CanAsync(token, "impersonate", "", "users", name: "shop:2"));
         Assert.False(await CanAsync(token, "impersonate", "", "groups", name: "system:masters"));
         Assert.True(await CanAsync(token, "impersonate", Authentication, "userextras", "authentication.kubernetes.io/credential-id"));
-        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task With_the_RBAC_printed_of_claim_mappings_the_proxys_account_becomes_whom_they_make_with_uid_and_extras()
+    {
+        await ApplyAsync("overlays/clusterip");
+        await ApplyPrintedAsync(
+            "--authentication-config",
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt:\n- issuer: {url: \"https://issuer.example\", audiences: [k8s]}\n"
+            + "  claimMappings: {username: {claim: sub, prefix: \"ci:\"}, uid: {claim: id}, extra: [{key: example.org/ref, valueExpression: claims.ref}]}\n",
+            "--extra-user-header-client-ip");
+        var token = await cluster.RequestTokenAsync("lanyard", "cluster-proxy", []);
+
+        Assert.True(await CanAsync(token, "impersonate", "", "users", name: "ci:1"));
+        Assert.False(await CanAsync(token, "impersonate", "", "groups", name: "system:masters"));
+        Assert.True(await CanAsync(token, "impersonate", Authentication, "uids"));
+        foreach (var key in (string[])["example.org/ref", "remote-client-ip", "authentication.kubernetes.io/credential-id"])
+        {
+            Assert.True(await CanAsync(token, "impersonate", Authentication, "userextras", key));
+        }
+
+        Assert.False(await CanAsync(token, "impersonate", Authentication, "userextras", "example.org/other"));
     }
 
     [Fact]
@@ -164,6 +183,16 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
     private static Task<List<string>> HelmAsync(params string[] values) => Rendered.HelmAsync("lanyard-cluster-proxy", values);
 
     private Task<List<string>> RenderAsync(string kubectl, string overlay) => Rendered.KustomizeAsync(cluster, kubectl, Folder($"overlays/{overlay}"));
+
+    private async Task ApplyPrintedAsync(string source, string text, params string[] more)
+    {
+        var folder = Directory.CreateTempSubdirectory("lanyard-rbac-");
+        var (file, rbac) = (Path.Combine(folder.FullName, "source.yaml"), Path.Combine(folder.FullName, "rbac.yaml"));
+        await File.WriteAllTextAsync(file, text);
+        await File.WriteAllTextAsync(rbac, (await Command.RunAsync(Repo.Lanyard, ["access-entry", "rbac", source, file, .. more])).Succeeded());
+        (await cluster.KubectlAsync("apply", "-f", rbac)).Succeeded();
+        folder.Delete(recursive: true);
+    }
 
     private async Task ApplyAsync(string overlay) => (await cluster.KubectlAsync("apply", "-k", Folder(overlay))).Succeeded();
 
