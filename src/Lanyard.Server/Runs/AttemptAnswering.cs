@@ -1,18 +1,20 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Runners;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Runs;
 
 /// <summary>What accept, start and end of an attempt are answered, by themselves (<see cref="AttemptEndpoints"/>) as in a batch (<see cref="BatchAnswering"/>).</summary>
-internal sealed class AttemptAnswering(AttemptCalls calls, RunAudit audit, ILogger<AttemptCalls> logger)
+internal sealed class AttemptAnswering(AttemptCalls calls, RunnerDirectory runners, RunAudit audit, ILogger<AttemptCalls> logger)
 {
     public async Task<Outcome<AttemptPayload>> AcceptAsync(HttpContext context, string run, string attempt, AcceptRequest request)
     {
         if (!RunnerCalls.CallOf(context, run, attempt, request.Session).TryGet(out var call, out var refusal))
             return refusal;
-        if (!(await calls.AcceptAsync(run, call, change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
+        var runner = call.Session is null ? null : await runners.FindActiveAsync(call.Runner, call.Session, context.RequestAborted);
+        if (!(await calls.AcceptAsync(run, call, row => NotServed(row, runner), change => RunAudit.Changed(context, "attempt.accept", change), context.RequestAborted)).TryGet(out var change, out refusal))
             return await ToldAsync(context, audit, logger, "attempt.accept", run, call, refusal);
         if (!change.IsNone)
         {
@@ -26,6 +28,12 @@ internal sealed class AttemptAnswering(AttemptCalls calls, RunAudit audit, ILogg
 
         return await calls.PayloadAsync(change.After, context.RequestAborted);
     }
+
+    /// <summary>An offer stands for a while, and its runner may have been taken out of the collection since: what it has not accepted yet it gets no more.</summary>
+    private static Refusal? NotServed(RunRecord run, ActiveRunner? runner) =>
+        runner is null || run.AttemptState != AttemptStates.Offered || runner.Serves.Any(collection => collection.Id == run.Collection)
+            ? null
+            : new Refusal(RefusalReason.StaleAttempt, $"{runner.Runner.Id} no longer serves {run.Collection}");
 
     public async Task<Outcome<AttemptAnswer>> StartAsync(HttpContext context, string run, string attempt, StartRequest request)
     {

@@ -21,13 +21,15 @@ internal sealed class AttemptCalls(
 {
     private static readonly TimeSpan LongestToken = TimeSpan.FromHours(24);
 
+    /// <param name="forbid">Why the caller may not take it; null: it may.</param>
     /// <param name="tell">What the audit says of it.</param>
-    public async Task<Outcome<RunChange>> AcceptAsync(string run, AttemptCall call, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken)
+    public async Task<Outcome<RunChange>> AcceptAsync(
+        string run, AttemptCall call, Func<RunRecord, Refusal?> forbid, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken)
     {
         var document = DocumentAheadAsync(run, call, cancellationToken);
         try
         {
-            var outcome = await ToldAsync(await changes.ContinueAsync(run, row => rules.Accept(row, call), tell, cancellationToken), run, call, cancellationToken);
+            var outcome = await ToldAsync(await changes.ContinueAsync(run, row => forbid(row) is { } refusal ? refusal : rules.Accept(row, call), tell, cancellationToken), run, call, cancellationToken);
             if (!outcome.IsRefused && call.Session is not null)
                 offersOut.Accepted(call.Session, run, call.Attempt);
             return outcome;
