@@ -92,7 +92,11 @@ public sealed class SandboxTests : IAsyncLifetime
         var folder = Path.Combine(_runner.Settings.WorkFolder, "attempts", $"{victim.Payload.Run}.1", "work");
         Assert.Equal("the-victims-file\n", await File.ReadAllTextAsync(Path.Combine(folder, "mine")));
         // Other tests and other runners on this host have sleepers too.
-        var sleeper = SleepersOnHost().First(pid => Read($"/proc/{pid}/environ").Contains("the-victims-variable", StringComparison.Ordinal));
+        int[] sleepers = [];
+        await Eventually.HoldsAsync(
+            () => Task.FromResult((sleepers = [.. SleepersOnHost().Where(pid => Read($"/proc/{pid}/environ").Contains("the-victims-variable", StringComparison.Ordinal))]).Length > 0),
+            "the victim sleeps"); // it speaks before
+        var sleeper = sleepers[0];
 
         var log = await RunAsync(
             $"""
