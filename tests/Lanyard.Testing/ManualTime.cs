@@ -66,6 +66,22 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>As after a machine's long sleep: the clock is set on, and whatever became due meanwhile fires once, however many periods of it have passed.</summary>
+    public void Jump(TimeSpan by)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.Zero);
+        lock (_lock)
+        {
+            _now += by;
+            foreach (var timer in _timers.Where(timer => timer.Due < _now))
+            {
+                timer.Due = _now;
+            }
+        }
+
+        Advance(TimeSpan.Zero);
+    }
+
     private ManualTimer? NextDue(DateTimeOffset target)
     {
         lock (_lock)

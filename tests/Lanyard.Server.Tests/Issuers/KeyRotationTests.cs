@@ -110,12 +110,12 @@ public sealed class KeyRotationTests : IAsyncLifetime
         var signers = new HashSet<string>(StringComparer.Ordinal);
         var first = KeyIdOf(await TokenAsync());
         var schedule = KeySchedule.Default;
-        _time.Advance(schedule.Period - TimeSpan.FromHours(30));
+        _time.Jump(schedule.Period - TimeSpan.FromHours(30));
         for (var hour = 0; hour < 60; hour++)
         {
             var token = await TokenAsync();
             signers.Add(KeyIdOf(token));
-            _time.Advance(TimeSpan.FromMinutes(9));
+            _time.Jump(TimeSpan.FromMinutes(9));
             await Ring.TendAllAsync(Cancel);
             Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync("/v1/admin-keys", token)).Status);
             var now = await KeyIdsAsync();
@@ -123,7 +123,7 @@ public sealed class KeyRotationTests : IAsyncLifetime
             var signer = KeyIdOf(await TokenAsync());
             Assert.True(signer == first || _time.GetUtcNow() - published[signer] >= schedule.PublishLead, $"hour {hour}");
             Assert.Contains(KeyIdOf(token), now);
-            _time.Advance(TimeSpan.FromMinutes(51));
+            _time.Jump(TimeSpan.FromMinutes(51));
         }
 
         Assert.Equal(2, signers.Count);
