@@ -65,7 +65,7 @@ internal static class ExpressionReader
             map.RefuseOthers();
             if (key is not null && !ExtraKeys.IsOwn(key))
             {
-                map.Wrong("key", "is lower-case with a domain before a slash, and not of kubernetes.io or k8s.io");
+                map.Wrong("key", "is lower-case with a domain before a slash and characters of a URL's path behind it, and not of kubernetes.io or k8s.io");
             }
             else if (key is not null && extras.Any(e => e.Key == key))
             {

@@ -21,11 +21,14 @@ public sealed class PrometheusText
         _text.Append(name);
         for (var i = 0; i < labels.Length; i++)
             _text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(Escaped(labels[i].Value)).Append('"');
-        _text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+        _text.Append(labels.Length > 0 ? "} " : " ").Append(Spelled(value)).Append('\n');
     }
 
     /// <summary>What was written so far.</summary>
     public override string ToString() => _text.ToString();
+
+    private static string Spelled(double value) =>
+        double.IsFinite(value) || double.IsNaN(value) ? value.ToString("R", CultureInfo.InvariantCulture) : value > 0 ? "+Inf" : "-Inf";
 
     private static string Escaped(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }
