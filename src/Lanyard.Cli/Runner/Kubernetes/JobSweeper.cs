@@ -13,6 +13,8 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan keep, TimeProvider time, ILogger log) : IAsyncDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
+
+    /// <summary>Whether the Job was seen since: one that is gone again (Kubernetes clears finished ones away itself) is not remembered for ever.</summary>
     private readonly ConcurrentDictionary<AttemptKey, bool> _held = new();
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -28,7 +30,7 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
     }
 
     /// <summary>From now on the Job of this attempt is no orphan: whoever holds it ends it.</summary>
-    public void Held(AttemptKey key) => _held[key] = true;
+    public void Held(AttemptKey key) => _held[key] = false;
 
     public async ValueTask DisposeAsync()
     {
@@ -79,10 +81,33 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
         }
     }
 
+    /// <summary>What was held and never seen may be about to be made.</summary>
+    private void Remember(HashSet<AttemptKey> present)
+    {
+        foreach (var held in _held)
+        {
+            if (present.Contains(held.Key))
+            {
+                _held[held.Key] = true;
+            }
+            else if (held.Value)
+            {
+                _held.TryRemove(held);
+            }
+        }
+    }
+
     internal async Task SweepAsync()
     {
         var list = await cluster.ListJobsAsync(selector, _stop.Token);
-        foreach (var job in (list.Body?["items"] as JsonArray ?? []).OfType<JsonObject>())
+        if (list is not { IsSuccess: true, Body: { } body })
+        {
+            return;
+        }
+
+        var jobs = (body["items"] as JsonArray ?? []).OfType<JsonObject>().ToList();
+        Remember([.. jobs.Select(KeyOf).OfType<AttemptKey>()]);
+        foreach (var job in jobs)
         {
             if (KeyOf(job) is not { } key || !IsDue(job, _held.ContainsKey(key), keep, time.GetUtcNow()))
             {
