@@ -19,6 +19,42 @@ public sealed class ChildProcessTests
         await Eventually.HoldsAsync(() => Task.FromResult(!IsAlive(child)), "the child is gone");
     }
 
+    /// <summary>On a busy machine numbers are used again within minutes, and tests dispose of processes that ended long ago.</summary>
+    [Fact]
+    public async Task The_end_of_one_that_ended_long_ago_is_not_that_of_a_stranger_who_has_its_number_now()
+    {
+        const string LastNumber = "/proc/sys/kernel/ns_last_pid";
+        Assert.SkipUnless(Environment.IsPrivilegedProcess && File.Exists(LastNumber), "only root chooses the number of a process, and not on every kernel");
+        var ended = Shell("true");
+        await ended.WaitForExitAsync();
+        ChildProcess? stranger = null;
+        for (var i = 0; i < 500 && stranger?.Id != ended.Id; i++)
+        {
+            await (stranger?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await File.WriteAllTextAsync(LastNumber, $"{ended.Id - 1}", TestContext.Current.CancellationToken);
+            stranger = Shell("sleep 600");
+        }
+
+        await using var alive = stranger!;
+        Assert.Equal(ended.Id, alive.Id);
+        await ended.DisposeAsync();
+
+        await Assert.ThrowsAsync<TimeoutException>(() => alive.WaitForExitAsync(TimeSpan.FromMilliseconds(200)));
+    }
+
+    [Fact]
+    public async Task What_a_process_left_in_its_group_ends_with_it()
+    {
+        var ended = Shell("sleep 600 > /dev/null 2>&1 & echo child $!");
+        var child = (await ended.WaitForLineAsync("child ")).Split(' ')[1];
+        await ended.WaitForExitAsync();
+        Assert.True(IsAlive(child));
+
+        await ended.DisposeAsync();
+
+        await Eventually.HoldsAsync(() => Task.FromResult(!IsAlive(child)), "the child is gone");
+    }
+
     [Fact]
     public async Task A_line_that_was_said_before_it_is_waited_for_is_found()
     {

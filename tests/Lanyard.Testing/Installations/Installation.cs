@@ -190,7 +190,7 @@ public sealed class Installation : IAsyncDisposable
                 view = JsonNode.Parse(await client.GetStringAsync(new Uri($"{Url}/v1/workspaces/{workspace}/collections/{collection}/runs/{run}")))!;
                 return view["finishedAt"] is not null;
             },
-            () => $"{run} ends\nit is: {view}\nserver said: {Server.Errors}\nits runners said: {string.Join('\n', _runners.Select(static runner => runner.Errors))}",
+            () => $"{run} ends\nit is: {view}\nserver said: {Server.Errors}\nits runners said: {string.Join('\n', _runners.Select(static runner => $"{(runner.HasExited ? "(has ended) " : "")}{runner.Errors}"))}",
             deadline ?? TimeSpan.FromSeconds(60));
         return view;
     }

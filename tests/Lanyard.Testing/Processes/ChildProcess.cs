@@ -92,8 +92,17 @@ public sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>SIGKILL to the process and everything in its group, the fate that a power cut would bring.</summary>
-    public void Kill() => _ = SendSignal(-_process.Id, 9);
+    /// <summary>
+    /// SIGKILL to the process and everything in its group, the fate that a power cut would bring. Of a process that has ended, what it left in its group; but no number is given to
+    /// a process while a group has it, so where there is one by that number again, the group is a stranger's.
+    /// </summary>
+    public void Kill()
+    {
+        if (!_process.HasExited || !Directory.Exists($"/proc/{_process.Id}"))
+        {
+            _ = SendSignal(-_process.Id, 9);
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
