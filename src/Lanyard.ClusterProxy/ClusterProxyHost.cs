@@ -31,7 +31,7 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
         _log = loggers.CreateLogger<ClusterProxyHost>();
         var access = Keep(new ClusterAccess(options, time, Watch, _log));
         var (client, target) = (access.Client, access.Target);
-        var keys = Keep(new IssuerKeys(time));
+        var keys = Keep(new IssuerKeys(time, options.Limits.WaitingForKeys));
         var authentication = Authentication(options, keys);
         var calls = new OwnCalls(client, target);
         var review = new ImpersonationReview(new AccessReviews(calls, time), new ClusterVersion(calls, time), time);

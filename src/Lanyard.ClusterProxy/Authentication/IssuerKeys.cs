@@ -20,11 +20,14 @@ internal sealed class IssuerKeys : IDisposable
     private readonly KeySetCache _cache;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
+    private readonly int _mostWaiting;
     private IReadOnlyList<TrustedIssuer> _issuers = [];
+    private int _waiting;
 
-    public IssuerKeys(TimeProvider time)
+    /// <param name="mostWaiting">Requests that may wait at once for an issuer that is being asked.</param>
+    public IssuerKeys(TimeProvider time, int mostWaiting = int.MaxValue)
     {
-        _time = time;
+        (_time, _mostWaiting) = (time, mostWaiting);
         _cache = new KeySetCache(new KeyKeeping((_, _) => Task.FromResult<KeptKeys?>(null), Saw), new DiscoveryClient(time).FetchAsync, time);
         _timer = time.CreateTimer(_ => Refresh(), null, Period, Period);
     }
@@ -39,7 +42,15 @@ internal sealed class IssuerKeys : IDisposable
         Refresh();
     }
 
-    public ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellation) => _cache.GetAsync(issuer, keyId, cancellation);
+    /// <summary>
+    /// A token with a key id that nobody knows waits while its issuer is asked, and anybody can write one: of an issuer that is slow to answer they would take every request's place, also that of the tokens
+    /// whose keys are known.
+    /// </summary>
+    public ValueTask<Outcome<KeySet>> GetAsync(TrustedIssuer issuer, string? keyId, CancellationToken cancellation)
+    {
+        var asked = _cache.GetAsync(issuer, keyId, cancellation);
+        return asked.IsCompleted ? asked : WaitAsync(asked);
+    }
 
     /// <summary>
     /// For each issuer null when its keys are known, else why not. All are asked at once, and none for longer than
@@ -70,6 +81,18 @@ internal sealed class IssuerKeys : IDisposable
     }
 
     public void Dispose() => _timer.Dispose();
+
+    private async ValueTask<Outcome<KeySet>> WaitAsync(ValueTask<Outcome<KeySet>> asked)
+    {
+        try
+        {
+            return Interlocked.Increment(ref _waiting) > _mostWaiting ? new Refusal(RefusalReason.TooManyRequests, $"over {_mostWaiting} requests wait for issuers' keys") : await asked;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
 
     private void Refresh()
     {

@@ -8,6 +8,9 @@ internal sealed record LimitOptions
     /// <summary>Short requests of everybody, counted before a token is looked at.</summary>
     public int InFlight { get; init; } = 3000;
 
+    /// <summary>Of the short requests and the streams together, those that may wait for an issuer to answer: never so many that nobody else finds room.</summary>
+    public int WaitingForKeys => InFlight > 0 ? Math.Max(1, InFlight / 2) : Default.InFlight / 2;
+
     /// <summary>Watches, execs and other streams of everybody.</summary>
     public int LongRunning { get; init; } = 20_000;
 
