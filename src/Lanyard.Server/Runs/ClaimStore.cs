@@ -89,23 +89,17 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
             """) > 0;
 
     /// <summary>Ephemeral runners whose one run ended, or was lost, before <paramref name="before"/>: their ids and versions.</summary>
-    public async Task<List<(string Runner, long Version)>> SpentAsync(long before, int limit, CancellationToken cancellationToken)
-    {
-        var found = await database.QueryAsync(
+    public Task<List<(string Runner, long Version)>> SpentAsync(long before, int limit, CancellationToken cancellationToken) =>
+        database.QueryAsync(
             $"""
             select runners.id, runners.version from runners join runs on runs.id = runners.spent
-            where runners.spent is not null and not (runs.live and runs.runner = runners.id) and (runs.ended_at <= {before} or runs.runner <> runners.id) limit {limit}
+            where runners.spent is not null and not (runs.live and runs.runner = runners.id) and (runs.ended_at <= {before} or runs.runner <> runners.id)
+                and ((runs.runner = runners.id and runs.accepted_at > 0)
+                    or exists (select 1 from attempts where attempts.run = runners.spent and attempts.runner = runners.id and attempts.accepted_at > 0))
+            limit {limit}
             """,
             static row => (Runner: row.GetString(0), Version: row.GetInt64(1)),
             cancellationToken);
-        var spent = new List<(string, long)>(found.Count);
-        foreach (var one in found)
-        {
-            if (await HasBeenSpentAsync(database, one.Runner))
-                spent.Add(one);
-        }
-        return spent;
-    }
 
     private List<OfferedRun> Made(string session, List<RunRecord> claimed)
     {
