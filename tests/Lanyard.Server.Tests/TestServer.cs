@@ -70,8 +70,8 @@ internal sealed class TestServer : IAsyncDisposable
             });
 
     /// <summary>Every room, as <see cref="ServerProgram"/> puts them together; only the bearer door is the test's.</summary>
-    public static Task<TestServer> StartWholeAsync() => StartAsync(
-        DatabaseKind.Sqlite,
+    public static Task<TestServer> StartWholeAsync(DatabaseKind kind = DatabaseKind.Sqlite) => StartAsync(
+        kind,
         static (builder, instance, database) => ServerProgram.AddRooms(builder.Services, instance, database, TimeProvider.System),
         ServerProgram.MapRooms);
 

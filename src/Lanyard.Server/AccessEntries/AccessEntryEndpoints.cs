@@ -35,7 +35,7 @@ internal static class AccessEntryEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string workspace, string entries, HttpContext context, WorkspaceDirectory workspaces, AccessEntryStore store, AuditLog audit)
+        string workspace, string entries, HttpContext context, WorkspaceDirectory workspaces, AccessEntryStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
@@ -55,26 +55,24 @@ internal static class AccessEntryEndpoints
             return Refused.Malformed(mistakes);
         }
 
-        if (!(await store.PutAsync(entry.Id, entries, write.Spec, precondition, context.RequestAborted)).TryGet(out var put, out refusal))
+        if (!(await store.PutAsync(entry.Id, entries, write.Spec, precondition, AuditEvent.Of(context, "access-entries.put"), context.RequestAborted)).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "access-entries.put") with { WorkspaceId = entry.Id, Target = put.Row.Id });
         return ResourceAnswers.Answer(context, put.Row.ToResource(AccessEntriesFeature.Kind, entry.Slug), ResourceJson.Default.ResourceJsonElement, put.Created);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string workspace, string entries, HttpContext context, WorkspaceDirectory workspaces, AccessEntryStore store, AuditLog audit)
+        string workspace, string entries, HttpContext context, WorkspaceDirectory workspaces, AccessEntryStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, entries, precondition, context.RequestAborted)).TryGet(out var id, out refusal))
+            || !(await store.DeleteAsync(entry.Id, entries, precondition, AuditEvent.Of(context, "access-entries.delete"), context.RequestAborted)).TryGet(out _, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "access-entries.delete") with { WorkspaceId = entry.Id, Target = id });
         return Results.NoContent();
     }
 }

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text.Json;
+using Lanyard.Identity;
 using Lanyard.Protocol.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
@@ -105,6 +106,27 @@ internal sealed class AuditLog
 
         return changed;
     }
+
+    /// <summary>The same for a lone statement: something has happened where it changes one row.</summary>
+    public Task<bool> RecordWithAsync(Sql change, string row, AuditEvent auditEvent, Action happened, CancellationToken cancellationToken) =>
+        RecordWithAsync([change], row, static (_, counts) => Task.FromResult(counts[0] == 1), auditEvent, happened, cancellationToken);
+
+    /// <summary>
+    /// Makes a change that is decided in its transaction, and records it: together or not at all. What is refused there has changed nothing, and is its caller's to record.
+    /// </summary>
+    /// <param name="change">Shares its commit with others, and waits for no lock for long. What must follow the commit is left to <see cref="Transaction.OnCommitted"/>.</param>
+    /// <param name="told">What there is to record of what was done; null: nothing.</param>
+    public Task<Outcome<T>> ChangeAsync<T>(Func<Transaction, Task<Outcome<T>>> change, Func<T, AuditEvent?> told, CancellationToken cancellationToken = default)
+        where T : notnull => _database.SerialAsync(
+            [],
+            null,
+            async (transaction, _) =>
+            {
+                var outcome = await change(transaction);
+                if (outcome.TryGet(out var done, out var _) && told(done) is { } auditEvent) await AppendAsync(transaction, auditEvent);
+                return outcome;
+            },
+            cancellationToken);
 
     private async Task<string> AppendAsync(Transaction transaction, AuditEvent auditEvent)
     {

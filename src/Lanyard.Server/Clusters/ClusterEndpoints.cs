@@ -71,26 +71,24 @@ internal static class ClusterEndpoints
             return TrialRefused(context, report);
         }
 
-        if (!(await store.PutAsync(entry.Id, cluster, write.Spec, report, precondition, context.RequestAborted)).TryGet(out var put, out refusal))
+        if (!(await store.PutAsync(entry.Id, cluster, write.Spec, report, precondition, about, context.RequestAborted)).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(about with { Target = put.Row.Row.Id });
         return ResourceAnswers.Answer(context, put.Row.ToResource(entry.Slug), ClusterJson.Default.ResourceClusterSpec, put.Created);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string workspace, string cluster, HttpContext context, WorkspaceDirectory workspaces, ClusterStore store, AuditLog audit)
+        string workspace, string cluster, HttpContext context, WorkspaceDirectory workspaces, ClusterStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, cluster, precondition, context.RequestAborted)).TryGet(out var id, out refusal))
+            || !(await store.DeleteAsync(entry.Id, cluster, precondition, AuditEvent.Of(context, "cluster.delete"), context.RequestAborted)).TryGet(out _, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "cluster.delete") with { WorkspaceId = entry.Id, Target = id });
         return Results.NoContent();
     }
 

@@ -55,12 +55,11 @@ internal static class ClusterRequestEndpoints
 
         var code = RequestCode.New();
         var now = time.GetUtcNow();
-        if (!await store.TryAddAsync(code, new ClusterRequestView(request.Spec, report, now, now + ClusterRequestStore.Life), context.RequestAborted))
+        if (!(await store.AddAsync(code, new ClusterRequestView(request.Spec, report, now, now + ClusterRequestStore.Life), about, context.RequestAborted)).TryGet(out _, out var refusal))
         {
-            return new Refused(new Refusal(RefusalReason.TooManyRequests, "too many cluster requests wait for approval"));
+            return new Refused(refusal);
         }
 
-        await audit.RecordAsync(about);
         return WantsText(context)
             ? Text(report, code, now + ClusterRequestStore.Life, StatusCodes.Status201Created)
             : Results.Json(
@@ -114,10 +113,10 @@ internal static class ClusterRequestEndpoints
             return new Refused(new Refusal(RefusalReason.TooManyRequests, "too many codes that stand for nothing"));
         }
 
-        var outcome = RequestCode.TryParse(code, out var parsed)
-            ? await store.ApproveAsync(parsed, entry.Id, approval.Slug, context.RequestAborted)
-            : Access.Missing("no such code");
         var about = AuditEvent.Of(context, "cluster.approve") with { WorkspaceId = entry.Id, Target = approval.Slug };
+        var outcome = RequestCode.TryParse(code, out var parsed)
+            ? await store.ApproveAsync(parsed, entry.Id, approval.Slug, about, context.RequestAborted)
+            : Access.Missing("no such code");
         if (!outcome.TryGet(out var row, out refusal))
         {
             if (refusal.Reason == RefusalReason.NotFound)
@@ -129,7 +128,6 @@ internal static class ClusterRequestEndpoints
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(about with { Target = row.Row.Id });
         return ResourceAnswers.Answer(context, row.ToResource(entry.Slug), ClusterJson.Default.ResourceClusterSpec, created: true);
     }
 

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
@@ -10,19 +11,19 @@ namespace Lanyard.Server.Clusters;
 /// <summary>
 /// The table <c>cluster_requests</c>: bounded, each for an hour and for one approval. Only the hash of a code is kept.
 /// </summary>
-internal sealed class ClusterRequestStore(Database database, ClusterStore clusters, TimeProvider time)
+internal sealed class ClusterRequestStore(Database database, AuditLog audit, ClusterStore clusters, TimeProvider time)
 {
     public const int MaxWaiting = 1000;
     public static readonly TimeSpan Life = TimeSpan.FromHours(1);
 
-    /// <returns>False where too many wait already.</returns>
-    public Task<bool> TryAddAsync(string code, ClusterRequestView request, CancellationToken cancellationToken) => database.TransactionAsync(
+    /// <returns>It; or TooManyRequests: too many wait already.</returns>
+    public Task<Outcome<ClusterRequestView>> AddAsync(string code, ClusterRequestView request, AuditEvent about, CancellationToken cancellationToken) => audit.ChangeAsync<ClusterRequestView>(
         async transaction =>
         {
             await transaction.ExecuteAsync($"delete from cluster_requests where expires_at <= {time.GetUtcNow()}", cancellationToken);
             if (await transaction.ScalarAsync($"select count(*) from cluster_requests", cancellationToken) >= MaxWaiting)
             {
-                return false;
+                return new Refusal(RefusalReason.TooManyRequests, "too many cluster requests wait for approval");
             }
 
             var spec = JsonSerializer.Serialize(request.Spec, ClusterJson.Default.ClusterSpec);
@@ -33,19 +34,21 @@ internal sealed class ClusterRequestStore(Database database, ClusterStore cluste
                 values ({RequestCode.HashOf(code)}, {spec}, {report}, {request.CreatedAt}, {request.ExpiresAt})
                 """,
                 cancellationToken);
-            return true;
+            return request;
         },
+        _ => about,
         cancellationToken);
 
     public Task<ClusterRequestView?> FindAsync(string code, CancellationToken cancellationToken) => FindAsync(database, code, cancellationToken);
 
     /// <summary>Registers what a code stands for, and ends the code, in one transaction.</summary>
     /// <returns>The cluster; or NotFound (no such code, or used, or expired), Conflict (the slug is taken).</returns>
-    public async Task<Outcome<ClusterRow>> ApproveAsync(string code, string workspaceId, string slug, CancellationToken cancellationToken)
+    public async Task<Outcome<ClusterRow>> ApproveAsync(string code, string workspaceId, string slug, AuditEvent about, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(transaction => ApproveAsync(transaction, code, workspaceId, slug, cancellationToken), cancellationToken);
+            return await audit.ChangeAsync(
+                transaction => ApproveAsync(transaction, code, workspaceId, slug, cancellationToken), row => about with { Target = row.Row.Id }, cancellationToken);
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique)
         {

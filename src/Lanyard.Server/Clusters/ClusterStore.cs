@@ -3,6 +3,7 @@ using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Identity.Jose;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
@@ -19,7 +20,7 @@ internal sealed record ClusterRow(ResourceRow<ClusterSpec> Row, string StatusJso
 }
 
 /// <summary>The table <c>clusters</c>, written together with the trust that a cluster stands for.</summary>
-internal sealed class ClusterStore(Database database, ClusterTrust trust, TimeProvider time)
+internal sealed class ClusterStore(Database database, AuditLog audit, ClusterTrust trust, TimeProvider time)
 {
     private static readonly SqlFragment Columns = new("id, slug, version, created_at, updated_at, spec, status");
 
@@ -29,14 +30,15 @@ internal sealed class ClusterStore(Database database, ClusterTrust trust, TimePr
     public Task<List<ClusterRow>> ListAsync(string workspaceId, Paging paging, CancellationToken cancellationToken) => database.QueryAsync(
         $"select {Columns} from clusters where workspace = {workspaceId} and slug > {paging.After} order by slug limit {paging.Limit + 1}", Read, cancellationToken);
 
+    /// <param name="about">What the audit says of it, but for the cluster's id.</param>
     /// <returns>What was done; or PreconditionFailed, PreconditionRequired, NotFound (the workspace has gone).</returns>
     public async Task<Outcome<(ClusterRow Row, bool Created)>> PutAsync(
-        string workspaceId, string slug, ClusterSpec spec, TrialReport report, Precondition precondition, CancellationToken cancellationToken)
+        string workspaceId, string slug, ClusterSpec spec, TrialReport report, Precondition precondition, AuditEvent about, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(
-                transaction => PutAsync(transaction, workspaceId, slug, spec, report, precondition, cancellationToken), cancellationToken);
+            return await audit.ChangeAsync(
+                transaction => PutAsync(transaction, workspaceId, slug, spec, report, precondition, cancellationToken), put => about with { Target = put.Row.Row.Id }, cancellationToken);
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
@@ -82,11 +84,11 @@ internal sealed class ClusterStore(Database database, ClusterTrust trust, TimePr
     }
 
     /// <returns>Its id; or NotFound, PreconditionFailed, PreconditionRequired, Conflict (something still needs it).</returns>
-    public async Task<Outcome<string>> DeleteAsync(string workspaceId, string slug, Precondition precondition, CancellationToken cancellationToken)
+    public async Task<Outcome<string>> DeleteAsync(string workspaceId, string slug, Precondition precondition, AuditEvent about, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(
+            return await audit.ChangeAsync(
                 async Task<Outcome<string>> (transaction) =>
                 {
                     var current = await FindAsync(transaction, workspaceId, slug, database.ForUpdate, cancellationToken);
@@ -104,6 +106,7 @@ internal sealed class ClusterStore(Database database, ClusterTrust trust, TimePr
                     await transaction.ExecuteAsync($"delete from clusters where id = {current.Row.Id}", cancellationToken);
                     return current.Row.Id;
                 },
+                gone => about with { WorkspaceId = workspaceId, Target = gone },
                 cancellationToken);
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)

@@ -52,7 +52,7 @@ internal static class CollectionEndpoints
 
     /// <summary>Needs the workspace: the walls are its admins'.</summary>
     public static async Task<IResult> PutAsync(
-        string workspace, string collection, HttpContext context, WorkspaceDirectory workspaces, CollectionStore store, AuditLog audit)
+        string workspace, string collection, HttpContext context, WorkspaceDirectory workspaces, CollectionStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
@@ -84,13 +84,11 @@ internal static class CollectionEndpoints
             return Refused.Malformed(mistakes);
         }
 
-        if (!(await store.PutAsync(entry, collection, write.Spec, precondition)).TryGet(out var put, out refusal))
+        if (!(await store.PutAsync(entry, collection, write.Spec, precondition, AuditEvent.Of(context, "collection.put"))).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(
-            AuditEvent.Of(context, "collection.put") with { WorkspaceId = entry.Id, CollectionId = put.Row.Id, Target = put.Row.Id });
         return ResourceAnswers.Answer(
             context, put.Row.ToResource(CollectionsFeature.CollectionKind, workspace), ResourceJson.Default.ResourceCollectionSpec, put.Created);
     }
@@ -101,19 +99,17 @@ internal static class CollectionEndpoints
         HttpContext context,
         WorkspaceDirectory workspaces,
         CollectionDirectory directory,
-        CollectionStore store,
-        AuditLog audit)
+        CollectionStore store)
     {
         var principal = Access.PrincipalOf(context);
         if (!(await directory.RequireAsync(principal, workspace, collection, Right.Read)).TryGet(out var entry, out var refusal)
             || !Access.RequireOfKnown(principal, entry.Workspace.Id, null, Right.Administer).TryGet(out _, out refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry, precondition)).TryGet(out var id, out refusal))
+            || !(await store.DeleteAsync(entry, precondition, AuditEvent.Of(context, "collection.delete"))).TryGet(out _, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "collection.delete") with { WorkspaceId = entry.Workspace.Id, CollectionId = id, Target = id });
         return Results.NoContent();
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Workspaces;
@@ -8,7 +9,7 @@ using Lanyard.Server.Workspaces;
 namespace Lanyard.Server.Collections;
 
 /// <summary>The table of collections. Whoever changes it refreshes <see cref="CollectionDirectory"/> before answering.</summary>
-internal sealed class CollectionStore(Database database, CollectionDirectory directory, TimeProvider time)
+internal sealed class CollectionStore(Database database, AuditLog audit, CollectionDirectory directory, TimeProvider time)
 {
     public Task<ResourceRow<CollectionSpec>?> FindAsync(string id) => FindAsync(database, $"where id = {id}");
 
@@ -25,11 +26,13 @@ internal sealed class CollectionStore(Database database, CollectionDirectory dir
     }
 
     /// <returns>What was done; or PreconditionFailed, PreconditionRequired, NotFound (the workspace has gone).</returns>
-    public async Task<Outcome<Put<CollectionSpec>>> PutAsync(WorkspaceEntry workspace, string slug, CollectionSpec spec, Precondition precondition)
+    public async Task<Outcome<Put<CollectionSpec>>> PutAsync(WorkspaceEntry workspace, string slug, CollectionSpec spec, Precondition precondition, AuditEvent about)
     {
         try
         {
-            var outcome = await database.TransactionAsync(transaction => PutAsync(transaction, workspace.Id, slug, spec, precondition));
+            var outcome = await audit.ChangeAsync(
+                transaction => PutAsync(transaction, workspace.Id, slug, spec, precondition),
+                put => about with { WorkspaceId = workspace.Id, CollectionId = put.Row.Id, Target = put.Row.Id });
             await directory.ChangedAsync(workspace.Id);
             return outcome;
         }
@@ -40,11 +43,13 @@ internal sealed class CollectionStore(Database database, CollectionDirectory dir
     }
 
     /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it).</returns>
-    public async Task<Outcome<string>> DeleteAsync(CollectionEntry collection, Precondition precondition)
+    public async Task<Outcome<string>> DeleteAsync(CollectionEntry collection, Precondition precondition, AuditEvent about)
     {
         try
         {
-            var outcome = await database.TransactionAsync(transaction => DeleteAsync(transaction, collection.Id, precondition));
+            var outcome = await audit.ChangeAsync(
+                transaction => DeleteAsync(transaction, collection.Id, precondition),
+                gone => about with { WorkspaceId = collection.Workspace.Id, CollectionId = gone, Target = gone });
             await directory.ChangedAsync(collection.Workspace.Id);
             return outcome;
         }

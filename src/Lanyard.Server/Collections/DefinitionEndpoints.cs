@@ -35,8 +35,7 @@ internal static class DefinitionEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit,
-        Instance instance)
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, Instance instance)
     {
         if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
@@ -66,28 +65,24 @@ internal static class DefinitionEndpoints
             return new Refused(owner.Refusal, mistakes: beyond);
         }
 
-        if (!(await store.PutAsync(entry, definition, write.Spec, precondition)).TryGet(out var put, out refusal))
+        if (!(await store.PutAsync(entry, definition, write.Spec, precondition, AuditEvent.Of(context, "definition.put"))).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(
-            AuditEvent.Of(context, "definition.put") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = put.Row.Id });
         return ResourceAnswers.Answer(context, ToResource(put.Row, entry), ResourceJson.Default.ResourceDefinitionSpec, put.Created);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store, AuditLog audit)
+        string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, DefinitionStore store)
     {
         if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, definition, precondition)).TryGet(out var id, out refusal))
+            || !(await store.DeleteAsync(entry, definition, precondition, AuditEvent.Of(context, "definition.delete"))).TryGet(out _, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(
-            AuditEvent.Of(context, "definition.delete") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = id });
         return Results.NoContent();
     }
 

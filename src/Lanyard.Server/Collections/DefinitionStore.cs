@@ -1,13 +1,14 @@
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Collections;
 
 /// <summary>The table of definitions.</summary>
-internal sealed class DefinitionStore(Database database, TimeProvider time)
+internal sealed class DefinitionStore(Database database, AuditLog audit, TimeProvider time)
 {
     public const string IdPrefix = "def";
 
@@ -25,11 +26,11 @@ internal sealed class DefinitionStore(Database database, TimeProvider time)
     /// What was done; or PreconditionFailed, PreconditionRequired, Conflict (the uuid is another one's, or it would change), NotFound (the
     /// collection has gone).
     /// </returns>
-    public async Task<Outcome<Put<DefinitionSpec>>> PutAsync(CollectionEntry collection, string slug, DefinitionSpec spec, Precondition precondition)
+    public async Task<Outcome<Put<DefinitionSpec>>> PutAsync(CollectionEntry collection, string slug, DefinitionSpec spec, Precondition precondition, AuditEvent about)
     {
         try
         {
-            return await database.TransactionAsync(transaction => PutAsync(transaction, collection, slug, spec, precondition));
+            return await audit.ChangeAsync(transaction => PutAsync(transaction, collection, slug, spec, precondition), put => About(about, collection, put.Row.Id));
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
@@ -38,11 +39,11 @@ internal sealed class DefinitionStore(Database database, TimeProvider time)
     }
 
     /// <returns>Its id; or NotFound, PreconditionFailed, PreconditionRequired, Conflict (something refers to it).</returns>
-    public async Task<Outcome<string>> DeleteAsync(string collectionId, string slug, Precondition precondition)
+    public async Task<Outcome<string>> DeleteAsync(CollectionEntry collection, string slug, Precondition precondition, AuditEvent about)
     {
         try
         {
-            return await database.TransactionAsync(transaction => DeleteAsync(transaction, collectionId, slug, precondition));
+            return await audit.ChangeAsync(transaction => DeleteAsync(transaction, collection.Id, slug, precondition), gone => About(about, collection, gone));
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
@@ -108,6 +109,9 @@ internal sealed class DefinitionStore(Database database, TimeProvider time)
         await transaction.ExecuteAsync($"delete from definitions where id = {current.Id}");
         return current.Id;
     }
+
+    private static AuditEvent About(AuditEvent about, CollectionEntry collection, string id) =>
+        about with { WorkspaceId = collection.Workspace.Id, CollectionId = collection.Id, Target = id };
 
     private static string Json(DefinitionSpec spec) => JsonSerializer.Serialize(spec, ResourceJson.Default.DefinitionSpec);
 

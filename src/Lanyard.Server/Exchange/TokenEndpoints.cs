@@ -51,7 +51,7 @@ internal static class TokenEndpoints
 
     /// <summary>Whoever holds a token may end it (RFC 7009 §2.1: the token itself is the proof); an unknown one is answered the same.</summary>
     public static async Task<IResult> RevokeAsync(
-        HttpContext context, Introspection introspection, WorkspaceDirectory workspaces, Instance instance, TokenMemory memory, AuditLog audit)
+        HttpContext context, Introspection introspection, WorkspaceDirectory workspaces, Instance instance, TokenMemory memory)
     {
         Forbid(context);
         if (Called(context, workspaces, instance) is not { } issuer) return new Refused(Access.Missing("no such issuer"));
@@ -62,13 +62,8 @@ internal static class TokenEndpoints
         var token = await introspection.VerifyOursAsync(form.Value.Token, issuer, context.RequestAborted);
         if (token is { TokenId: { } id })
         {
-            await memory.RevokeAsync(id, token.ExpiresAt + TokenVerifier.MaxClockSkew, context.RequestAborted);
-            await audit.RecordAsync(AuditEvent.Of(context, "token.revoke") with
-            {
-                WorkspaceId = issuer.WorkspaceId,
-                Target = id,
-                TokenSha256 = token.Sha256.ToString(),
-            });
+            var about = AuditEvent.Of(context, "token.revoke") with { WorkspaceId = issuer.WorkspaceId, Target = id, TokenSha256 = token.Sha256.ToString() };
+            await memory.RevokeAsync(id, token.ExpiresAt + TokenVerifier.MaxClockSkew, about, context.RequestAborted);
         }
 
         return Results.Ok();

@@ -14,7 +14,7 @@ internal static class AdminKeyEndpoints
             ? new Refused(refusal)
             : Results.Json(new AdminKeyList(await keys.ListAsync(context.RequestAborted)), KeysJson.Default.AdminKeyList);
 
-    public static async Task<IResult> AddAsync(HttpContext context, AdminKeys keys, AuditLog audit)
+    public static async Task<IResult> AddAsync(HttpContext context, AdminKeys keys)
     {
         if (!Access.Require(Access.PrincipalOf(context), null, null, Right.Administer).TryGet(out _, out var refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, KeysJson.Default.AdminKeyRequest)).TryGet(out var request, out var refused)) return refused;
@@ -23,17 +23,16 @@ internal static class AdminKeyEndpoints
         if (!VerificationKey.FromJwk(request.Jwk).TryGet(out var key, out refusal)) mistakes.Add(new Mistake("jwk", refusal.Detail));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
 
-        if (!(await keys.AddAsync(key!, request.Name, context.RequestAborted)).TryGet(out var added, out refusal)) return new Refused(refusal);
-        await audit.RecordAsync(AuditEvent.Of(context, "admin-key.add") with { Target = added.Id, Details = new Dictionary<string, string> { ["name"] = request.Name } });
-        return Results.Json(added, KeysJson.Default.AdminKeyView, statusCode: StatusCodes.Status201Created);
+        return (await keys.AddAsync(key!, request.Name, AuditEvent.Of(context, "admin-key.add"), context.RequestAborted)).TryGet(out var added, out refusal)
+            ? Results.Json(added, KeysJson.Default.AdminKeyView, statusCode: StatusCodes.Status201Created)
+            : new Refused(refusal);
     }
 
-    public static async Task<IResult> RemoveAsync(string key, HttpContext context, AdminKeys keys, Doorkeeper door, AuditLog audit)
+    public static async Task<IResult> RemoveAsync(string key, HttpContext context, AdminKeys keys, Doorkeeper door)
     {
         if (!Access.Require(Access.PrincipalOf(context), null, null, Right.Administer).TryGet(out _, out var refusal)) return new Refused(refusal);
-        if (await keys.RemoveAsync(key, context.RequestAborted) is { } no) return new Refused(no);
+        if (!(await keys.RemoveAsync(key, AuditEvent.Of(context, "admin-key.remove"), context.RequestAborted)).TryGet(out _, out refusal)) return new Refused(refusal);
         door.Forget();
-        await audit.RecordAsync(AuditEvent.Of(context, "admin-key.remove") with { Target = key });
         return Results.NoContent();
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Identity.Jose;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -11,7 +12,7 @@ namespace Lanyard.Server.Federation;
 /// The keys with which administrators sign their assertions. Each server makes one in its data directory at first start (0600), for the
 /// CLI on that host; it proves possession by a signature and is never sent.
 /// </summary>
-internal sealed class AdminKeys(Database database, TrustRecordStore trust, TimeProvider time)
+internal sealed class AdminKeys(Database database, AuditLog audit, TrustRecordStore trust, TimeProvider time)
 {
     public const string FileName = "admin-key.pem";
 
@@ -50,19 +51,24 @@ internal sealed class AdminKeys(Database database, TrustRecordStore trust, TimeP
         cancellation);
 
     /// <returns>It; or Conflict: it is there, or was removed before.</returns>
-    public async Task<Outcome<AdminKeyView>> AddAsync(VerificationKey key, string name, CancellationToken cancellation)
+    public async Task<Outcome<AdminKeyView>> AddAsync(VerificationKey key, string name, AuditEvent about, CancellationToken cancellation)
     {
         var added = new AdminKeyView(ClientId(key), name, DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds()));
         if (await IsRetiredAsync(added.Id, cancellation)) return new Refusal(RefusalReason.Conflict, "this key was removed once and is not taken again");
-        return await database.ExecuteAsync(
-            $"insert into admin_keys (client_id, jwk, host, created_at) values ({added.Id}, {Jwk(key)}, {name}, {added.CreatedAt}) on conflict do nothing", cancellation) == 1
+        return await audit.RecordWithAsync(
+            $"insert into admin_keys (client_id, jwk, host, created_at) values ({added.Id}, {Jwk(key)}, {name}, {added.CreatedAt}) on conflict do nothing",
+            added.Id,
+            about with { Target = added.Id, Details = new Dictionary<string, string> { ["name"] = name } },
+            static () => { },
+            cancellation)
             ? added
             : new Refusal(RefusalReason.Conflict, $"{added.Id} is registered already");
     }
 
     /// <summary>Its tokens are dead from now on, on every replica. The last key stays: nobody could come in again.</summary>
-    public Task<Refusal?> RemoveAsync(string clientId, CancellationToken cancellation) => database.TransactionAsync(
-        async Task<Refusal?> (transaction) =>
+    /// <returns>Its id; or NotFound, Conflict.</returns>
+    public Task<Outcome<string>> RemoveAsync(string clientId, AuditEvent about, CancellationToken cancellation) => audit.ChangeAsync<string>(
+        async transaction =>
         {
             var all = await transaction.QueryAsync($"select client_id from admin_keys order by client_id {database.ForUpdate}", static row => row.GetString(0), cancellation);
             if (!all.Contains(clientId, StringComparer.Ordinal)) return Http.Access.Missing($"no admin key {clientId}");
@@ -71,8 +77,9 @@ internal sealed class AdminKeys(Database database, TrustRecordStore trust, TimeP
             await transaction.ExecuteAsync(
                 $"insert into retired_admin_keys (client_id, retired_at) values ({clientId}, {time.GetUtcNow()}) on conflict do nothing", cancellation);
             transaction.OnCommitted(trust.Changed);
-            return null;
+            return clientId;
         },
+        gone => about with { Target = gone },
         cancellation);
 
     private async Task<bool> IsRetiredAsync(string clientId, CancellationToken cancellation) => await database.QuerySingleOrNullAsync(

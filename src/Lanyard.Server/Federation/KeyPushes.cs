@@ -43,12 +43,13 @@ internal sealed class KeyPushes(
             var outcome = await store.ChangeAsync(
                 record.Record.Id,
                 state => _rule.Apply(state, record.Issuer, push, AudienceOf(instance), spec.Subject, spec.RequireApproval ?? false),
+                change => AlarmOf(record, change, new AuditEvent("keys.push") { RequestId = requestId, TokenSha256 = Hash(push) }),
                 cancellation,
                 confirms: true);
             if (outcome.TryGet(out var change, out var refusal))
             {
                 states.Add(StateOf(change.After));
-                await AlarmAsync(record, "keys.push", change.Before, change.After, new AuditEvent("keys.push") { RequestId = requestId, TokenSha256 = Hash(push) });
+                Log(record, "keys.push", change);
             }
             else if (furthest is null || refusal.Stage > furthest.Stage)
             {
@@ -82,9 +83,9 @@ internal sealed class KeyPushes(
     /// <summary>An admin's yes to keys that were proven, and that are those which the admin saw.</summary>
     public async Task<Outcome<PushedKeySet>> ApproveAsync(KnownIssuer record, IReadOnlyList<string> thumbprints, AuditEvent about, CancellationToken cancellation)
     {
-        var outcome = await store.ChangeAsync(record.Record.Id, state => _rule.Approve(state, record.Issuer, thumbprints), cancellation);
+        var outcome = await store.ChangeAsync(record.Record.Id, state => _rule.Approve(state, record.Issuer, thumbprints), change => AlarmOf(record, change, about), cancellation);
         if (!outcome.TryGet(out var change, out var refusal)) return refusal;
-        await AlarmAsync(record, "keys.approve", change.Before, change.After, about);
+        Log(record, about.Action, change);
         return change.After;
     }
 
@@ -94,25 +95,28 @@ internal sealed class KeyPushes(
 
     private static string Hash(KeyPush push) => push.Authorization.Hash().ToString();
 
-    private async Task AlarmAsync(KnownIssuer record, string action, PushedKeySet before, PushedKeySet after, AuditEvent about)
+    private void Log(KnownIssuer record, string action, (PushedKeySet Before, PushedKeySet After) change)
     {
-        var added = string.Join(' ', Names(after.Current).Except(Names(before.Current)));
-        var removed = string.Join(' ', Names(before.Current).Except(Names(after.Current)));
-        // The hourly word that nothing changed is a decision, and no alarm.
-        var isAlarm = !after.IsSameAs(before);
-        if (isAlarm) log.KeysChanged(record.Record.Id, action, StateOf(after), added, removed);
-        await audit.RecordAsync(about with
-        {
-            WorkspaceId = record.Record.WorkspaceId,
-            Target = record.Record.Id,
-            Details = new Dictionary<string, string>
-            {
-                ["alarm"] = isAlarm ? "true" : "false",
-                ["state"] = StateOf(after),
-                ["added"] = added,
-                ["removed"] = removed,
-                ["pending"] = string.Join(' ', Names(after.Pending)),
-            },
-        });
+        if (IsAlarm(change)) log.KeysChanged(record.Record.Id, action, StateOf(change.After), NotIn(change.Before, change.After), NotIn(change.After, change.Before));
     }
+
+    private static AuditEvent AlarmOf(KnownIssuer record, (PushedKeySet Before, PushedKeySet After) change, AuditEvent about) => about with
+    {
+        WorkspaceId = record.Record.WorkspaceId,
+        Target = record.Record.Id,
+        Details = new Dictionary<string, string>
+        {
+            ["alarm"] = IsAlarm(change) ? "true" : "false",
+            ["state"] = StateOf(change.After),
+            ["added"] = NotIn(change.Before, change.After),
+            ["removed"] = NotIn(change.After, change.Before),
+            ["pending"] = string.Join(' ', Names(change.After.Pending)),
+        },
+    };
+
+    /// <summary>The hourly word that nothing changed is a decision, and no alarm.</summary>
+    private static bool IsAlarm((PushedKeySet Before, PushedKeySet After) change) => !change.After.IsSameAs(change.Before);
+
+    /// <summary>The keys of one that the other has not.</summary>
+    private static string NotIn(PushedKeySet other, PushedKeySet one) => string.Join(' ', Names(one.Current).Except(Names(other.Current)));
 }

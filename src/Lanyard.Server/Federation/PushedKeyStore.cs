@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using Lanyard.Identity;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Jose;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -13,7 +14,7 @@ namespace Lanyard.Server.Federation;
 internal sealed record KeyFreshness(DateTimeOffset ConfirmedAt, DateTimeOffset? StaleSince);
 
 /// <summary>The keys of records whose clusters push them: rows of <c>key_sets</c>, where <c>jwks</c> is always what is trusted now.</summary>
-internal sealed class PushedKeyStore(Database database, TrustRecordStore records, TimeProvider time)
+internal sealed class PushedKeyStore(Database database, AuditLog audit, TrustRecordStore records, TimeProvider time)
 {
     /// <returns>Null where the record has no keys at all.</returns>
     public Task<PushedKeySet?> FindAsync(string recordId, CancellationToken cancellation) => FindAsync(database, recordId, default, cancellation);
@@ -28,17 +29,20 @@ internal sealed class PushedKeyStore(Database database, TrustRecordStore records
     public Task<List<string>> UnconfirmedSinceAsync(DateTimeOffset then, CancellationToken cancellation) => database.QueryAsync(
         $"select record from key_sets where stale_since is null and coalesce(confirmed_at, fetched_at) <= {then}", static row => row.GetString(0), cancellation);
 
+    /// <param name="happened">Called right after the commit.</param>
     /// <returns>False where it was known already.</returns>
-    public async Task<bool> TryMarkStaleAsync(string recordId, CancellationToken cancellation) =>
-        await database.ExecuteAsync($"update key_sets set stale_since = {time.GetUtcNow()} where record = {recordId} and stale_since is null", cancellation) == 1;
+    public Task<bool> TryMarkStaleAsync(string recordId, AuditEvent alarm, Action happened, CancellationToken cancellation) => audit.RecordWithAsync(
+        $"update key_sets set stale_since = {time.GetUtcNow()} where record = {recordId} and stale_since is null", recordId, alarm, happened, cancellation);
 
     /// <summary>Decides on the keys as they are, and keeps what was decided; nobody else decides meanwhile.</summary>
+    /// <param name="told">What there is to record of it; null: nothing.</param>
     /// <param name="confirms">The cluster itself says which keys it has: if none of them waits, they are fresh.</param>
     /// <returns>Before and after; or the refusal, and then nothing is changed.</returns>
     public Task<Outcome<(PushedKeySet Before, PushedKeySet After)>> ChangeAsync(
-        string recordId, Func<PushedKeySet, Outcome<PushedKeySet>> decide, CancellationToken cancellation, bool confirms = false) =>
-        database.TransactionAsync(
-            async Task<Outcome<(PushedKeySet, PushedKeySet)>> (transaction) =>
+        string recordId, Func<PushedKeySet, Outcome<PushedKeySet>> decide, Func<(PushedKeySet Before, PushedKeySet After), AuditEvent?> told, CancellationToken cancellation,
+        bool confirms = false) =>
+        audit.ChangeAsync(
+            async Task<Outcome<(PushedKeySet Before, PushedKeySet After)>> (transaction) =>
             {
                 if (await FindAsync(transaction, recordId, database.ForUpdate, cancellation) is not { } before)
                     return new Refusal(RefusalReason.IssuerUnknown, $"{recordId} has no keys");
@@ -51,6 +55,7 @@ internal sealed class PushedKeyStore(Database database, TrustRecordStore records
                 transaction.OnCommitted(records.Changed);
                 return (before, after);
             },
+            told,
             cancellation);
 
     /// <summary>Takes away keys whose last token is dead.</summary>
@@ -61,7 +66,7 @@ internal sealed class PushedKeyStore(Database database, TrustRecordStore records
         {
             var now = time.GetUtcNow();
             if (await FindAsync(id, cancellation) is { } keys && keys.Leaving.Any(leaving => leaving.Until <= now))
-                await ChangeAsync(id, current => current with { Leaving = [.. current.Leaving.Where(leaving => leaving.Until > now)] }, cancellation);
+                await ChangeAsync(id, current => current with { Leaving = [.. current.Leaving.Where(leaving => leaving.Until > now)] }, static _ => null, cancellation);
         }
     }
 

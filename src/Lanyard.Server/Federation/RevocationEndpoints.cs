@@ -18,7 +18,7 @@ internal static class RevocationEndpoints
         return Results.Json(new RevocationList([.. own.Select(static one => one.View)]), RevocationJson.Default.RevocationList);
     }
 
-    public static async Task<IResult> AddAsync(HttpContext context, WorkspaceDirectory workspaces, Revocations revocations, AuditLog audit)
+    public static async Task<IResult> AddAsync(HttpContext context, WorkspaceDirectory workspaces, Revocations revocations)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, RevocationJson.Default.RevocationRequest)).TryGet(out var request, out var refused)) return refused;
@@ -30,19 +30,15 @@ internal static class RevocationEndpoints
         if (request.Reason is { } reason && (reason.Length > 200 || reason.Any(char.IsControl))) mistakes.Add(new Mistake("reason", "at most 200 characters on one line"));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
 
-        var added = await revocations.AddAsync(scope.WorkspaceId, request, context.RequestAborted);
-        await audit.RecordAsync(AuditEvent.Of(context, "revocation.add") with
-        {
-            WorkspaceId = scope.WorkspaceId, Target = added.Id, Details = new Dictionary<string, string> { ["kind"] = added.Kind, ["value"] = added.Value },
-        });
+        var added = await revocations.AddAsync(scope.WorkspaceId, request, AuditEvent.Of(context, "revocation.add"), context.RequestAborted);
         return Results.Json(added.View, RevocationJson.Default.RevocationView, statusCode: StatusCodes.Status201Created);
     }
 
-    public static async Task<IResult> RemoveAsync(string revocation, HttpContext context, WorkspaceDirectory workspaces, Revocations revocations, AuditLog audit)
+    public static async Task<IResult> RemoveAsync(string revocation, HttpContext context, WorkspaceDirectory workspaces, Revocations revocations)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)) return new Refused(refusal);
-        if (!await revocations.RemoveAsync(scope.WorkspaceId, revocation, context.RequestAborted)) return new Refused(Access.Missing($"no revocation {revocation}"));
-        await audit.RecordAsync(AuditEvent.Of(context, "revocation.remove") with { WorkspaceId = scope.WorkspaceId, Target = revocation });
-        return Results.NoContent();
+        return await revocations.RemoveAsync(scope.WorkspaceId, revocation, AuditEvent.Of(context, "revocation.remove"), context.RequestAborted)
+            ? Results.NoContent()
+            : new Refused(Access.Missing($"no revocation {revocation}"));
     }
 }

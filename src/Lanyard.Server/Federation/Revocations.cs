@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
@@ -19,13 +20,14 @@ internal sealed class Revocations : IDisposable
     public const string Token = "token";
 
     private readonly Database _database;
+    private readonly AuditLog _audit;
     private readonly TrustRecordStore _trust;
     private readonly TimeProvider _time;
     private readonly Reloadable<RevocationSet> _set;
 
-    public Revocations(Database database, TrustRecordStore trust, TimeProvider time)
+    public Revocations(Database database, AuditLog audit, TrustRecordStore trust, TimeProvider time)
     {
-        (_database, _trust, _time) = (database, trust, time);
+        (_database, _audit, _trust, _time) = (database, audit, trust, time);
         _set = new Reloadable<RevocationSet>(async cancellation => new RevocationSet(await ListAsync(cancellation), time));
     }
 
@@ -38,27 +40,25 @@ internal sealed class Revocations : IDisposable
     public Task<List<Revocation>> ListAsync(CancellationToken cancellation) => _database.QueryAsync(
         $"select id, workspace, kind, value, reason, created_at, until from revocations order by created_at, id", Read, cancellation);
 
-    public async Task<Revocation> AddAsync(string? workspaceId, RevocationRequest request, CancellationToken cancellation)
+    public async Task<Revocation> AddAsync(string? workspaceId, RevocationRequest request, AuditEvent about, CancellationToken cancellation)
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(_time.GetUtcNow().ToUnixTimeMilliseconds());
         var added = new Revocation(Ids.New("rev", _time), workspaceId, request.Kind, request.Value, request.Reason, now, request.Until);
-        await _database.ExecuteAsync(
+        await _audit.RecordWithAsync(
             $"""
             insert into revocations (id, workspace, kind, value, reason, created_at, until)
             values ({added.Id}, {added.WorkspaceId}, {added.Kind}, {added.Value}, {added.Reason}, {added.CreatedAt}, {added.Until})
             """,
+            added.Id,
+            about with { WorkspaceId = workspaceId, Target = added.Id, Details = new Dictionary<string, string> { ["kind"] = added.Kind, ["value"] = added.Value } },
+            _trust.Changed,
             cancellation);
-        _trust.Changed();
         return added;
     }
 
     /// <returns>False: there is none of that id in that place.</returns>
-    public async Task<bool> RemoveAsync(string? workspaceId, string id, CancellationToken cancellation)
-    {
-        var gone = await _database.ExecuteAsync($"delete from revocations where id = {id} and coalesce(workspace, '') = {workspaceId ?? ""}", cancellation);
-        _trust.Changed();
-        return gone == 1;
-    }
+    public Task<bool> RemoveAsync(string? workspaceId, string id, AuditEvent about, CancellationToken cancellation) => _audit.RecordWithAsync(
+        $"delete from revocations where id = {id} and coalesce(workspace, '') = {workspaceId ?? ""}", id, about with { WorkspaceId = workspaceId, Target = id }, _trust.Changed, cancellation);
 
     /// <summary>Drops what is over.</summary>
     public Task SweepAsync(CancellationToken cancellation) => _database.ExecuteAsync($"delete from revocations where until <= {_time.GetUtcNow()}", cancellation);

@@ -12,7 +12,7 @@ namespace Lanyard.Server.Federation;
 /// pushes its keys has said nothing for a day; those that are fetched when nobody answered for a day. One alarm each time, until the keys are confirmed or fetched again; a
 /// stranger can cause no more than that one.
 /// </summary>
-internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, AuditLog audit, TimeProvider time, ILogger<StaleKeys> log)
+internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, TimeProvider time, ILogger<StaleKeys> log)
 {
     /// <summary>The longest silence of a cluster that pushes its keys: a pusher speaks every hour.</summary>
     public static readonly TimeSpan ConfirmedWithin = TimeSpan.FromHours(24);
@@ -59,15 +59,14 @@ internal sealed class StaleKeys(PushedKeyStore store, TrustDirectory trust, Audi
         return true;
     }
 
-    private async Task MarkAsync(KnownIssuer record, string reason, CancellationToken cancellation)
+    private Task<bool> MarkAsync(KnownIssuer record, string reason, CancellationToken cancellation)
     {
-        if (!await store.TryMarkStaleAsync(record.Record.Id, cancellation)) return;
-        log.KeysStale(record.Record.Id, reason);
-        await audit.RecordAsync(new AuditEvent("keys.stale")
+        var alarm = new AuditEvent("keys.stale")
         {
             WorkspaceId = record.Record.WorkspaceId,
             Target = record.Record.Id,
             Details = new Dictionary<string, string> { ["alarm"] = "true", ["reason"] = reason },
-        });
+        };
+        return store.TryMarkStaleAsync(record.Record.Id, alarm, () => log.KeysStale(record.Record.Id, reason), cancellation);
     }
 }

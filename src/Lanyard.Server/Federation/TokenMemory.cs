@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -7,7 +8,7 @@ namespace Lanyard.Server.Federation;
 /// What must be remembered of single tokens, across replicas and restarts: assertions that were used (each is good once), and tokens of ours
 /// that were revoked. Rows go when the token would be expired anyway.
 /// </summary>
-internal sealed class TokenMemory(Database database, TimeProvider time)
+internal sealed class TokenMemory(Database database, AuditLog audit, TimeProvider time)
 {
     /// <summary>Notification that a token was revoked; the payload is its <c>jti</c>.</summary>
     public const string Channel = "revoked";
@@ -20,12 +21,20 @@ internal sealed class TokenMemory(Database database, TimeProvider time)
     public async Task<bool> TryUseAsync(string key, DateTimeOffset until, CancellationToken cancellation) =>
         await database.ExecuteAsync($"insert into used_tokens (token, until) values ({key}, {until}) on conflict do nothing", cancellation) == 1;
 
-    public async Task RevokeAsync(string tokenId, DateTimeOffset until, CancellationToken cancellation)
-    {
-        await database.ExecuteAsync($"insert into revoked_tokens (jti, until) values ({tokenId}, {until}) on conflict do nothing", cancellation);
-        _revoked[tokenId] = until;
-        database.Notifications.Publish(Channel, tokenId);
-    }
+    /// <summary>Recorded each time it is asked for, also when it was revoked before.</summary>
+    public Task RevokeAsync(string tokenId, DateTimeOffset until, AuditEvent about, CancellationToken cancellation) => audit.ChangeAsync<string>(
+        async transaction =>
+        {
+            await transaction.ExecuteAsync($"insert into revoked_tokens (jti, until) values ({tokenId}, {until}) on conflict do nothing", cancellation);
+            transaction.OnCommitted(() =>
+            {
+                _revoked[tokenId] = until;
+                database.Notifications.Publish(Channel, tokenId);
+            });
+            return tokenId;
+        },
+        _ => about,
+        cancellation);
 
     /// <summary>Whether one of them was revoked, here or on another replica whose notification has come.</summary>
     /// <param name="line">As <see cref="TokenLine"/> has it.</param>

@@ -39,7 +39,7 @@ internal static class TrustPolicyEndpoints
 
     public static async Task<IResult> PutAsync(
         string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, TrustPolicyStore store, CollectionLookup collections,
-        AuditLog audit, TimeProvider time)
+        TimeProvider time)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
@@ -54,24 +54,24 @@ internal static class TrustPolicyEndpoints
         var now = time.GetUtcNow();
         var record = new TrustPolicyRecord(
             current?.Id ?? Ids.New("pol", time), scope.WorkspaceId, collectionId, policy, write.Spec.GetRawText(), (current?.Version ?? 0) + 1, current?.CreatedAt ?? now, now);
-        var done = current is null ? await store.AddAsync(record, context.RequestAborted) : await store.ReplaceAsync(record, current.Version, context.RequestAborted);
+        var about = AuditEvent.Of(context, "trust-policy.put") with { WorkspaceId = scope.WorkspaceId, CollectionId = collectionId, Target = record.Id };
+        var done = current is null ? await store.AddAsync(record, about, context.RequestAborted) : await store.ReplaceAsync(record, current.Version, about, context.RequestAborted);
         if (!done) return new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
-        await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.put") with { WorkspaceId = scope.WorkspaceId, CollectionId = collectionId, Target = record.Id });
         var saved = await LintAsync(View(record, scope, collections), scope, issuers, context.RequestAborted);
         return ResourceAnswers.Answer(context, saved, ResourceJson.Default.ResourceJsonElement, current is null);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustPolicyStore store, AuditLog audit)
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustPolicyStore store)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
         if (await FindAsync(policy, scope, policies, context) is not { } record) return new Refused(Access.Missing($"no trust policy {policy}"));
         if (precondition.Check(Precondition.ETagOf(record.Id, record.Version)) is { } failed) return new Refused(failed);
-        if (!await store.DeleteAsync(record.Id, record.Version, context.RequestAborted))
-            return new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
-        await audit.RecordAsync(AuditEvent.Of(context, "trust-policy.delete") with { WorkspaceId = scope.WorkspaceId, CollectionId = record.CollectionId, Target = record.Id });
-        return Results.NoContent();
+        var about = AuditEvent.Of(context, "trust-policy.delete") with { WorkspaceId = scope.WorkspaceId, CollectionId = record.CollectionId, Target = record.Id };
+        return await store.DeleteAsync(record.Id, record.Version, about, context.RequestAborted)
+            ? Results.NoContent()
+            : new Refused(new Refusal(RefusalReason.PreconditionFailed, "it was changed at the same moment"));
     }
 
     /// <summary>What a draft would have made of past decisions; for a slug that does not exist yet, too.</summary>

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -9,44 +10,32 @@ internal sealed record TrustPolicyRecord(
     string Id, string? WorkspaceId, string? CollectionId, string Slug, string SpecJson, long Version, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);
 
 /// <summary>The table <c>trust_policies</c>.</summary>
-internal sealed class TrustPolicyStore(Database database)
+internal sealed class TrustPolicyStore(Database database, AuditLog audit)
 {
     public Task<List<TrustPolicyRecord>> ListAsync(CancellationToken cancellation) =>
         database.QueryAsync(
             $"select id, workspace, collection, slug, spec, version, created_at, updated_at from trust_policies order by created_at, id", Read, cancellation);
 
-    public async Task<bool> AddAsync(TrustPolicyRecord policy, CancellationToken cancellation)
-    {
-        var added = await database.ExecuteAsync(
-            $"""
-            insert into trust_policies (id, workspace, collection, slug, spec, version, created_at, updated_at)
-            values ({policy.Id}, {policy.WorkspaceId}, {policy.CollectionId}, {policy.Slug}, {policy.SpecJson}, {policy.Version}, {policy.CreatedAt}, {policy.UpdatedAt})
-            on conflict do nothing
-            """,
-            cancellation);
-        Changed();
-        return added == 1;
-    }
+    /// <returns>False where the slug is taken.</returns>
+    public Task<bool> AddAsync(TrustPolicyRecord policy, AuditEvent about, CancellationToken cancellation) => audit.RecordWithAsync(
+        $"""
+        insert into trust_policies (id, workspace, collection, slug, spec, version, created_at, updated_at)
+        values ({policy.Id}, {policy.WorkspaceId}, {policy.CollectionId}, {policy.Slug}, {policy.SpecJson}, {policy.Version}, {policy.CreatedAt}, {policy.UpdatedAt})
+        on conflict do nothing
+        """,
+        policy.Id, about, Changed, cancellation);
 
     /// <returns>False where the version is no longer <paramref name="expected"/>.</returns>
-    public async Task<bool> ReplaceAsync(TrustPolicyRecord policy, long expected, CancellationToken cancellation)
-    {
-        var changed = await database.ExecuteAsync(
-            $"""
-            update trust_policies set collection = {policy.CollectionId}, spec = {policy.SpecJson}, version = {policy.Version}, updated_at = {policy.UpdatedAt}
-            where id = {policy.Id} and version = {expected}
-            """,
-            cancellation);
-        Changed();
-        return changed == 1;
-    }
+    public Task<bool> ReplaceAsync(TrustPolicyRecord policy, long expected, AuditEvent about, CancellationToken cancellation) => audit.RecordWithAsync(
+        $"""
+        update trust_policies set collection = {policy.CollectionId}, spec = {policy.SpecJson}, version = {policy.Version}, updated_at = {policy.UpdatedAt}
+        where id = {policy.Id} and version = {expected}
+        """,
+        policy.Id, about, Changed, cancellation);
 
-    public async Task<bool> DeleteAsync(string id, long expected, CancellationToken cancellation)
-    {
-        var gone = await database.ExecuteAsync($"delete from trust_policies where id = {id} and version = {expected}", cancellation);
-        Changed();
-        return gone == 1;
-    }
+    /// <returns>As <see cref="ReplaceAsync"/>.</returns>
+    public Task<bool> DeleteAsync(string id, long expected, AuditEvent about, CancellationToken cancellation) =>
+        audit.RecordWithAsync($"delete from trust_policies where id = {id} and version = {expected}", id, about, Changed, cancellation);
 
     private void Changed() => database.Notifications.Publish(TrustRecordStore.Channel, "policies");
 

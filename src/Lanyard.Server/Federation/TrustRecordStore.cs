@@ -1,4 +1,6 @@
 using System.Data.Common;
+using Lanyard.Identity;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Federation;
@@ -17,10 +19,12 @@ internal sealed record TrustRecord(
 internal sealed record StoredKeySet(string RecordId, string Jwks, string? Pending, DateTimeOffset FetchedAt);
 
 /// <summary>The tables <c>trust_records</c> and <c>key_sets</c>.</summary>
-internal sealed class TrustRecordStore(Database database)
+internal sealed class TrustRecordStore(Database database, AuditLog audit)
 {
     /// <summary>Notification on which every replica reads trust anew.</summary>
     public const string Channel = "trust";
+
+    private static readonly Refusal ChangedMeanwhile = new(RefusalReason.PreconditionFailed, "it was changed at the same moment");
 
     public Task<List<TrustRecord>> ListAsync(CancellationToken cancellation) =>
         database.QueryAsync(
@@ -35,17 +39,23 @@ internal sealed class TrustRecordStore(Database database)
             Read,
             cancellation);
 
-    /// <returns>False where the slug is taken.</returns>
-    public async Task<bool> AddAsync(TrustRecord record, string? jwks, CancellationToken cancellation)
+    /// <returns>It; or PreconditionFailed: the slug is taken.</returns>
+    public async Task<Outcome<TrustRecord>> AddAsync(TrustRecord record, string? jwks, AuditEvent about, CancellationToken cancellation)
     {
         try
         {
-            await database.TransactionAsync(transaction => AddAsync(transaction, record, jwks, cancellation), cancellation);
-            return true;
+            return await audit.ChangeAsync<TrustRecord>(
+                async transaction =>
+                {
+                    await AddAsync(transaction, record, jwks, cancellation);
+                    return record;
+                },
+                _ => about,
+                cancellation);
         }
         catch (ConstraintViolationException e) when (e.Kind == ConstraintKind.Unique)
         {
-            return false;
+            return ChangedMeanwhile;
         }
     }
 
@@ -63,9 +73,9 @@ internal sealed class TrustRecordStore(Database database)
         transaction.OnCommitted(Changed);
     }
 
-    /// <returns>False where the version is no longer <paramref name="expected"/>.</returns>
-    public Task<bool> ReplaceAsync(TrustRecord record, long expected, string? jwks, CancellationToken cancellation) =>
-        database.TransactionAsync(
+    /// <returns>It; or PreconditionFailed: the version is no longer <paramref name="expected"/>.</returns>
+    public Task<Outcome<TrustRecord>> ReplaceAsync(TrustRecord record, long expected, string? jwks, AuditEvent about, CancellationToken cancellation) =>
+        audit.ChangeAsync<TrustRecord>(
             async transaction =>
             {
                 var changed = await transaction.ExecuteAsync(
@@ -74,25 +84,26 @@ internal sealed class TrustRecordStore(Database database)
                     where id = {record.Id} and version = {expected}
                     """,
                     cancellation);
-                if (changed == 0) return false;
+                if (changed == 0) return ChangedMeanwhile;
                 // Keys of the old spec must not serve the new one.
                 await transaction.ExecuteAsync($"delete from key_sets where record = {record.Id}", cancellation);
                 if (jwks is not null) await PutKeysAsync(transaction, new StoredKeySet(record.Id, jwks, null, record.UpdatedAt), cancellation);
                 transaction.OnCommitted(Changed);
-                return true;
+                return record;
             },
+            _ => about,
             cancellation);
 
-    public Task<bool> DeleteAsync(string id, long expected, CancellationToken cancellation) =>
-        database.TransactionAsync(transaction => DeleteAsync(transaction, id, expected, cancellation), cancellation);
-
-    public async Task<bool> DeleteAsync(Transaction transaction, string id, long expected, CancellationToken cancellation)
-    {
-        await transaction.ExecuteAsync($"delete from key_sets where record = {id}", cancellation);
-        var gone = await transaction.ExecuteAsync($"delete from trust_records where id = {id} and version = {expected}", cancellation);
-        transaction.OnCommitted(Changed);
-        return gone == 1;
-    }
+    /// <returns>Its id; or PreconditionFailed: the version is no longer <paramref name="expected"/>.</returns>
+    public Task<Outcome<string>> DeleteAsync(string id, long expected, AuditEvent about, CancellationToken cancellation) => audit.ChangeAsync<string>(
+        async transaction =>
+        {
+            if (await transaction.ExecuteAsync($"delete from trust_records where id = {id} and version = {expected}", cancellation) == 0) return ChangedMeanwhile;
+            transaction.OnCommitted(Changed);
+            return id;
+        },
+        _ => about,
+        cancellation);
 
     /// <summary>Adds or replaces a record by id, as part of a larger change.</summary>
     public async Task PutAsync(Transaction transaction, TrustRecord record, string? jwks, CancellationToken cancellation)

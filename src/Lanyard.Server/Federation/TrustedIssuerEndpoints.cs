@@ -29,7 +29,7 @@ internal static class TrustedIssuerEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store, AuditLog audit, TimeProvider time)
+        string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store, TimeProvider time)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
@@ -46,25 +46,23 @@ internal static class TrustedIssuerEndpoints
         var record = new TrustRecord(
             current?.Id ?? Ids.New("ti", time), scope.WorkspaceId, TrustRecord.IssuerKind, issuer, write.Spec.Issuer, spec, (current?.Version ?? 0) + 1, current?.CreatedAt ?? now, now);
         var keys = TrustedIssuerSpecs.InitialKeys(write.Spec);
+        var about = AuditEvent.Of(context, "trusted-issuer.put") with { WorkspaceId = scope.WorkspaceId, Target = record.Id };
         var done = current is null
-            ? await store.AddAsync(record, keys, context.RequestAborted)
-            : await store.ReplaceAsync(record, current.Version, keys, context.RequestAborted);
-        if (!done) return new Refused(new Identity.Refusal(Identity.RefusalReason.PreconditionFailed, "it was changed at the same moment"));
-        await audit.RecordAsync(AuditEvent.Of(context, "trusted-issuer.put") with { WorkspaceId = scope.WorkspaceId, Target = record.Id });
+            ? await store.AddAsync(record, keys, about, context.RequestAborted)
+            : await store.ReplaceAsync(record, current.Version, keys, about, context.RequestAborted);
+        if (!done.TryGet(out _, out refusal)) return new Refused(refusal);
         return ResourceAnswers.Answer(context, View(record, scope), ResourceJson.Default.ResourceJsonElement, current is null);
     }
 
-    public static async Task<IResult> DeleteAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store, AuditLog audit)
+    public static async Task<IResult> DeleteAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
         if (await store.FindAsync(scope.WorkspaceId, TrustRecord.IssuerKind, issuer, context.RequestAborted) is not { } record)
             return new Refused(Access.Missing($"no trusted issuer {issuer}"));
         if (precondition.Check(Precondition.ETagOf(record.Id, record.Version)) is { } failed) return new Refused(failed);
-        if (!await store.DeleteAsync(record.Id, record.Version, context.RequestAborted))
-            return new Refused(new Identity.Refusal(Identity.RefusalReason.PreconditionFailed, "it was changed at the same moment"));
-        await audit.RecordAsync(AuditEvent.Of(context, "trusted-issuer.delete") with { WorkspaceId = scope.WorkspaceId, Target = record.Id });
-        return Results.NoContent();
+        var about = AuditEvent.Of(context, "trusted-issuer.delete") with { WorkspaceId = scope.WorkspaceId, Target = record.Id };
+        return (await store.DeleteAsync(record.Id, record.Version, about, context.RequestAborted)).TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
     }
 
     /// <summary>One that can't be read is shown as it stands, with what is wrong with it, so that somebody can repair or delete it.</summary>

@@ -26,8 +26,9 @@ internal static class IssuerEndpoints
     {
         if (!Access.Require(Access.PrincipalOf(context), null, null, Right.Administer).TryGet(out _, out var refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, IssuerJson.Default.RotateRequest)).TryGet(out var request, out var refused)) return refused;
-        var (keys, done) = await ring.RotateAsync(KeyRing.InstanceOwner, request.Now, context.RequestAborted);
-        await audit.RecordAsync(AuditEvent.Of(context, "issuer.rotate") with { Target = "instance", Details = Details(request, done) });
+        var about = AuditEvent.Of(context, "issuer.rotate") with { Target = "instance" };
+        var (keys, done) = await ring.RotateAsync(KeyRing.InstanceOwner, request.Now, about, context.RequestAborted);
+        await audit.RecordAsync(about with { Details = Details(request, done) });
         return Answer(View(instance.Url, instance.Url, ring, keys) with { Done = done });
     }
 
@@ -36,8 +37,9 @@ internal static class IssuerEndpoints
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, IssuerJson.Default.RotateRequest)).TryGet(out var request, out var refused)) return refused;
-        var (keys, done) = await ring.RotateAsync(entry.Id, request.Now, context.RequestAborted);
-        await audit.RecordAsync(AuditEvent.Of(context, "issuer.rotate") with { WorkspaceId = entry.Id, Target = entry.Id, Details = Details(request, done) });
+        var about = AuditEvent.Of(context, "issuer.rotate") with { WorkspaceId = entry.Id, Target = entry.Id };
+        var (keys, done) = await ring.RotateAsync(entry.Id, request.Now, about, context.RequestAborted);
+        await audit.RecordAsync(about with { Details = Details(request, done) });
         return Answer(View(entry, instance, ring, keys) with { Done = done });
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Lanyard.Identity.Jose;
+using Lanyard.Server.Audit;
 
 namespace Lanyard.Server.Issuers;
 
@@ -11,6 +12,9 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
 {
     /// <summary>Owner of the instance's own keys.</summary>
     public const string InstanceOwner = "instance";
+
+    /// <summary>The audit's word for a step of a key's life.</summary>
+    private const string KeyAction = "issuer.key";
 
     private static readonly TimeSpan ReloadAfter = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ReloadForUnknownKey = TimeSpan.FromSeconds(1);
@@ -50,12 +54,14 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
 
     /// <summary>Rotation by command.</summary>
     /// <param name="atOnce">Activate a next key even if relying parties that cache the JWKS can't know it yet (after a leak).</param>
+    /// <param name="about">Who commands it.</param>
     /// <returns>The keys afterwards, and what was done, one line an algorithm.</returns>
-    public async Task<(OwnerKeys Keys, IReadOnlyList<string> Done)> RotateAsync(string owner, bool atOnce, CancellationToken cancellation)
+    public async Task<(OwnerKeys Keys, IReadOnlyList<string> Done)> RotateAsync(string owner, bool atOnce, AuditEvent about, CancellationToken cancellation)
     {
         await TendAsync(owner, cancellation);
         var done = new List<string>();
-        var after = await ChangeAsync(owner, (algorithm, keys) => RotateOneAsync(owner, algorithm, keys, atOnce, done, cancellation), cancellation);
+        var step = about with { Action = KeyAction };
+        var after = await ChangeAsync(owner, (algorithm, keys) => RotateOneAsync(owner, algorithm, keys, atOnce, done, step, cancellation), cancellation);
         return (after, done);
     }
 
@@ -91,18 +97,18 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
         // The first key of an owner is published and activated in one go: nobody can have cached a set without it.
         while (schedule.Due(ages, time.GetUtcNow()) is { Count: > 0 } due)
         {
-            foreach (var step in due) await DoAsync(owner, algorithm, step, cancellation);
+            foreach (var step in due) await DoAsync(owner, algorithm, step, new AuditEvent(KeyAction), cancellation);
             ages = Ages(await store.ListAsync(owner, cancellation), algorithm);
         }
     }
 
     private async Task RotateOneAsync(
-        string owner, SignatureAlgorithm algorithm, IReadOnlyList<KeyAge> ages, bool atOnce, List<string> done, CancellationToken cancellation)
+        string owner, SignatureAlgorithm algorithm, IReadOnlyList<KeyAge> ages, bool atOnce, List<string> done, AuditEvent about, CancellationToken cancellation)
     {
         var step = schedule.OnCommand(ages, time.GetUtcNow(), atOnce);
         if (step is KeyStep.Publish)
         {
-            await DoAsync(owner, algorithm, step, cancellation);
+            await DoAsync(owner, algorithm, step, about, cancellation);
             done.Add($"{algorithm.Name()}: published a next key; it signs {schedule.PublishLead.TotalHours:0} hours from now at the earliest");
             if (!atOnce) return;
             step = schedule.OnCommand(Ages(await store.ListAsync(owner, cancellation), algorithm), time.GetUtcNow(), atOnce);
@@ -114,23 +120,23 @@ internal sealed class KeyRing(SigningKeyStore store, KeySchedule schedule, TimeP
             return;
         }
 
-        await DoAsync(owner, algorithm, activate, cancellation);
+        await DoAsync(owner, algorithm, activate, about, cancellation);
         done.Add($"{algorithm.Name()}: {activate.NextKeyId} signs from now on");
     }
 
-    private async Task DoAsync(string owner, SignatureAlgorithm algorithm, KeyStep step, CancellationToken cancellation)
+    private async Task DoAsync(string owner, SignatureAlgorithm algorithm, KeyStep step, AuditEvent about, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
         switch (step)
         {
             case KeyStep.Publish:
-                using (var key = SigningKey.Generate(algorithm)) await store.AddNextAsync(owner, key, now, cancellation);
+                using (var key = SigningKey.Generate(algorithm)) await store.AddNextAsync(owner, key, now, about, cancellation);
                 break;
             case KeyStep.Activate activate:
-                await store.ActivateAsync(owner, activate.NextKeyId, algorithm, now, cancellation);
+                await store.ActivateAsync(owner, activate.NextKeyId, algorithm, now, about, cancellation);
                 break;
             case KeyStep.Remove remove:
-                await store.RemoveAsync(owner, remove.KeyId, cancellation);
+                await store.RemoveAsync(owner, remove.KeyId, about, cancellation);
                 break;
         }
     }

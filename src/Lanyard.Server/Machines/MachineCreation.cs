@@ -1,6 +1,7 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
@@ -27,16 +28,17 @@ internal sealed class MachineCreation(MachineStore store, MachineTokens tokens, 
         return new Resolved(operations, mistakes);
     }
 
+    /// <param name="about">What the audit says of it, but for the machine.</param>
     /// <param name="identity">Id of the machine identity by which the host proved itself.</param>
     public async Task<MachineCreated> CreateAsync(
-        WorkspaceEntry workspace, MachineRequest request, IReadOnlyList<KnownOperation> operations, string by, string? identity, CancellationToken cancellationToken)
+        WorkspaceEntry workspace, MachineRequest request, IReadOnlyList<KnownOperation> operations, string by, string? identity, AuditEvent about, CancellationToken cancellationToken)
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
         var lifetime = request.LifetimeSeconds ?? MachineRules.DefaultLifetimeSeconds;
         var machine = new MachineRecord(
             Ids.New("machine", time), workspace.Id, request.Runner, request.Repository?.ToLowerInvariant(), request.Ref, MachineRules.Scopes(request), by, now,
             now.AddSeconds(lifetime), null, operations.Count == 0 ? null : operations, lifetime, Identity: identity);
-        await store.InsertAsync(machine, cancellationToken);
+        await store.InsertAsync(machine, about, cancellationToken);
         return new MachineCreated(machine.ToView(), await tokens.MintAsync(machine, cancellationToken));
     }
 

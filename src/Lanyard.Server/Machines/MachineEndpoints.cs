@@ -18,7 +18,7 @@ internal static class MachineEndpoints
     }
 
     public static async Task<IResult> CreateAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineCreation creation, AuditLog audit)
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineCreation creation)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var entry, out var refusal))
             return new Refused(refusal);
@@ -28,14 +28,11 @@ internal static class MachineEndpoints
         var principal = Access.PrincipalOf(context)!;
         var resolved = creation.Resolve(entry, request, collection => Access.Require(principal, entry.Id, collection.Id, Right.Operate).TryGet(out _, out _));
         if (resolved.Mistakes.Count > 0) return Refused.Malformed(resolved.Mistakes);
-        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, identity: null, context.RequestAborted);
-        var machine = created.Machine;
-        await audit.RecordAsync(AuditEvent.Of(context, "machine.create") with
+        var about = AuditEvent.Of(context, "machine.create") with
         {
-            WorkspaceId = entry.Id,
-            Target = machine.Id,
-            Details = new Dictionary<string, string> { ["repository"] = machine.Repository ?? "", ["ref"] = machine.Ref ?? "" },
-        });
+            Details = new Dictionary<string, string> { ["repository"] = request.Repository?.ToLowerInvariant() ?? "", ["ref"] = request.Ref ?? "" },
+        };
+        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, identity: null, about, context.RequestAborted);
         context.Response.Headers.CacheControl = "no-store";
         return Results.Json(created, RuntimeJson.Default.MachineCreated, statusCode: StatusCodes.Status201Created);
     }
@@ -58,15 +55,12 @@ internal static class MachineEndpoints
         WorkspaceDirectory workspaces,
         MachineStore store,
         MachineDirectory directory,
-        AuditLog audit,
         TimeProvider time)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var entry, out var refusal))
             return new Refused(refusal);
-        if (!await store.EndAsync(entry.Id, machine, time.GetUtcNow(), context.RequestAborted))
-            return new Refused(Access.Missing($"no living machine {machine} in {entry.Slug}"));
-        directory.Ended(machine);
-        await audit.RecordAsync(AuditEvent.Of(context, "machine.delete") with { WorkspaceId = entry.Id, Target = machine });
-        return Results.NoContent();
+        return await store.EndAsync(entry.Id, machine, time.GetUtcNow(), AuditEvent.Of(context, "machine.delete"), () => directory.Ended(machine), context.RequestAborted)
+            ? Results.NoContent()
+            : new Refused(Access.Missing($"no living machine {machine} in {entry.Slug}"));
     }
 }

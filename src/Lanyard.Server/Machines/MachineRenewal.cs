@@ -12,7 +12,7 @@ namespace Lanyard.Server.Machines;
 /// </summary>
 internal static class MachineRenewal
 {
-    public static async Task<IResult> PostAsync(HttpContext context, MachineDirectory directory, MachineStore store, MachineTokens tokens, AuditLog audit, TimeProvider time)
+    public static async Task<IResult> PostAsync(HttpContext context, MachineDirectory directory, MachineStore store, MachineTokens tokens, TimeProvider time)
     {
         if (Access.PrincipalOf(context) is not { } principal) return new Refused(new Refusal(RefusalReason.TokenMissing, "no bearer token"));
         if (principal.Kind != PrincipalKind.Machine) return new Refused(new Refusal(RefusalReason.TokenTypeNotAllowed, $"{principal.Name} is no machine"));
@@ -22,10 +22,9 @@ internal static class MachineRenewal
         var (wanted, last) = (now.AddSeconds(machine.LifetimeSeconds), machine.CreatedAt.AddSeconds(MachineRules.MaxLifetimeSeconds));
         var until = wanted < last ? wanted : last;
         if (until < machine.ExpiresAt) until = machine.ExpiresAt;
-        if (!await store.RenewAsync(machine.Id, until, now, context.RequestAborted)) return new Refused(new Refusal(RefusalReason.SubjectEnded, $"{machine.Id} has ended"));
-        directory.Changed(machine.Id);
+        if (!await store.RenewAsync(machine, until, now, AuditEvent.Of(context, "machine.renew"), () => directory.Changed(machine.Id), context.RequestAborted))
+            return new Refused(new Refusal(RefusalReason.SubjectEnded, $"{machine.Id} has ended"));
         var renewed = machine with { ExpiresAt = until };
-        await audit.RecordAsync(AuditEvent.Of(context, "machine.renew") with { WorkspaceId = machine.WorkspaceId, Target = machine.Id });
         context.Response.Headers.CacheControl = "no-store";
         return Results.Json(new MachineCreated(renewed.ToView(), await tokens.MintAsync(renewed, context.RequestAborted)), RuntimeJson.Default.MachineCreated);
     }

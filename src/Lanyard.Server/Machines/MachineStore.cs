@@ -2,26 +2,30 @@ using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Machines;
 
 /// <summary>The table of machines. Whoever ends one tells <see cref="MachineDirectory"/> before answering.</summary>
-internal sealed class MachineStore(Database database)
+internal sealed class MachineStore(Database database, AuditLog audit)
 {
     private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations, lifetime, last_seen, identity").Part;
 
-    public Task<int> InsertAsync(MachineRecord machine, CancellationToken cancellationToken)
+    public Task InsertAsync(MachineRecord machine, AuditEvent about, CancellationToken cancellationToken)
     {
         var scopes = JsonSerializer.Serialize([.. machine.Scopes], MachineJson.Default.CacheScopeArray);
         var operations = machine.Operations is null ? null : JsonSerializer.Serialize([.. machine.Operations], MachineJson.Default.KnownOperationArray);
-        return database.ExecuteAsync(
+        return audit.RecordWithAsync(
             $"""
             insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime, identity)
             values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
                 {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds}, {machine.Identity})
             """,
+            machine.Id,
+            about with { WorkspaceId = machine.WorkspaceId, Target = machine.Id },
+            static () => { },
             cancellationToken);
     }
 
@@ -38,13 +42,21 @@ internal sealed class MachineStore(Database database)
             Read);
 
     /// <returns>False when the workspace has no such machine that has not been ended.</returns>
-    public async Task<bool> EndAsync(string workspaceId, string id, DateTimeOffset now, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync(
-            $"update machines set ended = {now} where id = {id} and workspace = {workspaceId} and ended is null", cancellationToken) == 1;
+    public Task<bool> EndAsync(string workspaceId, string id, DateTimeOffset now, AuditEvent about, Action ended, CancellationToken cancellationToken) => audit.RecordWithAsync(
+        $"update machines set ended = {now} where id = {id} and workspace = {workspaceId} and ended is null",
+        id,
+        about with { WorkspaceId = workspaceId, Target = id },
+        ended,
+        cancellationToken);
 
     /// <returns>False where it does not live any more.</returns>
-    public async Task<bool> RenewAsync(string id, DateTimeOffset until, DateTimeOffset now, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync($"update machines set expires = {until} where id = {id} and ended is null and expires > {now}", cancellationToken) == 1;
+    public Task<bool> RenewAsync(MachineRecord machine, DateTimeOffset until, DateTimeOffset now, AuditEvent about, Action renewed, CancellationToken cancellationToken) =>
+        audit.RecordWithAsync(
+            $"update machines set expires = {until} where id = {machine.Id} and ended is null and expires > {now}",
+            machine.Id,
+            about with { WorkspaceId = machine.WorkspaceId, Target = machine.Id },
+            renewed,
+            cancellationToken);
 
     public Task<int> SawAsync(IReadOnlyList<string> ids, DateTimeOffset now, CancellationToken cancellationToken) =>
         database.ExecuteAsync($"update machines set last_seen = {now} where id in ({ids})", cancellationToken);

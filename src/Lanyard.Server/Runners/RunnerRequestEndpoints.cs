@@ -45,13 +45,11 @@ internal static class RunnerRequestEndpoints
         if (await parts.Store.FindByKeyAsync(thumbprint, context.RequestAborted) is not null)
             return Answer(thumbprint, RegistrationStates.Approved);
         var now = parts.Time.GetUtcNow();
-        var isNew = await parts.Requests.FindAsync(thumbprint, now.ToUnixTimeMilliseconds(), context.RequestAborted) is null;
         var request = new RunnerRequest(thumbprint, jwk, asked.Name, asked.Hostname, now.ToUnixTimeMilliseconds(), (now + Life).ToUnixTimeMilliseconds());
-        if (!await parts.Requests.AddAsync(request, MostRequests, now.ToUnixTimeMilliseconds(), context.RequestAborted))
-            return new Refused(new Refusal(RefusalReason.TooManyRequests, $"{MostRequests} requests wait already"));
-        if (isNew)
-            await parts.Audit.RecordAsync(AuditEvent.Of(context, "runner.request") with { Target = thumbprint });
-        return Answer(thumbprint, RegistrationStates.Pending);
+        var about = AuditEvent.Of(context, "runner.request") with { Target = thumbprint };
+        return (await parts.Requests.AddAsync(request, MostRequests, now.ToUnixTimeMilliseconds(), about, context.RequestAborted)).TryGet(out _, out refusal)
+            ? Answer(thumbprint, RegistrationStates.Pending)
+            : new Refused(refusal);
     }
 
     public static async Task<IResult> ListAsync(HttpContext context, RunnerParts parts)
@@ -102,17 +100,15 @@ internal static class RunnerRequestEndpoints
         RunnerRules.Check(spec, mistakes);
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
-        var put = await parts.Writing.PutAsync(place.Workspace, slug, spec, Precondition.OnlyNew, mistakes, context.RequestAborted);
+        var about = AuditEvent.Of(context, "runner.approve") with
+        {
+            Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["fingerprint"] = request.Fingerprint, ["hostname"] = request.Hostname },
+        };
+        var put = await parts.Writing.PutAsync(place.Workspace, slug, spec, Precondition.OnlyNew, mistakes, about, context.RequestAborted);
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!put.TryGet(out var done, out var refusal))
             return new Refused(refusal);
-        await parts.Audit.RecordAsync(AuditEvent.Of(context, "runner.approve") with
-        {
-            WorkspaceId = place.Workspace?.Id,
-            Target = done.Runner.Id,
-            Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["fingerprint"] = request.Fingerprint, ["hostname"] = request.Hostname },
-        });
         return ResourceAnswers.Answer(
             context, await RunnerResourceEndpoints.ToResourceAsync(done.Runner, place, parts, context.RequestAborted), ResourceJson.Default.ResourceRunnerSpec, true);
     }

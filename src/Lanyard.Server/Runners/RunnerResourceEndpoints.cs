@@ -55,12 +55,11 @@ internal static class RunnerResourceEndpoints
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
 
-        var put = await parts.Writing.PutAsync(place.Workspace, runner, write.Spec, precondition, mistakes, context.RequestAborted);
+        var put = await parts.Writing.PutAsync(place.Workspace, runner, write.Spec, precondition, mistakes, AuditEvent.Of(context, "runner.put"), context.RequestAborted);
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!put.TryGet(out var done, out refusal))
             return new Refused(refusal);
-        await parts.Audit.RecordAsync(AuditEvent.Of(context, "runner.put") with { WorkspaceId = place.Workspace?.Id, Target = done.Runner.Id });
         return ResourceAnswers.Answer(
             context, await ToResourceAsync(done.Runner, place, parts, context.RequestAborted), ResourceJson.Default.ResourceRunnerSpec, done.IsNew);
     }
@@ -69,9 +68,8 @@ internal static class RunnerResourceEndpoints
     {
         if (!(await PlaceAsync(workspace, context, parts, Right.Administer)).TryGet(out var place, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await parts.Writing.DeleteAsync(place.Workspace, runner, precondition, context.RequestAborted)).TryGet(out var id, out refusal))
+            || !(await parts.Writing.DeleteAsync(place.Workspace, runner, precondition, AuditEvent.Of(context, "runner.delete"), context.RequestAborted)).TryGet(out _, out refusal))
             return new Refused(refusal);
-        await parts.Audit.RecordAsync(AuditEvent.Of(context, "runner.delete") with { WorkspaceId = place.Workspace?.Id, Target = id });
         return Results.NoContent();
     }
 
@@ -109,4 +107,4 @@ internal sealed record RunnerPlace(WorkspaceEntry? Workspace);
 
 /// <summary>What the endpoints of runners work with.</summary>
 internal sealed record RunnerParts(
-    RunnerStore Store, SessionStore Sessions, RunnerRequestStore Requests, RunnerWriting Writing, WorkspaceDirectory Workspaces, AuditLog Audit, TimeProvider Time);
+    RunnerStore Store, SessionStore Sessions, RunnerRequestStore Requests, RunnerWriting Writing, WorkspaceDirectory Workspaces, TimeProvider Time);

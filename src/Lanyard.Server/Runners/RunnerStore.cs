@@ -1,27 +1,30 @@
 using System.Data.Common;
+using Lanyard.Identity;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runners;
 
 /// <summary>The SQL of runners and what they are connected to.</summary>
-internal sealed class RunnerStore(Database database)
+internal sealed class RunnerStore(Database database, AuditLog audit)
 {
     private static readonly SqlPart Columns = Part(
         $"runners.id, runners.workspace, slug, spec, trust_record, subject, key_thumbprint, public_jwk, paused, runners.version, created, updated, policy");
 
-    /// <summary>Creates or replaces a runner with its collections.</summary>
+    /// <summary>Creates or replaces a runner with its collections. The host whose key it has need not ask any more.</summary>
     /// <param name="expectedVersion">0: it must be new; else the version that it must have.</param>
-    /// <returns>False when the version is another, or the slug or the identity belongs to another runner.</returns>
-    public async Task<bool> PutAsync(
-        RunnerRecord runner, IReadOnlyList<ConnectedCollection> collections, long expectedVersion, CancellationToken cancellationToken)
+    /// <param name="about">What the audit says of it, but for the runner.</param>
+    /// <returns>It; or Conflict when the version is another, or the slug or the identity belongs to another runner.</returns>
+    public async Task<Outcome<RunnerRecord>> PutAsync(
+        RunnerRecord runner, IReadOnlyList<ConnectedCollection> collections, long expectedVersion, AuditEvent about, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(
+            return await audit.ChangeAsync<RunnerRecord>(
                 async transaction =>
                 {
                     if (await transaction.ExecuteAsync(expectedVersion == 0 ? Insert(runner) : Update(runner, expectedVersion)) != 1)
-                        return false;
+                        return ChangedMeanwhile(runner);
                     await transaction.ExecuteAsync($"delete from runner_collections where runner = {runner.Id}");
                     for (var i = 0; i < collections.Count; i++)
                     {
@@ -32,18 +35,23 @@ internal sealed class RunnerStore(Database database)
                             values ({runner.Id}, {collection}, {workspace}, {name}, {weight}, {i})
                             """);
                     }
-                    return true;
+                    if (runner.KeyThumbprint is { } thumbprint)
+                        await transaction.ExecuteAsync($"delete from runner_requests where fingerprint = {thumbprint}");
+                    return runner;
                 },
+                _ => about with { WorkspaceId = runner.Workspace, Target = runner.Id },
                 cancellationToken);
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique)
         {
-            return false;
+            return ChangedMeanwhile(runner);
         }
     }
 
-    public async Task<bool> DeleteAsync(string id, long version, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync($"delete from runners where id = {id} and version = {version}", cancellationToken) == 1;
+    /// <param name="deleted">Called right after the commit.</param>
+    /// <returns>False when the version is another.</returns>
+    public Task<bool> DeleteAsync(string id, long version, AuditEvent about, Action deleted, CancellationToken cancellationToken) =>
+        audit.RecordWithAsync($"delete from runners where id = {id} and version = {version}", id, about with { Target = id }, deleted, cancellationToken);
 
     public Task<RunnerRecord?> FindAsync(string id, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync($"select {Columns} from runners where id = {id}", Read, cancellationToken);
@@ -74,6 +82,9 @@ internal sealed class RunnerStore(Database database)
             """,
             static row => new ConnectedCollection(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt(3)),
             cancellationToken);
+
+    private static Refusal ChangedMeanwhile(RunnerRecord runner) =>
+        new(RefusalReason.Conflict, $"runner {runner.Slug} was changed meanwhile, or its identity is another runner's");
 
     private static Sql Insert(RunnerRecord runner) =>
         $"""

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
@@ -30,7 +31,7 @@ internal sealed class RunnerWriting(
     /// <param name="mistakes">What is wrong with what the spec names; when there is any, nothing was changed.</param>
     /// <returns>The runner and whether it is new; PreconditionFailed, PreconditionRequired, Conflict (the identity is another runner's).</returns>
     public async Task<Outcome<(RunnerRecord Runner, bool IsNew)>> PutAsync(
-        WorkspaceEntry? workspace, string slug, RunnerSpec spec, Precondition precondition, List<Mistake> mistakes, CancellationToken cancellationToken)
+        WorkspaceEntry? workspace, string slug, RunnerSpec spec, Precondition precondition, List<Mistake> mistakes, AuditEvent about, CancellationToken cancellationToken)
     {
         var current = await store.FindBySlugAsync(workspace?.Id, slug, cancellationToken);
         if (precondition.Check(current is null ? null : ETagOf(current)) is { } refusal)
@@ -46,24 +47,21 @@ internal sealed class RunnerWriting(
         var runner = new RunnerRecord(
             current?.Id ?? Ids.New(IdPrefix, time), workspace?.Id, slug, JsonSerializer.Serialize(spec, ResourceJson.Default.RunnerSpec), trustRecord,
             spec.Identity.Subject, spec.Identity.KeyThumbprint, jwk, spec.State is RunnerStates.Paused or RunnerStates.Draining, (current?.Version ?? 0) + 1, current?.Created ?? now, now, policy);
-        if (!await store.PutAsync(runner, connected, current?.Version ?? 0, cancellationToken))
-            return new Refusal(RefusalReason.Conflict, $"runner {slug} was changed meanwhile, or its identity is another runner's");
-        if (spec.Identity.KeyThumbprint is { } thumbprint)
-            await requests.RemoveAsync(thumbprint, cancellationToken);
+        if (!(await store.PutAsync(runner, connected, current?.Version ?? 0, about, cancellationToken)).TryGet(out _, out refusal))
+            return refusal;
         directory.Rewritten(runner.Id);
         return (runner, current is null);
     }
 
-    public async Task<Outcome<string>> DeleteAsync(WorkspaceEntry? workspace, string slug, Precondition precondition, CancellationToken cancellationToken)
+    public async Task<Outcome<string>> DeleteAsync(WorkspaceEntry? workspace, string slug, Precondition precondition, AuditEvent about, CancellationToken cancellationToken)
     {
         if (await store.FindBySlugAsync(workspace?.Id, slug, cancellationToken) is not { } current)
             return Access.Missing($"no runner {slug}");
         if (precondition.Check(ETagOf(current)) is { } refusal)
             return refusal;
-        if (!await store.DeleteAsync(current.Id, current.Version, cancellationToken))
-            return new Refusal(RefusalReason.PreconditionFailed, $"runner {slug} was changed meanwhile");
-        directory.Rewritten(current.Id);
-        return current.Id;
+        return await store.DeleteAsync(current.Id, current.Version, about with { WorkspaceId = workspace?.Id }, () => directory.Rewritten(current.Id), cancellationToken)
+            ? current.Id
+            : new Refusal(RefusalReason.PreconditionFailed, $"runner {slug} was changed meanwhile");
     }
 
     public static string ETagOf(RunnerRecord runner) => Precondition.ETagOf(runner.Id, runner.Version);

@@ -7,7 +7,7 @@ namespace Lanyard.Server.Runs;
 /// Deletes ephemeral runners that have had their one run. A minute after its end, so that a runner whose last answer was lost can still ask again; it is
 /// offered nothing in between (<see cref="ClaimStore.ClaimWithinAsync"/>).
 /// </summary>
-internal sealed class EphemeralRunners(ClaimStore claims, RunnerStore store, RunnerDirectory directory, RunRules rules, AuditLog audit)
+internal sealed class EphemeralRunners(ClaimStore claims, RunnerStore store, RunnerDirectory directory, RunRules rules)
 {
     public static readonly TimeSpan Linger = TimeSpan.FromMinutes(1);
     private const int Batch = 200;
@@ -15,11 +15,6 @@ internal sealed class EphemeralRunners(ClaimStore claims, RunnerStore store, Run
     public async Task RemoveSpentAsync(CancellationToken cancellationToken)
     {
         foreach (var (runner, version) in await claims.SpentAsync(rules.Now - (long)Linger.TotalMilliseconds, Batch, cancellationToken))
-        {
-            if (!await store.DeleteAsync(runner, version, cancellationToken))
-                continue;
-            directory.Rewritten(runner);
-            await audit.RecordAsync(new AuditEvent("runner.spent") { Target = runner });
-        }
+            await store.DeleteAsync(runner, version, new AuditEvent("runner.spent"), () => directory.Rewritten(runner), cancellationToken);
     }
 }

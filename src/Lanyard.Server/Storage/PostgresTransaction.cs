@@ -4,16 +4,16 @@ using Npgsql;
 namespace Lanyard.Server.Storage;
 
 /// <param name="connection">Null: only what is left for the end can be done.</param>
-/// <param name="later">Where statements wait for the end; null: they don't.</param>
+/// <param name="later">Where statements wait for the end; null: they don't. Who has it shares the transaction with others, whom nobody's change of mind may cost it.</param>
 internal sealed class PostgresTransaction(NpgsqlConnection? connection, List<Sql>? later = null) : Transaction
 {
     private bool _over;
 
     public override Task<int> ExecuteAsync(Sql sql, CancellationToken cancellationToken = default) =>
-        PostgresDatabase.ExecuteAsync(Open(), sql, cancellationToken);
+        PostgresDatabase.ExecuteAsync(Open(), sql, later is null ? cancellationToken : CancellationToken.None);
 
     public override Task<List<T>> QueryAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
-        PostgresDatabase.QueryAsync(Open(), sql, read, cancellationToken);
+        PostgresDatabase.QueryAsync(Open(), sql, read, later is null ? cancellationToken : CancellationToken.None);
 
     public override Task ExecuteLaterAsync(Sql sql)
     {

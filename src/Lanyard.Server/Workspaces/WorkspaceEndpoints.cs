@@ -46,7 +46,7 @@ internal static class WorkspaceEndpoints
 
     /// <summary>Creating one needs the instance; changing one, that workspace.</summary>
     public static async Task<IResult> PutAsync(
-        string workspace, HttpContext context, WorkspaceDirectory directory, WorkspaceStore store, AuditLog audit, Instance instance)
+        string workspace, HttpContext context, WorkspaceDirectory directory, WorkspaceStore store, Instance instance)
     {
         var principal = Access.PrincipalOf(context);
         var allowed = Access.Require(principal, directory.Find(workspace)?.Id, null, Right.Administer);
@@ -68,28 +68,26 @@ internal static class WorkspaceEndpoints
             return Refused.Malformed(mistakes);
         }
 
-        if (!(await store.PutAsync(workspace, write.Spec, precondition)).TryGet(out var put, out refusal))
+        if (!(await store.PutAsync(workspace, write.Spec, precondition, AuditEvent.Of(context, "workspace.put"))).TryGet(out var put, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "workspace.put") with { WorkspaceId = put.Row.Id, Target = put.Row.Id });
         return ResourceAnswers.Answer(context, ToResource(put.Row, instance), ResourceJson.Default.ResourceWorkspaceSpec, put.Created);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string workspace, HttpContext context, WorkspaceDirectory directory, WorkspaceStore store, AuditLog audit)
+        string workspace, HttpContext context, WorkspaceDirectory directory, WorkspaceStore store)
     {
         var principal = Access.PrincipalOf(context);
         if (!(await directory.RequireAsync(principal, workspace, Right.Read)).TryGet(out var entry, out var refusal)
             || !Access.RequireOfKnown(principal, null, null, Right.Administer).TryGet(out _, out refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, precondition)).TryGet(out var id, out refusal))
+            || !(await store.DeleteAsync(entry.Id, precondition, AuditEvent.Of(context, "workspace.delete"))).TryGet(out _, out refusal))
         {
             return new Refused(refusal);
         }
 
-        await audit.RecordAsync(AuditEvent.Of(context, "workspace.delete") with { WorkspaceId = id, Target = id });
         return Results.NoContent();
     }
 

@@ -1,13 +1,14 @@
 using System.Text.Json;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Workspaces;
 
 /// <summary>The table of workspaces. Whoever changes it refreshes <see cref="WorkspaceDirectory"/> before answering.</summary>
-internal sealed class WorkspaceStore(Database database, WorkspaceDirectory directory, TimeProvider time)
+internal sealed class WorkspaceStore(Database database, AuditLog audit, WorkspaceDirectory directory, TimeProvider time)
 {
     public Task<ResourceRow<WorkspaceSpec>?> FindAsync(string id) => FindAsync(database, $"where id = {id}");
 
@@ -23,20 +24,22 @@ internal sealed class WorkspaceStore(Database database, WorkspaceDirectory direc
             static row => ResourceAnswers.ReadRow(row, ResourceJson.Default.WorkspaceSpec));
     }
 
+    /// <param name="about">Who does it: what the audit says of it, but for the workspace.</param>
     /// <returns>What was done; or PreconditionFailed, PreconditionRequired, Conflict (the slug belonged to another one once).</returns>
-    public async Task<Outcome<Put<WorkspaceSpec>>> PutAsync(string slug, WorkspaceSpec spec, Precondition precondition)
+    public async Task<Outcome<Put<WorkspaceSpec>>> PutAsync(string slug, WorkspaceSpec spec, Precondition precondition, AuditEvent about)
     {
-        var outcome = await database.TransactionAsync(transaction => PutAsync(transaction, slug, spec, precondition));
+        var outcome = await audit.ChangeAsync(
+            transaction => PutAsync(transaction, slug, spec, precondition), put => about with { WorkspaceId = put.Row.Id, Target = put.Row.Id });
         await directory.ChangedAsync(slug);
         return outcome;
     }
 
     /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it).</returns>
-    public async Task<Outcome<string>> DeleteAsync(string id, Precondition precondition)
+    public async Task<Outcome<string>> DeleteAsync(string id, Precondition precondition, AuditEvent about)
     {
         try
         {
-            var outcome = await database.TransactionAsync(transaction => DeleteAsync(transaction, id, precondition));
+            var outcome = await audit.ChangeAsync(transaction => DeleteAsync(transaction, id, precondition), gone => about with { WorkspaceId = gone, Target = gone });
             if (directory.FindById(id) is { } entry)
             {
                 await directory.ChangedAsync(entry.Slug);

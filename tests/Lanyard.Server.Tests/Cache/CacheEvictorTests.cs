@@ -107,7 +107,7 @@ public sealed class CacheEvictorTests : IAsyncLifetime
     private CacheEvictor Evictor(long quota)
     {
         var services = _server.Server.Services;
-        var settings = new CacheSettingsDirectory(_server.Server.Database, new CacheOptions { Folder = "/", RepositoryBytes = quota }, new CacheTally(_time), _time);
+        var settings = new CacheSettingsDirectory(_server.Server.Database, services.GetRequiredService<AuditLog>(), new CacheOptions { Folder = "/", RepositoryBytes = quota }, new CacheTally(_time), _time);
         return new CacheEvictor(
             services.GetRequiredService<CacheEvictionStore>(), settings, new CacheTally(_time), services.GetRequiredService<BlobStore>(), _reads,
             services.GetRequiredService<AuditLog>(), _time, NullLogger<CacheEvictor>.Instance);

@@ -5,6 +5,7 @@ using Lanyard.Identity.Jose;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.OAuth;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Clusters;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Machines;
@@ -228,7 +229,7 @@ public sealed class MachineAttestationTests : IAsyncLifetime
     {
         var id = (await _server.GetAsync($"/v1/workspaces/{workspace}")).Json["id"]!.GetValue<string>();
         var spec = new ClusterSpec(_cluster.Issuer, new ClusterKeys(Jwks: JsonDocument.Parse(_cluster.Jwks).RootElement), new ClusterSubject("runners", "runner"));
-        Assert.False((await _server.Services.GetRequiredService<ClusterStore>().PutAsync(id, "lab", spec, new TrialReport(true, []), default, CancellationToken.None)).IsRefused);
+        Assert.False((await _server.Services.GetRequiredService<ClusterStore>().PutAsync(id, "lab", spec, new TrialReport(true, []), default, new AuditEvent("test"), CancellationToken.None)).IsRefused);
     }
 
     /// <returns>Its id.</returns>

@@ -28,7 +28,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Store = new(database, Audit);
         Claims = new(database, Memory, OffersOut = new(time));
         Queries = new(database);
-        Runners = new(database);
+        Runners = new(database, Audit);
         Sessions = new(database);
         Liveness = new(Store, Rules, database, time);
         Workspaces = new(database, NullLogger<WorkspaceDirectory>.Instance);
@@ -36,7 +36,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Dispatch = new(Claims, Rules, Collections, database, time);
         Changes = new(Store, Memory, Liveness, Dispatch, Metrics);
         Directory = new(Runners, Sessions, database, time);
-        Ephemeral = new(Claims, Runners, Directory, Rules, Audit);
+        Ephemeral = new(Claims, Runners, Directory, Rules);
         Sweeper = new(
             Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Keys()), time, NullLogger<RunSweeper>.Instance);
         Holds = new(Store, Sessions, Directory, Changes, Rules, OffersOut);
@@ -127,7 +127,7 @@ internal sealed class RunsHarness : IAsyncDisposable
     {
         var connected = collections.Select(c => new ConnectedCollection(c, "ws_1", "demo/" + c, 1)).ToArray();
         var record = new RunnerRecord(id, "ws_1", id.Replace('_', '-'), """{"collections":[],"identity":{}}""", "clu_1", id, null, null, false, 1, 0, 0);
-        if (!await Runners.PutAsync(record, connected, 0, default))
+        if ((await Runners.PutAsync(record, connected, 0, new AuditEvent("test.runner"), default)).IsRefused)
             throw new InvalidOperationException("not put");
         return new(record, connected, null, new HashSet<string>(), null);
     }

@@ -1,10 +1,12 @@
 using System.Text.Json;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Cache;
 using Lanyard.Server.Clusters;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Tests.Runs;
+using Lanyard.Server.Tests.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
@@ -27,6 +29,8 @@ internal sealed class WalledWorld : IAsyncDisposable
     public const string Identity = """{"spec":{"proof":{"cluster":"lab","subject":"system:serviceaccount:builds:vm"},"machine":{}}}""";
     private const string ForeignRunner = """{"collections":["far"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:far"}}""";
 
+    /// <summary>Of what is put in behind the doors.</summary>
+    private static readonly AuditEvent Filled = new("test.fill");
     private static readonly string WaitingKey = new('w', 43);
 
     private WalledWorld(TestServer server) => Server = server;
@@ -60,14 +64,29 @@ internal sealed class WalledWorld : IAsyncDisposable
         ["{revocation}"] = ("rev_01k00000000000000000000001", "rev_01k00000000000000000000000"),
     };
 
-    public static async Task<WalledWorld> CreateAsync()
+    public static async Task<WalledWorld> CreateAsync(DatabaseKind kind = DatabaseKind.Sqlite)
     {
-        var world = new WalledWorld(await TestServer.StartWholeAsync());
+        var world = new WalledWorld(await TestServer.StartWholeAsync(kind));
         await world.FillAsync();
         return world;
     }
 
     public ValueTask DisposeAsync() => Server.DisposeAsync();
+
+    public T Service<T>()
+        where T : notnull => Server.Services.GetRequiredService<T>();
+
+    /// <summary>The id of a resource.</summary>
+    public async Task<string> IdAsync(string path) => (await Server.GetAsync(path)).Made();
+
+    /// <returns>The id of an entry that somebody has begun to write.</returns>
+    public async Task<string> MakeCacheEntryAsync(string key)
+    {
+        var name = new CacheName(await IdAsync("/v1/workspaces/acme"), "demo/app", "refs/heads/main", "1", key);
+        var writer = new CacheProvenance("machine_1", "demo/app", "refs/heads/main", null, "somebody", "");
+        var entry = await Service<CacheEntryStore>().InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), false, CancellationToken.None);
+        return entry!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    }
 
     private async Task FillAsync()
     {
@@ -88,7 +107,7 @@ internal sealed class WalledWorld : IAsyncDisposable
 
         using (var admin = Lanyard.Identity.Jose.SigningKey.Generate(Lanyard.Identity.Jose.SignatureAlgorithm.ES256))
         {
-            var key = await Server.Services.GetRequiredService<Lanyard.Server.Federation.AdminKeys>().AddAsync(admin.Public, "only", CancellationToken.None);
+            var key = await Server.Services.GetRequiredService<Lanyard.Server.Federation.AdminKeys>().AddAsync(admin.Public, "only", Filled, CancellationToken.None);
             Names["{key}"] = (key.Value.Id, "key_" + new string('x', 43));
         }
 
@@ -98,7 +117,7 @@ internal sealed class WalledWorld : IAsyncDisposable
         var machine = await Server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "admin", "{}");
         Names["{machine}"] = (machine.Json.GetProperty("machine").GetProperty("id").GetString()!, "machine_01k00000000000000000000000");
         (await Server.PutAsync("/v1/workspaces/acme/machine-identities/vm", Identity)).Made();
-        Names["{entry}"] = (await MakeCacheEntryAsync(acme), "4711");
+        Names["{entry}"] = (await MakeCacheEntryAsync("key"), "4711");
         Names["{event}"] = ((await Server.GetAsync("/v1/audit?limit=1")).Headers.GetValues("Lanyard-Next").Single(), "evt_01k00000000000000000000000");
 
         Server.Be("no-role");
@@ -110,15 +129,6 @@ internal sealed class WalledWorld : IAsyncDisposable
         Be("machine", PrincipalKind.Machine, "machine_01k00000000000000000000000", acme);
     }
 
-    private async Task<string> MakeCacheEntryAsync(string workspace)
-    {
-        var store = Server.Services.GetRequiredService<CacheEntryStore>();
-        var name = new CacheName(workspace, "demo/app", "refs/heads/main", "1", "key");
-        var writer = new CacheProvenance("machine_1", "demo/app", "refs/heads/main", null, "somebody", "");
-        var entry = await store.InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), false, CancellationToken.None);
-        return entry!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
-    }
-
     /// <summary>Put in behind the trial, for which a real cluster is needed.</summary>
     private async Task FillClustersAsync(params string[] workspaceIds)
     {
@@ -127,12 +137,12 @@ internal sealed class WalledWorld : IAsyncDisposable
         var report = new TrialReport(true, []);
         foreach (var id in workspaceIds)
         {
-            Assert.False((await Server.Services.GetRequiredService<ClusterStore>().PutAsync(id, "lab", spec, report, default, CancellationToken.None)).IsRefused);
+            Assert.False((await Server.Services.GetRequiredService<ClusterStore>().PutAsync(id, "lab", spec, report, default, Filled, CancellationToken.None)).IsRefused);
         }
 
         var now = TimeProvider.System.GetUtcNow();
         var request = new ClusterRequestView(spec, report, now, now.AddHours(1));
-        Assert.True(await Server.Services.GetRequiredService<ClusterRequestStore>().TryAddAsync("K7QF-2M9D", request, CancellationToken.None));
+        Assert.False((await Server.Services.GetRequiredService<ClusterRequestStore>().AddAsync("K7QF-2M9D", request, Filled, CancellationToken.None)).IsRefused);
         Names["{code}"] = ("K7QF-2M9D", "00000000");
     }
 
@@ -142,11 +152,12 @@ internal sealed class WalledWorld : IAsyncDisposable
         var own = Speak("own", await PutAsync("/v1/workspaces/acme/runners/own", OwnRunner));
         var foreign = Speak("foreign", await PutAsync("/v1/workspaces/other/runners/foreign", ForeignRunner));
         var now = TimeProvider.System.GetUtcNow();
-        Assert.True(await Server.Services.GetRequiredService<RunnerRequestStore>().AddAsync(
+        Assert.True((await Server.Services.GetRequiredService<RunnerRequestStore>().AddAsync(
             new RunnerRequest(WaitingKey, "{}", "waiting", "host", now.ToUnixTimeMilliseconds(), now.AddHours(1).ToUnixTimeMilliseconds()),
             10,
             now.ToUnixTimeMilliseconds(),
-            CancellationToken.None));
+            Filled,
+            CancellationToken.None)).Value);
         await own.OpenAsync();
         await foreign.OpenAsync("0123456789abcdef");
         ForeignSession = foreign.Session;

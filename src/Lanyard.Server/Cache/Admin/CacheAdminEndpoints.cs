@@ -37,12 +37,12 @@ internal static class CacheAdminEndpoints
 
     /// <summary>Out of service from the answer on; a read under way is finished.</summary>
     public static async Task<IResult> DeleteAsync(
-        string workspace, string entry, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor, AuditLog audit)
+        string workspace, string entry, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var found, out var refusal)) return new Refused(refusal);
-        if (IdOf(entry) is not { } id || await store.DeleteAsync(found.Id, CacheAdminStore.Of(id), context.RequestAborted) == 0)
+        var about = AuditEvent.Of(context, "cache.delete") with { WorkspaceId = found.Id, Target = entry };
+        if (IdOf(entry) is not { } id || await store.DeleteAsync(found.Id, CacheAdminStore.Of(id), count => count == 0 ? null : about, context.RequestAborted) == 0)
             return new Refused(Access.Missing($"no cache entry {entry} in {found.Slug}"));
-        await audit.RecordAsync(AuditEvent.Of(context, "cache.delete") with { WorkspaceId = found.Id, Target = entry });
         await evictor.PurgeAsync(context.RequestAborted);
         return Results.NoContent();
     }
@@ -64,18 +64,18 @@ internal static class CacheAdminEndpoints
     }
 
     public static Task<IResult> QuarantineAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, AuditLog audit) =>
-        SelectAsync(workspace, context, workspaces, audit, "cache.quarantine", (id, which, reason) => store.QuarantineAsync(id, which, reason, context.RequestAborted));
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store) =>
+        SelectAsync(workspace, context, workspaces, "cache.quarantine", (id, which, reason, told) => store.QuarantineAsync(id, which, reason, told, context.RequestAborted));
 
     public static Task<IResult> ReleaseAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, AuditLog audit) =>
-        SelectAsync(workspace, context, workspaces, audit, "cache.release", (id, which, _) => store.ReleaseAsync(id, which, context.RequestAborted));
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store) =>
+        SelectAsync(workspace, context, workspaces, "cache.release", (id, which, _, told) => store.ReleaseAsync(id, which, told, context.RequestAborted));
 
     public static Task<IResult> DeleteSelectedAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor, AuditLog audit) =>
-        SelectAsync(workspace, context, workspaces, audit, "cache.delete", async (id, which, _) =>
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor) =>
+        SelectAsync(workspace, context, workspaces, "cache.delete", async (id, which, _, told) =>
         {
-            var count = await store.DeleteAsync(id, which, context.RequestAborted);
+            var count = await store.DeleteAsync(id, which, told, context.RequestAborted);
             await evictor.PurgeAsync(context.RequestAborted);
             return count;
         });
@@ -87,15 +87,15 @@ internal static class CacheAdminEndpoints
     }
 
     public static async Task<IResult> PutSettingsAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheSettingsDirectory settings, CacheOptions options, AuditLog audit)
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheSettingsDirectory settings, CacheOptions options)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
             return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, CacheAdminJson.Default.CacheSettings)).TryGet(out var wanted, out var refused)) return refused;
         if (CacheLimits.Mistakes(wanted, options) is { Count: > 0 } mistakes) return Refused.Malformed(mistakes);
-        if (!(await settings.PutAsync(entry.Id, wanted, precondition, context.RequestAborted)).TryGet(out var kept, out refusal)) return new Refused(refusal);
-        await audit.RecordAsync(AuditEvent.Of(context, "cache.settings") with { WorkspaceId = entry.Id });
+        var about = AuditEvent.Of(context, "cache.settings") with { WorkspaceId = entry.Id };
+        if (!(await settings.PutAsync(entry.Id, wanted, precondition, about, context.RequestAborted)).TryGet(out var kept, out refusal)) return new Refused(refusal);
         return Answer(context, entry.Id, kept);
     }
 
@@ -106,7 +106,7 @@ internal static class CacheAdminEndpoints
     }
 
     private static async Task<IResult> SelectAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, AuditLog audit, string action, Func<string, SqlPart, string?, Task<int>> change)
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, string action, Func<string, SqlPart, string?, Func<int, AuditEvent?>, Task<int>> change)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var entry, out var refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, CacheAdminJson.Default.CacheSelection)).TryGet(out var selection, out var refused)) return refused;
@@ -115,14 +115,12 @@ internal static class CacheAdminEndpoints
         if (members.All(string.IsNullOrEmpty)) return Refused.Malformed([new Mistake("producer", "must say something")]);
         if (members.Append(selection.Reason).Any(static text => text is { Length: > 512 } || text?.Contains('\0', StringComparison.Ordinal) == true))
             return Refused.Malformed([new Mistake("producer", "is too long")]);
-        var count = await change(entry.Id, CacheAdminStore.Of(producer), selection.Reason);
-        await audit.RecordAsync(AuditEvent.Of(context, action) with
+        var about = AuditEvent.Of(context, action) with { WorkspaceId = entry.Id, Target = producer.Subject ?? producer.Ref ?? producer.Repository };
+        var all = await change(entry.Id, CacheAdminStore.Of(producer), selection.Reason, changed => about with
         {
-            WorkspaceId = entry.Id,
-            Target = producer.Subject ?? producer.Ref ?? producer.Repository,
-            Details = new Dictionary<string, string> { ["entries"] = count.ToString(CultureInfo.InvariantCulture), ["reason"] = selection.Reason ?? "" },
+            Details = new Dictionary<string, string> { ["entries"] = changed.ToString(CultureInfo.InvariantCulture), ["reason"] = selection.Reason ?? "" },
         });
-        return Results.Json(new CacheChanged(count), CacheAdminJson.Default.CacheChanged);
+        return Results.Json(new CacheChanged(all), CacheAdminJson.Default.CacheChanged);
     }
 
     private static long? IdOf(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : null;

@@ -1,13 +1,17 @@
 using System.Data.Common;
 using System.Globalization;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Cache.Admin;
 
 /// <summary>The SQL of what people see and change of entries.</summary>
-internal sealed class CacheAdminStore(Database database, TimeProvider time)
+internal sealed class CacheAdminStore(Database database, AuditLog audit, TimeProvider time)
 {
+    /// <summary>Entries that are changed in one transaction: it shares the commits of others, who do not wait for a whole cache.</summary>
+    private const int Step = 1000;
+
     private static readonly SqlPart Columns = ((Sql)
         $"""
         id, repository, scope, key, version, state, size, created, used_at, digest, subject, producer_ref, producer_workflow, producer_actor, producer_token,
@@ -52,24 +56,35 @@ internal sealed class CacheAdminStore(Database database, TimeProvider time)
     }
 
     /// <summary>Out of service at once; the bytes go when nobody reads them any more. A pending one goes when it lapses, and its URL is dead.</summary>
+    /// <param name="told">What there is to record of so many that were changed in one step; null: nothing.</param>
     /// <returns>How many.</returns>
-    public Task<int> DeleteAsync(string workspaceId, SqlPart which, CancellationToken cancellationToken) => database.ExecuteAsync(
-        $"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state <> 'gone' {which}", cancellationToken);
+    public Task<int> DeleteAsync(string workspaceId, SqlPart which, Func<int, AuditEvent?> told, CancellationToken cancellationToken) => ChangeAsync(
+        workspaceId,
+        which,
+        (transaction, step) => transaction.ExecuteAsync($"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state <> 'gone' {step}"),
+        told,
+        cancellationToken);
 
     /// <summary>Out of service, with its bytes kept; its key is free.</summary>
-    public Task<int> QuarantineAsync(string workspaceId, SqlPart which, string? reason, CancellationToken cancellationToken) => database.ExecuteAsync(
-        $"""
-        update cache_entries set state = 'quarantined', live = false, reason = {reason}, read_until = {time.GetUtcNow()}
-        where workspace = {workspaceId} and state = 'ready' {which}
-        """,
+    public Task<int> QuarantineAsync(string workspaceId, SqlPart which, string? reason, Func<int, AuditEvent?> told, CancellationToken cancellationToken) => ChangeAsync(
+        workspaceId,
+        which,
+        (transaction, step) => transaction.ExecuteAsync(
+            $"""
+            update cache_entries set state = 'quarantined', live = false, reason = {reason}, read_until = {time.GetUtcNow()}
+            where workspace = {workspaceId} and state = 'ready' {step}
+            """),
+        told,
         cancellationToken);
 
     /// <summary>Back into service, but for those whose key was taken meanwhile.</summary>
-    public Task<int> ReleaseAsync(string workspaceId, SqlPart which, CancellationToken cancellationToken) => database.TransactionAsync(
-        async transaction =>
+    public Task<int> ReleaseAsync(string workspaceId, SqlPart which, Func<int, AuditEvent?> told, CancellationToken cancellationToken) => ChangeAsync(
+        workspaceId,
+        which,
+        async (transaction, step) =>
         {
             var ids = await transaction.QueryAsync(
-                $"select id from cache_entries where workspace = {workspaceId} and state = 'quarantined' {which} order by id", static row => row.GetInt64(0));
+                $"select id from cache_entries where workspace = {workspaceId} and state = 'quarantined' {step} order by id", static row => row.GetInt64(0));
             var released = 0;
             foreach (var id in ids)
             {
@@ -85,7 +100,26 @@ internal sealed class CacheAdminStore(Database database, TimeProvider time)
 
             return released;
         },
+        told,
         cancellationToken);
+
+    /// <summary>Each step is a change of its own, with its own event; where there is nothing to change the first tells so.</summary>
+    private async Task<int> ChangeAsync(
+        string workspaceId, SqlPart which, Func<Transaction, SqlPart, Task<int>> change, Func<int, AuditEvent?> told, CancellationToken cancellationToken)
+    {
+        for (var (after, all) = (0L, 0); ;)
+        {
+            var last = await database.ScalarAsync(
+                $"select max(id) from (select id from cache_entries where workspace = {workspaceId} and id > {after} {which} order by id limit {Step}) step", cancellationToken);
+            if (last is null && after > 0) return all;
+            var step = ((Sql)$"{which} and id > {after} and id <= {last ?? after}").Part;
+            var isFirst = after == 0;
+            all += (await audit.ChangeAsync<int>(
+                async transaction => await change(transaction, step), count => count > 0 || isFirst ? told(count) : null, cancellationToken)).Value;
+            if (last is null) return all;
+            after = last.Value;
+        }
+    }
 
     public static SqlPart Of(long id) => ((Sql)$"and id = {id}").Part;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Lanyard.Protocol.Runtime;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 using Lanyard.Identity;
@@ -16,6 +17,7 @@ internal sealed class CacheSettingsDirectory : IDisposable
     private const string Channel = "cache-settings";
 
     private readonly Database _database;
+    private readonly AuditLog _audit;
     private readonly CacheOptions _options;
     private readonly CacheTally _tally;
     private readonly TimeProvider _time;
@@ -23,9 +25,9 @@ internal sealed class CacheSettingsDirectory : IDisposable
     private readonly IDisposable _subscription;
     private long _generation;
 
-    public CacheSettingsDirectory(Database database, CacheOptions options, CacheTally tally, TimeProvider time)
+    public CacheSettingsDirectory(Database database, AuditLog audit, CacheOptions options, CacheTally tally, TimeProvider time)
     {
-        (_database, _options, _tally, _time) = (database, options, tally, time);
+        (_database, _audit, _options, _tally, _time) = (database, audit, options, tally, time);
         _subscription = database.Notifications.Subscribe(Channel, Forget);
     }
 
@@ -45,10 +47,10 @@ internal sealed class CacheSettingsDirectory : IDisposable
         ?? new KeptSettings(0, new CacheSettings());
 
     /// <returns>What is kept now; or PreconditionRequired, PreconditionFailed.</returns>
-    public async Task<Outcome<KeptSettings>> PutAsync(string workspaceId, CacheSettings settings, Precondition precondition, CancellationToken cancellationToken)
+    public async Task<Outcome<KeptSettings>> PutAsync(string workspaceId, CacheSettings settings, Precondition precondition, AuditEvent about, CancellationToken cancellationToken)
     {
         var json = JsonSerializer.Serialize(settings, CacheAdminJson.Default.CacheSettings);
-        var outcome = await _database.TransactionAsync<Outcome<KeptSettings>>(
+        var outcome = await _audit.ChangeAsync<KeptSettings>(
             async transaction =>
             {
                 var present = await transaction.QuerySingleOrNullAsync(
@@ -62,6 +64,7 @@ internal sealed class CacheSettingsDirectory : IDisposable
                     """);
                 return kept;
             },
+            _ => about,
             cancellationToken);
         Forget(workspaceId);
         _database.Notifications.Publish(Channel, workspaceId);

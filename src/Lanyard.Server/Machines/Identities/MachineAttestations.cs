@@ -36,15 +36,14 @@ internal sealed class MachineAttestations(
             return new Refused(refusal.Reason == RefusalReason.TokenMissing ? refusal : new Refusal(RefusalReason.NoMatchingPolicy, refusal.Detail));
         }
 
-        var created = await creation.CreateAsync(judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", judged.Identity, context.RequestAborted);
-        await audit.RecordAsync(new AuditEvent("machine.attest")
+        var about = new AuditEvent("machine.attest")
         {
             RequestId = context.TraceIdentifier,
-            WorkspaceId = judged.Workspace.Id,
-            Target = created.Machine.Id,
             TokenSha256 = TokenHash.Of(bearer!.AsSpan()).ToString(),
             Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["identity"] = request.Identity, ["proof"] = judged.Proof },
-        });
+        };
+        var created = await creation.CreateAsync(
+            judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", judged.Identity, about, context.RequestAborted);
         context.Response.Headers.CacheControl = "no-store";
         return Results.Json(created, RuntimeJson.Default.MachineCreated, statusCode: StatusCodes.Status201Created);
     }

@@ -32,7 +32,7 @@ internal static class MachineIdentityEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store, MachineCreation creation, AuditLog audit)
+        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store, MachineCreation creation)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
@@ -43,18 +43,16 @@ internal static class MachineIdentityEndpoints
         mistakes.AddRange(MachineRules.Mistakes(write.Spec.Machine).Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count == 0) mistakes.AddRange(creation.Resolve(entry, write.Spec.Machine, static _ => true).Mistakes.Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
-        if (!(await store.PutAsync(entry.Id, identity, write.Spec, precondition)).TryGet(out var put, out refusal)) return new Refused(refusal);
-        await audit.RecordAsync(AuditEvent.Of(context, "machine-identity.put") with { WorkspaceId = entry.Id, Target = put.Row.Id });
+        if (!(await store.PutAsync(entry.Id, identity, write.Spec, precondition, AuditEvent.Of(context, "machine-identity.put"))).TryGet(out var put, out refusal)) return new Refused(refusal);
         return ResourceAnswers.Answer(context, put.Row.ToResource(Kind, entry.Slug), MachineIdentityJson.Default.ResourceMachineIdentitySpec, put.Created);
     }
 
     public static async Task<IResult> DeleteAsync(
-        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store, AuditLog audit)
+        string workspace, string identity, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, identity, precondition)).TryGet(out var id, out refusal)) return new Refused(refusal);
-        await audit.RecordAsync(AuditEvent.Of(context, "machine-identity.delete") with { WorkspaceId = entry.Id, Target = id });
+            || !(await store.DeleteAsync(entry.Id, identity, precondition, AuditEvent.Of(context, "machine-identity.delete"))).TryGet(out _, out refusal)) return new Refused(refusal);
         return Results.NoContent();
     }
 

@@ -67,13 +67,11 @@ internal static class PlansFeature
 
     /// <summary>For an admin who knows how far an apply came that did not come to its end.</summary>
     private static async Task<IResult> UnlockAsync(
-        string workspace, string collection, string state, string @lock, HttpContext context, CollectionDirectory directory, StateStore states, AuditLog audit)
+        string workspace, string collection, string state, string @lock, HttpContext context, CollectionDirectory directory, StateStore states)
     {
         if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal))
             return new Refused(refusal);
-        if (!await states.UnlockAsync(entry.Id, state, @lock, context.RequestAborted))
-            return new Refused(Access.Missing($"{state} has no lock {@lock}"));
-        await audit.RecordAsync(AuditEvent.Of(context, "state.unlock") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = $"{entry.Id}/{state}" });
-        return Results.NoContent();
+        var about = AuditEvent.Of(context, "state.unlock") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = $"{entry.Id}/{state}" };
+        return await states.UnlockAsync(entry.Id, state, @lock, about, context.RequestAborted) ? Results.NoContent() : new Refused(Access.Missing($"{state} has no lock {@lock}"));
     }
 }

@@ -13,7 +13,7 @@ namespace Lanyard.Server.Runs.Opentofu;
 /// The run protocol's calls about plan and state: what the HTTP backend of OpenTofu and Terraform says to the runner's loopback endpoint, handed on. Fenced like every call about an attempt: who has
 /// lost it writes nothing; in <c>canceling</c> the state is still saved.
 /// </summary>
-internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStore plans, StateStore states, RunRules rules, AuditLog audit)
+internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStore plans, StateStore states, RunRules rules)
 {
     internal const int MaxBytes = 32 << 20;
     private const int MaxLockBytes = 16 * 1024;
@@ -48,10 +48,9 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
         if (await ReadAsync(context, MaxBytes) is not { } body)
             return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a state has at most {MaxBytes} bytes"));
         var lockId = context.Request.Query["ID"].ToString();
-        if (!await state.States.PutAsync(at.Row.Collection, at.State, (run, at.Row.Attempt), lockId, body.WrittenMemory, state.Rules.Now, cancellation))
-            return new Refused(new Refusal(RefusalReason.Conflict, $"attempt {at.Row.Attempt} of {run} does not have the lock of {at.State}"));
-        await state.TellAsync(context, "state.put", at);
-        return Results.NoContent();
+        var put = await state.States.PutAsync(
+            at.Row.Collection, at.State, (run, at.Row.Attempt), lockId, body.WrittenMemory, state.Rules.Now, EventOf(context, "state.put", at), cancellation);
+        return put.TryGet(out _, out var refusal) ? Results.NoContent() : new Refused(refusal);
     });
 
     public static Task<IResult> LockAsync(string run, string attempt, HttpContext context, StateEndpoints state) => state.WithAsync(run, attempt, context, async (at, cancellation) =>
@@ -81,13 +80,13 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
         return await answer(new Place(row, state), cancellation);
     }
 
-    private Task<string> TellAsync(HttpContext context, string action, Place at) => audit.RecordAsync(AuditEvent.Of(context, action) with
+    private static AuditEvent EventOf(HttpContext context, string action, Place at) => AuditEvent.Of(context, action) with
     {
         WorkspaceId = at.Row.Workspace,
         CollectionId = at.Row.Collection,
         Target = $"{at.Row.Collection}/{at.State}",
         Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["run"] = at.Row.Id, ["phase"] = at.Row.Phase },
-    });
+    };
 
     private static async Task<(string Id, string Info)?> LockOfAsync(HttpContext context)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lanyard.Identity;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Issuers;
 using Lanyard.Server.Storage;
 
@@ -16,7 +17,7 @@ internal sealed record StateRow(string Name, long Version, long Bytes, string Ru
 /// States of infrastructure: versions, encrypted with the key outside the database and bound to their place, and locks. Whoever writes must have the lock; a lock that an attempt
 /// which only planned has left behind is given to the next, one that an apply has left is a human's to take away, because nobody knows how far it came.
 /// </summary>
-internal sealed class StateStore(Database database, KeyEncryption encryption)
+internal sealed class StateStore(Database database, AuditLog audit, KeyEncryption encryption)
 {
     private const int KeptVersions = 20;
 
@@ -48,12 +49,13 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
     /// works on what is about to be replaced.
     /// </summary>
     /// <param name="check">Given the newest version, or null: why it may not be replaced.</param>
-    public async Task<Outcome<StateRow>> PushAsync(string collection, string name, Func<long?, Refusal?> check, ReadOnlyMemory<byte> state, long now, CancellationToken cancellationToken)
+    public async Task<Outcome<StateRow>> PushAsync(
+        string collection, string name, Func<long?, Refusal?> check, ReadOnlyMemory<byte> state, long now, Func<StateRow, AuditEvent> told, CancellationToken cancellationToken)
     {
         var held = new StateLock(Guid.NewGuid().ToString(), "{}", "", 0, RunRules.PlanPhase, now);
         try
         {
-            return await database.TransactionAsync<Outcome<StateRow>>(
+            return await audit.ChangeAsync<StateRow>(
                 async transaction =>
                 {
                     if (await TakeAsync(transaction, collection, name, held) is { } other)
@@ -65,6 +67,7 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
                     await transaction.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {held.Id}");
                     return refusal is null ? new StateRow(name, (newest ?? 0) + 1, state.Length, held.Run, now, null) : refusal;
                 },
+                told,
                 cancellationToken);
         }
         catch (ConstraintViolationException)
@@ -88,8 +91,8 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
 
     /// <summary>For a human who may: whoever has it.</summary>
     /// <returns>Whether there was such a lock.</returns>
-    public async Task<bool> UnlockAsync(string collection, string name, string id, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", cancellationToken) == 1;
+    public Task<bool> UnlockAsync(string collection, string name, string id, AuditEvent about, CancellationToken cancellationToken) => audit.RecordWithAsync(
+        $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", $"{collection} {name}", about, static () => { }, cancellationToken);
 
     /// <summary>For an attempt: its own lock and no other's, whatever id it has heard of.</summary>
     /// <returns>Whether it had such a lock.</returns>
@@ -98,18 +101,20 @@ internal sealed class StateStore(Database database, KeyEncryption encryption)
             $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id} and run = {holder.Run} and attempt = {holder.Attempt}", cancellationToken) == 1;
 
     /// <summary>Writes the next version.</summary>
-    /// <returns>False when the caller does not have the lock.</returns>
-    public Task<bool> PutAsync(
-        string collection, string name, (string Run, int Attempt) writer, string? lockId, ReadOnlyMemory<byte> state, long now, CancellationToken cancellationToken) =>
-        database.TransactionAsync(
+    /// <returns>Its name; or Conflict when the caller does not have the lock.</returns>
+    public Task<Outcome<string>> PutAsync(
+        string collection, string name, (string Run, int Attempt) writer, string? lockId, ReadOnlyMemory<byte> state, long now, AuditEvent about,
+        CancellationToken cancellationToken) =>
+        audit.ChangeAsync<string>(
             async transaction =>
             {
                 var present = await FindLockAsync(transaction, collection, name);
                 if (present is null || present.Id != lockId || present.Run != writer.Run || present.Attempt != writer.Attempt)
-                    return false;
+                    return new Refusal(RefusalReason.Conflict, $"attempt {writer.Attempt} of {writer.Run} does not have the lock of {name}");
                 await WriteAsync(transaction, collection, name, writer, state, now);
-                return true;
+                return name;
             },
+            _ => about,
             cancellationToken);
 
     /// <summary>The newest version of each state of a collection, and states that are only locked so far.</summary>

@@ -34,13 +34,13 @@ internal static class StateVersions
         if (!long.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             || await states.FindAsync(entry.Id, state, number, context.RequestAborted) is not { } found)
             return new Refused(Access.Missing($"no version {version} of the state {state} in {entry.Id}"));
-        await TellAsync(context, audit, "state.read", entry, state, number);
+        await audit.RecordAsync(EventOf(context, "state.read", entry, state, number));
         context.Response.Headers.CacheControl = "no-store";
         return Results.Bytes(found, "application/json");
     }
 
     public static async Task<IResult> PushAsync(
-        string workspace, string collection, string state, HttpContext context, CollectionDirectory directory, StateStore states, RunRules rules, AuditLog audit)
+        string workspace, string collection, string state, HttpContext context, CollectionDirectory directory, StateStore states, RunRules rules)
     {
         if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
@@ -52,10 +52,10 @@ internal static class StateVersions
         if (!IsState(body.WrittenMemory))
             return new Refused(new Refusal(RefusalReason.RequestMalformed, "the body is no state: a JSON object with version, serial and lineage"));
         var pushed = await states.PushAsync(
-            entry.Id, state, newest => precondition.Check(newest is { } present ? ETagOf(entry.Id, state, present) : null), body.WrittenMemory, rules.Now, context.RequestAborted);
+            entry.Id, state, newest => precondition.Check(newest is { } present ? ETagOf(entry.Id, state, present) : null), body.WrittenMemory, rules.Now,
+            row => EventOf(context, "state.push", entry, state, row.Version), context.RequestAborted);
         if (!pushed.TryGet(out var row, out refusal))
             return new Refused(refusal);
-        await TellAsync(context, audit, "state.push", entry, state, row.Version);
         context.Response.Headers.ETag = $"\"{ETagOf(entry.Id, state, row.Version)}\"";
         return Results.Json(ViewOf(row), RunsJson.Default.StateVersionView);
     }
@@ -84,11 +84,11 @@ internal static class StateVersions
         }
     }
 
-    private static Task<string> TellAsync(HttpContext context, AuditLog audit, string action, CollectionEntry entry, string state, long version) => audit.RecordAsync(AuditEvent.Of(context, action) with
+    private static AuditEvent EventOf(HttpContext context, string action, CollectionEntry entry, string state, long version) => AuditEvent.Of(context, action) with
     {
         WorkspaceId = entry.Workspace.Id,
         CollectionId = entry.Id,
         Target = $"{entry.Id}/{state}",
         Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["version"] = version.ToString(CultureInfo.InvariantCulture) },
-    });
+    };
 }
