@@ -42,12 +42,15 @@ public sealed record ServerOptions
     /// <summary>Audit events of decisions about tokens hold the verified claims.</summary>
     public bool AuditClaims { get; init; }
 
+    /// <summary>Claims whose values no audit event holds, besides those that name people.</summary>
+    public IReadOnlyList<string> AuditRedact { get; init; } = [];
+
     /// <summary>A file with the GitHub Apps whose installation tokens trust policies may allow.</summary>
     public string? GitHubAppsFile { get; init; }
 
     private static readonly string[] Flags =
     [
-        "--audit-claims", "--github-apps",
+        "--audit-claims", "--audit-redact", "--github-apps",
         "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
         "--cache-store", "--cache-store-key-file", "--cache-direct-reads",
     ];
@@ -65,6 +68,7 @@ public sealed record ServerOptions
           --tls-private-key-file FILE  its key
           --trusted-proxy CIDR         believe forwarded headers from this network (may repeat)
           --audit-claims               keep the verified claims of exchanged tokens in the audit log, for lanyard policy test
+          --audit-redact CLAIM         write no value of this claim of a token into the audit log, as of those that name people (may repeat)
           --cache-store URL            where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or
                                        azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)
           --cache-store-key-file FILE  account key of an Azure store that knows no workload identity, in base64
@@ -139,6 +143,10 @@ public sealed record ServerOptions
             case "--listen":
                 if (IPEndPoint.TryParse(value, out var endpoint)) return this with { Listen = endpoint };
                 mistakes.Add($"--listen {value}: not ADDRESS:PORT");
+                return this;
+            case "--audit-redact":
+                if (value.Length is > 0 and <= 100 && value.All(static c => c is > ' ' and <= '~') && value != "iss") return this with { AuditRedact = [.. AuditRedact, value] };
+                mistakes.Add($"--audit-redact {value}: one claim's name, 1 to 100 printable ASCII characters without blanks; iss is whose token it was, and stays");
                 return this;
             case "--trusted-proxy":
                 if (IPNetwork.TryParse(value, out var network)) return this with { TrustedProxies = [.. TrustedProxies, network] };

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using Lanyard.Identity.Trust;
 using Lanyard.Server.AccessEntries;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache;
@@ -87,7 +88,7 @@ public static class ServerProgram
         try
         {
             await database.MigrateAsync(time, cancellation);
-            AddRooms(builder.Services, instance, database, time, CacheOf(options, data), new AuditOptions { KeepClaims = options.AuditClaims },
+            AddRooms(builder.Services, instance, database, time, CacheOf(options, data), AuditOf(options),
                 options.GitHubAppsFile is { } apps ? GitHubApps.Load(apps) : null);
             var app = builder.Build();
             Map(app, options);
@@ -108,6 +109,9 @@ public static class ServerProgram
             throw;
         }
     }
+
+    private static AuditOptions AuditOf(ServerOptions options) =>
+        new() { KeepClaims = options.AuditClaims, RedactedClaims = [.. PersonalClaims.Names, .. options.AuditRedact] };
 
     /// <summary>Every service of the control plane; tests put the same together.</summary>
     internal static void AddRooms(

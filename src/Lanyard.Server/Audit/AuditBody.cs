@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lanyard.Identity.Trust;
 using Lanyard.Protocol.Audit;
 using Lanyard.Server.Http;
 
@@ -8,8 +9,6 @@ namespace Lanyard.Server.Audit;
 /// <summary>From what a feature says to what is stored.</summary>
 internal static class AuditBody
 {
-    private const string Redacted = "(redacted)";
-
     public static AuditEventBody Of(AuditEvent said, string id, DateTimeOffset at, AuditOptions options) => new(
         id,
         at,
@@ -24,15 +23,19 @@ internal static class AuditBody
         said.Principal?.Policies is { Count: > 0 } policies ? string.Join(' ', policies) : null,
         said.Principal?.TrustRecord,
         said.TokenSha256 ?? said.Principal?.TokenSha256,
-        said.Principal?.Evidence is { Count: > 0 } evidence ? evidence : null,
+        said.Principal?.Evidence is { Count: > 0 } evidence ? [.. evidence.Select(line => Redact(line, options)!)] : null,
         said.Refusal?.Stage.ToString().ToLowerInvariant(),
         said.Refusal is { } refusal ? RefusalText.NameOf(refusal.Reason) : null,
-        said.Refusal?.Detail,
-        Redact(said.ClaimsJson, options),
-        said.Trace,
+        Redact(said.Refusal?.Detail, options),
+        RedactMembers(said.ClaimsJson, options),
+        said.Trace is { } trace ? [.. trace.Select(line => Redact(line, options)!)] : null,
         said.Details);
 
-    private static JsonElement? Redact(string? claims, AuditOptions options)
+    /// <summary>What a condition saw of a claim, as evidence and refusals tell it: <c>CLAIM is VALUE, wanted …</c>.</summary>
+    private static string? Redact(string? line, AuditOptions options) =>
+        line is null || options.Seen is not { } seen ? line : seen.Replace(line, "$1" + PersonalClaims.Redacted);
+
+    private static JsonElement? RedactMembers(string? claims, AuditOptions options)
     {
         if (claims is null || JsonNode.Parse(claims) is not JsonObject members)
         {
@@ -43,7 +46,7 @@ internal static class AuditBody
         {
             if (members.ContainsKey(name))
             {
-                members[name] = Redacted;
+                members[name] = PersonalClaims.Redacted;
             }
         }
 

@@ -37,7 +37,7 @@ internal sealed class PolicyReplay(Database database)
                 if (body.Claims is not { } json || !ClaimSet.Parse(json.GetRawText()).TryGet(out var claims, out _)) continue;
                 if (!claims.TryGetString(ClaimNames.Issuer, out var iss) || iss != issuer) continue;
                 events++;
-                if (PersonalClaims.Names.Any(name => draft.Asks(name) && claims.TryGetString(name, out var value) && value == PersonalClaims.Redacted)) undecided++;
+                if (json.EnumerateObject().Any(member => draft.Asks(member.Name) && member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals(PersonalClaims.Redacted))) undecided++;
                 else Judge(draft, policyId, body, claims, allowed, refused);
             }
 

@@ -54,6 +54,18 @@ public sealed class ServerOptionsTests
         Assert.Contains("go together", Assert.Single(Refuse("--tls-private-key-file", "k")), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("iss")]
+    [InlineData("two claims")]
+    public void What_is_no_claim_to_redact_is_refused_and_whose_token_it_was_stays(string claim)
+    {
+        Assert.Contains("one claim's name", Assert.Single(Refuse("--audit-redact", claim)), StringComparison.Ordinal);
+
+        Assert.Equal(["sub", "team"], Accept("--audit-redact", "sub", "--audit-redact=team").AuditRedact);
+        Assert.Contains("--audit-redact CLAIM", ServerOptions.Help, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_mistake_is_told_at_once()
     {
