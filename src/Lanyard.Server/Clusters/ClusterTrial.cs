@@ -17,6 +17,9 @@ internal sealed class ClusterTrial(TokenVerifier verifier, TimeProvider time, st
     /// <summary>A trial token must be fresh: who has an old one has not shown control of the cluster now.</summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromHours(1);
 
+    /// <summary>So many keys are named in a line.</summary>
+    private const int MostNamed = 5;
+
     /// <param name="keys">Of the record; or why they can't be had.</param>
     /// <param name="signed">Whether the token was signed by one of them: only then is it worth remembering as used.</param>
     public TrialReport Judge(ClusterSpec spec, Outcome<KeySet> keys, string token, out bool signed)
@@ -76,8 +79,18 @@ internal sealed class ClusterTrial(TokenVerifier verifier, TimeProvider time, st
         var source = spec.Keys.Jwks is null ? "fetched" : "uploaded";
         var count = keys.Value.Keys.Count.ToString(CultureInfo.InvariantCulture);
         return signed
-            ? new TrialLine("keys", true, $"{count} {source}, the token is signed by {token.KeyId ?? "one of them"}")
+            ? new TrialLine("keys", true, $"{count} {source}, the token is signed by {token.KeyId ?? "one of them"}{NotTried(keys.Value, token)}")
             : new TrialLine("keys", false, $"{count} {source}: {RefusalText.Of(refusal!.Reason)}", $"the key that signed the token ({token.KeyId ?? "no kid"}) among them");
+    }
+
+    /// <summary>One token shows one key. The others are believed because they came with it: whoever reads the report is told which they are.</summary>
+    private static string NotTried(KeySet keys, UnverifiedToken token)
+    {
+        if (token.KeyId is null) return keys.Keys.Count > 1 ? ", the others are not tried" : "";
+        var others = keys.Keys.Select(static key => key.KeyId ?? key.Thumbprint).Where(name => name != token.KeyId).ToList();
+        if (others.Count == 0) return "";
+        var more = others.Count > MostNamed ? $" and {(others.Count - MostNamed).ToString(CultureInfo.InvariantCulture)} more" : "";
+        return $"; not tried: {string.Join(", ", others.Take(MostNamed))}{more}";
     }
 
     private TrialLine Audience(ClaimSet claims)

@@ -68,6 +68,8 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
         var record = new TrustedIssuer { Id = clientId, Issuer = clientId, Keys = KeySource.Uploaded, Audiences = [instance.Url, instance.Url + "/token"], MaxLifetime = MaxLifetime };
         var options = new VerifyOptions { DefaultAudience = instance.Url, RequireTokenId = true };
         if (!verifier.Verify(parsed, record, KeySet.Of(key), options).TryGet(out var token, out refusal)) return refusal;
+        // Nobody can be a stranger with a key that was taken from somebody. Where only a workspace has revoked it, it stays a stranger there.
+        if ((await revocations.GetAsync(cancellation)).RefusesOrigin(OriginOf(key, token), workspaceId: null) is { } revoked) return revoked;
         return await memory.TryUseAsync($"{clientId} {token.TokenId}", token.ExpiresAt + TokenVerifier.MaxClockSkew, cancellation)
             ? key.Thumbprint
             : new Refusal(RefusalReason.Replayed, "the assertion was used before");
@@ -90,9 +92,12 @@ internal sealed class ClientAssertions(AdminKeys admins, TokenMemory memory, Doo
         Evidence = [$"client assertion signed with {clientId}"],
         TokenSha256 = token.Sha256.ToString(),
         ExpiresAt = token.ExpiresAt,
-        // A key may have a kid of its own; it is revoked by its thumbprint too.
-        Origin = token.KeyId == key.Thumbprint ? TokenLine.Of(token) : [.. TokenLine.Of(token), $"{Revocations.Key} {key.Thumbprint}"],
+        Origin = OriginOf(key, token),
     };
+
+    /// <summary>A key may have a kid of its own; it is revoked by its thumbprint too.</summary>
+    private static IReadOnlyList<string> OriginOf(VerificationKey key, VerifiedToken token) =>
+        token.KeyId == key.Thumbprint ? TokenLine.Of(token) : [.. TokenLine.Of(token), $"{Revocations.Key} {key.Thumbprint}"];
 
     private static Refusal Refuse(Trace? trace, RefusalReason reason, string detail)
     {

@@ -40,7 +40,12 @@ internal static class RunnerRequestEndpoints
             ? await judge(jwk, assertion, context.RequestAborted)
             : new Refusal(RefusalReason.TokenMissing, "no assertion as the bearer");
         if (!judged.TryGet(out var thumbprint, out var refusal))
+        {
+            // Whoever comes so far has proven to have that very key: a stranger can't fill the audit with this.
+            if (refusal.Reason == RefusalReason.Revoked)
+                await parts.Audit.RecordAsync(AuditEvent.Of(context, "runner.request") with { Refusal = refusal });
             return new Refused(refusal);
+        }
 
         if (await parts.Store.FindByKeyAsync(thumbprint, context.RequestAborted) is not null)
             return Answer(thumbprint, RegistrationStates.Approved);

@@ -107,4 +107,4 @@ internal sealed record RunnerPlace(WorkspaceEntry? Workspace);
 
 /// <summary>What the endpoints of runners work with.</summary>
 internal sealed record RunnerParts(
-    RunnerStore Store, SessionStore Sessions, RunnerRequestStore Requests, RunnerWriting Writing, WorkspaceDirectory Workspaces, TimeProvider Time);
+    RunnerStore Store, SessionStore Sessions, RunnerRequestStore Requests, RunnerWriting Writing, WorkspaceDirectory Workspaces, AuditLog Audit, TimeProvider Time);

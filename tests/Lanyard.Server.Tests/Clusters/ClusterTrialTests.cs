@@ -27,6 +27,23 @@ public sealed class ClusterTrialTests
         Assert.All(report.Lines, line => Assert.Null(line.Wanted));
     }
 
+    [Fact]
+    public void A_key_that_signed_nothing_stops_no_registration_and_is_named_as_not_tried()
+    {
+        var others = Enumerable.Range(0, 7).Select(static _ => SigningKey.Generate(SignatureAlgorithm.ES256)).ToList();
+        var keys = KeySet.Of(_key.Public, others[0].Public);
+        var trial = new ClusterTrial(new TokenVerifier(_time), _time, Url);
+
+        var report = trial.Judge(Spec(), keys, Mint(), out _);
+        Assert.True(report.Verified, TrialText.Of(report));
+        Assert.EndsWith($"signed by {_key.KeyId}; not tried: {others[0].KeyId}", report.Lines.Single(static line => line.Name == "keys").Seen, StringComparison.Ordinal);
+        Assert.DoesNotContain("not tried", Judge(Mint(), out _).Lines.Single(static line => line.Name == "keys").Seen, StringComparison.Ordinal);
+
+        var many = trial.Judge(Spec(), KeySet.Of([_key.Public, .. others.Select(static key => key.Public)]), Mint(), out _);
+        Assert.EndsWith(" and 2 more", many.Lines.Single(static line => line.Name == "keys").Seen, StringComparison.Ordinal);
+        others.ForEach(static key => key.Dispose());
+    }
+
     [Theory]
     [InlineData("https://k8s.example.com/", "issuer")]
     [InlineData("https://other.example.com", "issuer")]

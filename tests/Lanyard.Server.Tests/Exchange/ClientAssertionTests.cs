@@ -65,6 +65,34 @@ public sealed class ClientAssertionTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await _server.Door.GetAsync("/v1/admin-keys", issued)).Status);
     }
 
+    [Theory]
+    [Line("2.8")]
+    [Line("6.5")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_host_whose_key_was_revoked_can_not_ask_to_become_a_runner_again(bool wasWaiting)
+    {
+        using var host = SigningKey.Generate(SignatureAlgorithm.ES256);
+        if (wasWaiting) Assert.Equal(HttpStatusCode.OK, (await AskAsHostAsync(host)).Status);
+        var revocation = new JsonObject { ["kind"] = "key", ["value"] = host.Public.Thumbprint, ["reason"] = "the disk was stolen" };
+        Assert.Equal(HttpStatusCode.Created, (await _server.Door.SendAsync(HttpMethod.Post, "/v1/revocations", revocation.ToJsonString())).Status);
+
+        var (status, json) = await AskAsHostAsync(host);
+
+        Assert.Equal((HttpStatusCode.Unauthorized, RefusalText.Of(RefusalReason.Revoked)), (status, json["title"]!.GetValue<string>()));
+        Assert.DoesNotContain("stolen", json.ToJsonString(), StringComparison.Ordinal);
+        var told = (await _server.Door.AuditAsync("runner.request"))[^1];
+        Assert.Contains("\"decision\":\"refused\"", told, StringComparison.Ordinal);
+        Assert.Contains($"key {host.Public.Thumbprint} was revoked", told, StringComparison.Ordinal);
+        Assert.Contains("the disk was stolen", told, StringComparison.Ordinal);
+        using var another = SigningKey.Generate(SignatureAlgorithm.ES256);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsHostAsync(another)).Status);
+    }
+
+    private Task<(HttpStatusCode Status, JsonNode Json)> AskAsHostAsync(SigningKey host) => _server.Door.SendAsync(
+        HttpMethod.Post, "/v1/runner/requests", $$"""{"publicKey":{{AdminKeys.Jwk(host.Public)}},"name":"builder","hostname":"h"}""",
+        Signed(host, Claims(AdminKeys.ClientId(host.Public))));
+
     [Fact]
     public async Task Two_uses_at_once_of_one_assertion_give_one_token()
     {
