@@ -133,6 +133,12 @@ internal sealed class PolicyDirectory : IDisposable
         return [.. versioned.Select(v => snapshot.ByVersion.GetValueOrDefault(v)).OfType<KnownPolicy>().Where(known => known.Terms is not { IsAuditOnly: true })];
     }
 
+    /// <summary>The slugs of those that name a record of that place: of its workspace, or of every place where it is the instance's.</summary>
+    public async ValueTask<IReadOnlyList<string>> NamingAsync(TrustRecord record, CancellationToken cancellation) =>
+        (await _policies.GetAsync(cancellation)).ByIssuer.GetValueOrDefault(record.Slug) is { } index
+            ? [.. index.All.Where(known => record.WorkspaceId is null || record.WorkspaceId == known.WorkspaceId).Select(static known => known.Record.Slug).Order(StringComparer.Ordinal)]
+            : [];
+
     /// <summary>As they are in the database, compiled or not; for the resource's own endpoints.</summary>
     public async ValueTask<IReadOnlyList<TrustPolicyRecord>> RecordsAsync(CancellationToken cancellation) => (await _policies.GetAsync(cancellation)).Records;
 

@@ -12,8 +12,11 @@ internal sealed record KnownIssuer(TrustRecord Record, TrustedIssuer Issuer, Wor
 {
     public string Versioned { get; } = $"{Record.Id}@{Record.Version}";
 
+    /// <summary>Before the slug of a cluster, where a trust policy names it.</summary>
+    public const string ClusterPrefix = "cluster/";
+
     /// <summary>What a trust policy calls it.</summary>
-    public string PolicyName { get; } = Record.Kind == TrustRecord.ClusterKind ? $"cluster/{Record.Slug}" : Record.Slug;
+    public string PolicyName { get; } = Record.Kind == TrustRecord.ClusterKind ? ClusterPrefix + Record.Slug : Record.Slug;
 }
 
 /// <summary>

@@ -38,15 +38,18 @@ internal static class TrustPolicyEndpoints
     }
 
     public static async Task<IResult> PutAsync(
-        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, TrustPolicyStore store, CollectionLookup collections,
-        TimeProvider time)
+        string policy, HttpContext context, WorkspaceDirectory workspaces, PolicyDirectory policies, TrustDirectory issuers, TrustRecordStore records, TrustPolicyStore store,
+        CollectionLookup collections, TimeProvider time)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
         if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteJsonElement)).TryGet(out var write, out var refused)) return refused;
         var mistakes = ResourceAnswers.EnvelopeMistakes(write with { Collection = null }, FederationFeature.PolicyKind, policy, scope.Workspace);
         var collectionId = CollectionOf(write.Collection, scope, collections, mistakes);
-        mistakes.AddRange(TrustPolicy.Parse(write.Spec).Mistakes.Select(static mistake => new Mistake(PathOf(mistake), mistake.Text)));
+        var (_, wrong) = TrustPolicy.Parse(write.Spec);
+        mistakes.AddRange(wrong.Select(static mistake => new Mistake(PathOf(mistake), mistake.Text)));
+        if (wrong.All(static mistake => mistake.Path != "issuer") && NamedIssuer(write.Spec) is { } named
+            && !await records.IsThereAsync(scope.WorkspaceId, named, context.RequestAborted)) mistakes.Add(NoIssuer(named));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
 
         var current = await FindAsync(policy, scope, policies, context);
@@ -85,7 +88,7 @@ internal static class TrustPolicyEndpoints
         var (draft, mistakes) = request.Spec is { } spec ? TrustPolicy.Parse(spec) : TrustPolicy.Parse(System.Text.Encoding.UTF8.GetBytes(record!.SpecJson));
         var wrong = mistakes.Select(static mistake => new Mistake($"spec.{mistake.Path}", mistake.Text)).ToList();
         var issuer = draft is null ? null : await issuers.ByNameAsync(draft.Issuer, scope.WorkspaceId, context.RequestAborted);
-        if (draft is not null && issuer is null) wrong.Add(new Mistake("spec.issuer", $"{draft.Issuer}: there is no such trusted issuer"));
+        if (draft is not null && issuer is null) wrong.Add(NoIssuer(draft.Issuer));
         if (wrong.Count > 0) return Refused.Malformed(wrong);
 
         var report = await replay.RunAsync(draft!, record?.Id, scope.WorkspaceId, issuer!.Issuer.Issuer, request.Since, context.RequestAborted);
@@ -97,6 +100,12 @@ internal static class TrustPolicyEndpoints
         (await policies.RecordsAsync(context.RequestAborted)).FirstOrDefault(p => p.WorkspaceId == scope.WorkspaceId && p.Slug == slug);
 
     private static string PathOf(PolicyMistake mistake) => mistake.Path.Length == 0 ? "spec" : $"spec.{mistake.Path}";
+
+    private static Mistake NoIssuer(string name) => new("spec.issuer", $"{name}: there is no such trusted issuer");
+
+    /// <summary>Also of a spec in which other things are wrong: all mistakes are told at once.</summary>
+    private static string? NamedIssuer(JsonElement spec) =>
+        spec.ValueKind == JsonValueKind.Object && spec.TryGetProperty("issuer", out var issuer) && issuer.ValueKind == JsonValueKind.String ? issuer.GetString() : null;
 
     private static string? CollectionOf(string? slug, TrustScope scope, CollectionLookup collections, List<Mistake> mistakes)
     {

@@ -39,6 +39,16 @@ internal sealed class TrustRecordStore(Database database, AuditLog audit)
             Read,
             cancellation);
 
+    /// <summary>Whether a policy of that place can mean a record by this name: its workspace's own, or the instance's. Asked of the database, because another replica may have made it just now.</summary>
+    public async Task<bool> IsThereAsync(string? workspaceId, string policyName, CancellationToken cancellation)
+    {
+        var (kind, slug) = policyName.StartsWith(KnownIssuer.ClusterPrefix, StringComparison.Ordinal)
+            ? (TrustRecord.ClusterKind, policyName[KnownIssuer.ClusterPrefix.Length..])
+            : (TrustRecord.IssuerKind, policyName);
+        return await FindAsync(workspaceId, kind, slug, cancellation) is not null
+            || (workspaceId is not null && await FindAsync(null, kind, slug, cancellation) is not null);
+    }
+
     /// <returns>It; or PreconditionFailed: the slug is taken.</returns>
     public async Task<Outcome<TrustRecord>> AddAsync(TrustRecord record, string? jwks, AuditEvent about, CancellationToken cancellation)
     {

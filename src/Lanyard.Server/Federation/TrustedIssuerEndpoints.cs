@@ -54,14 +54,24 @@ internal static class TrustedIssuerEndpoints
         return ResourceAnswers.Answer(context, View(record, scope), ResourceJson.Default.ResourceJsonElement, current is null);
     }
 
-    public static async Task<IResult> DeleteAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store)
+    /// <summary>
+    /// Ends trust at once, whatever rests on it: that is what it is for when an issuer leaks, so policies that name it are no hindrance. They match nobody from then on, which
+    /// the event and each of them says.
+    /// </summary>
+    public static async Task<IResult> DeleteAsync(string issuer, HttpContext context, WorkspaceDirectory workspaces, TrustRecordStore store, PolicyDirectory policies)
     {
         if (!(await TrustScope.RequireAsync(context, workspaces, Right.Administer)).TryGet(out var scope, out var refusal)
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)) return new Refused(refusal);
         if (await store.FindAsync(scope.WorkspaceId, TrustRecord.IssuerKind, issuer, context.RequestAborted) is not { } record)
             return new Refused(Access.Missing($"no trusted issuer {issuer}"));
         if (precondition.Check(Precondition.ETagOf(record.Id, record.Version)) is { } failed) return new Refused(failed);
-        var about = AuditEvent.Of(context, "trusted-issuer.delete") with { WorkspaceId = scope.WorkspaceId, Target = record.Id };
+        var naming = await policies.NamingAsync(record, context.RequestAborted);
+        var about = AuditEvent.Of(context, "trusted-issuer.delete") with
+        {
+            WorkspaceId = scope.WorkspaceId,
+            Target = record.Id,
+            Details = naming.Count == 0 ? null : new Dictionary<string, string>(StringComparer.Ordinal) { ["policies"] = string.Join(' ', naming) },
+        };
         return (await store.DeleteAsync(record.Id, record.Version, about, context.RequestAborted)).TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
     }
 

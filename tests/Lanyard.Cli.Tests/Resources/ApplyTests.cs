@@ -37,6 +37,25 @@ public sealed class ApplyTests : CliApiTests
         Assert.Equal(0, await Cli.RunAsync("diff", "-f", "-"));
     }
 
+    /// <summary>The server takes no policy for an issuer that is not there.</summary>
+    [Fact]
+    public async Task An_issuer_comes_before_the_policies_that_name_it_wherever_it_stands_in_the_file()
+    {
+        var file = Cli.Write("trust.yaml", """
+            kind: TrustPolicy
+            metadata: {workspace: acme, slug: ci}
+            spec: {issuer: forge, claims: {sub: one}, allow: {roles: [viewer]}}
+            ---
+            kind: TrustedIssuer
+            metadata: {workspace: acme, slug: forge}
+            spec: {issuer: 'https://forge.example', keys: {discovery: {}}}
+            """);
+
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", file));
+
+        Assert.Equal(["TrustedIssuer acme/forge: created", "TrustPolicy acme/ci: created"], Lines(Cli.Error));
+    }
+
     [Fact]
     public async Task A_file_written_right_behind_its_letter_is_that_file()
     {

@@ -63,7 +63,7 @@ public sealed class CelConditionTests : IAsyncLifetime
 
         var ofPolicy = await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/trust-policies/p", policy.ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, ofPolicy.Status);
-        Assert.Equal(["spec.allow.roles", "spec.condition"], ofPolicy.Json["mistakes"]!.AsArray().Select(m => m!["path"]!.GetValue<string>()).Distinct().Order());
+        Assert.Equal(["spec.allow.roles", "spec.condition", "spec.issuer"], ofPolicy.Json["mistakes"]!.AsArray().Select(m => m!["path"]!.GetValue<string>()).Distinct().Order());
         Assert.Contains(text, ofPolicy.Json["mistakes"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync("/v1/workspaces/acme/trust-policies/p")).Status);
 
