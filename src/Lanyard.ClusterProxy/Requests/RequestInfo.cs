@@ -8,9 +8,13 @@ namespace Lanyard.ClusterProxy.Requests;
 /// </summary>
 internal sealed record RequestInfo
 {
-    /// <summary>The last two begin the escapes of small letters: <c>w%61tch</c> is a watch.</summary>
     private static readonly SearchValues<string> LongWords =
-        SearchValues.Create(["watch", "/exec", "/attach", "/portforward", "/proxy", "/log", "%6", "%7"], StringComparison.Ordinal);
+        SearchValues.Create(["watch", "/exec", "/attach", "/portforward", "/proxy", "/log"], StringComparison.Ordinal);
+
+    /// <summary>Where the escapes of small letters begin: <c>w%61tch</c> is a watch.</summary>
+    private static readonly SearchValues<string> EscapedLetters = SearchValues.Create(["%6", "%7"], StringComparison.Ordinal);
+
+    private static readonly SearchValues<string> EscapedSlashes = SearchValues.Create(["%2F", "%2f"], StringComparison.Ordinal);
 
     public required string Verb { get; init; }
 
@@ -35,7 +39,7 @@ internal sealed record RequestInfo
     public bool IsLongRunning => Verb is "watch" or "proxy" || Subresource is "attach" or "exec" or "proxy" or "log" or "portforward";
 
     /// <summary>The same without making anything, for requests that are plainly short.</summary>
-    public static bool MayBeLong(string target) => target.AsSpan().ContainsAny(LongWords) || PathOf(target).Contains("%2F", StringComparison.OrdinalIgnoreCase);
+    public static bool MayBeLong(string target) => target.AsSpan().ContainsAny(LongWords) || (target.Contains('%', StringComparison.Ordinal) && MayHide(target));
 
     /// <summary>The path without its query, as sent.</summary>
     public static ReadOnlySpan<char> PathOf(string target) => target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var question ? target.AsSpan(0, question) : target;
@@ -59,6 +63,9 @@ internal sealed record RequestInfo
         var resource = plain with { IsResource = true, Group = group, Version = rest[0], Verb = VerbOf(method) };
         return WithParts(resource, rest[1..], query);
     }
+
+    /// <summary>Whether one of the words may stand there in escapes.</summary>
+    private static bool MayHide(string target) => target.AsSpan().ContainsAny(EscapedLetters) || PathOf(target).ContainsAny(EscapedSlashes);
 
     private static RequestInfo WithParts(RequestInfo info, ReadOnlySpan<string> parts, string query)
     {

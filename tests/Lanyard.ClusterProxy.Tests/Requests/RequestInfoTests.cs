@@ -64,6 +64,7 @@ public sealed class RequestInfoTests
     [InlineData("GET", "/api/v1/pods?w%61%74ch=true", true)]
     [InlineData("GET", "/api/v1/%77atch/pods", true)]
     [InlineData("POST", "/api/v1/namespaces/n/pods/p%2fexec", true)]
+    [InlineData("POST", "/api/v1/namespaces/n/pods/p%2Fexec", true)]
     [InlineData("POST", "/api/v1/namespaces/n/pods/p/e%78ec", true)]
     [InlineData("GET", "/api/v1/namespaces/watch/pods", false)]
     [InlineData("GET", "/api/v1/pods", false)]
