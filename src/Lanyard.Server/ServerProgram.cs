@@ -26,7 +26,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server;
@@ -224,25 +223,6 @@ public static class ServerProgram
         using var probe = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         probe.Bind(new IPEndPoint(address, 0));
         return ((IPEndPoint)probe.LocalEndPoint!).Port;
-    }
-}
-
-/// <summary>A server that listens, until it is disposed.</summary>
-internal sealed class RunningServer(WebApplication app, Database database, Instance instance, ServerCertificate? certificate, OpenTelemetryExport? telemetry) : IAsyncDisposable
-{
-    public Instance Instance { get; } = instance;
-
-    public IServiceProvider Services => app.Services;
-
-    public Task WaitForShutdownAsync() => app.WaitForShutdownAsync();
-
-    public async ValueTask DisposeAsync()
-    {
-        await app.StopAsync();
-        telemetry?.Dispose();
-        await app.DisposeAsync();
-        await database.DisposeAsync();
-        certificate?.Dispose();
     }
 }
 

@@ -14,23 +14,14 @@ public sealed class SqliteLingeringAttemptsTests() : LingeringAttemptsTests(Data
 public sealed class PostgresLingeringAttemptsTests() : LingeringAttemptsTests(DatabaseKind.Postgres);
 
 /// <summary>An attempt that takes its time to end (its grace, a pod that does not go) has one of its runner's places, and no more than that.</summary>
-public abstract class LingeringAttemptsTests(DatabaseKind kind) : RunsServerFixture(kind)
+public abstract class LingeringAttemptsTests(DatabaseKind kind) : OneRunnerFixture(kind)
 {
-    private SimulatedRunner _runner = null!;
-
-    public override async ValueTask InitializeAsync()
-    {
-        await base.InitializeAsync();
-        _runner = await Runs.RunnerAsync("r1", "one");
-        await _runner.OpenAsync();
-    }
-
     [Fact]
     public async Task A_poll_that_is_told_of_a_cancel_brings_the_work_that_waits_too()
     {
         var (canceled, waiting) = (await CanceledAsync(), await Runs.CreateAsync());
 
-        var poll = (await _runner.PollAsync(1, 20, new Hold(canceled, 1, AttemptStates.Running))).Value!;
+        var poll = (await Runner.PollAsync(1, 20, new Hold(canceled, 1, AttemptStates.Running))).Value!;
 
         Assert.Equal(HoldAnswers.Cancel, Assert.Single(poll.Answers).Answer);
         Assert.Equal(waiting, Assert.Single(poll.Offers).Run);
@@ -40,11 +31,11 @@ public abstract class LingeringAttemptsTests(DatabaseKind kind) : RunsServerFixt
     public async Task A_poll_that_names_what_is_over_brings_the_work_that_waits_too()
     {
         await Runs.CreateAsync();
-        var over = await _runner.TakeAsync();
-        await _runner.EndAsync(over);
+        var over = await Runner.TakeAsync();
+        await Runner.EndAsync(over);
         var waiting = await Runs.CreateAsync();
 
-        var poll = (await _runner.PollAsync(1, 20, new Hold(over, 1, AttemptStates.Running))).Value!;
+        var poll = (await Runner.PollAsync(1, 20, new Hold(over, 1, AttemptStates.Running))).Value!;
 
         Assert.Equal(HoldAnswers.Abandon, Assert.Single(poll.Answers).Answer);
         Assert.Equal(waiting, Assert.Single(poll.Offers).Run);
@@ -54,7 +45,7 @@ public abstract class LingeringAttemptsTests(DatabaseKind kind) : RunsServerFixt
     public async Task A_poll_that_knows_of_the_cancel_waits_for_work_as_any_other()
     {
         var canceled = await CanceledAsync();
-        var poll = _runner.PollAsync(1, 40, new Hold(canceled, 1, AttemptStates.Canceling));
+        var poll = Runner.PollAsync(1, 40, new Hold(canceled, 1, AttemptStates.Canceling));
         await Eventually.HoldsAsync(() => Task.FromResult(poll.IsCompleted || Runs.Get<Dispatch>().Waiting == 1), "it waits");
         var waiting = await Runs.CreateAsync();
 
@@ -68,7 +59,7 @@ public abstract class LingeringAttemptsTests(DatabaseKind kind) : RunsServerFixt
     public async Task Without_work_news_is_answered_at_once()
     {
         var canceled = await CanceledAsync();
-        var poll = (await _runner.PollAsync(1, 50, new Hold(canceled, 1, AttemptStates.Running)).WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Value!;
+        var poll = (await Runner.PollAsync(1, 50, new Hold(canceled, 1, AttemptStates.Running)).WaitAsync(TimeSpan.FromSeconds(30), Cancel)).Value!;
 
         Assert.Equal(HoldAnswers.Cancel, Assert.Single(poll.Answers).Answer);
         Assert.Empty(poll.Offers);
@@ -78,8 +69,8 @@ public abstract class LingeringAttemptsTests(DatabaseKind kind) : RunsServerFixt
     private async Task<string> CanceledAsync()
     {
         await Runs.CreateAsync();
-        var run = await _runner.TakeAsync();
-        await _runner.StartAsync(run);
+        var run = await Runner.TakeAsync();
+        await Runner.StartAsync(run);
         await Server.SendAsync(HttpMethod.Post, $"{RunsServer.Runs}/{run}/cancel", "admin", "{}");
         return run;
     }

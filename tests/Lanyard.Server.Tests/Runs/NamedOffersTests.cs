@@ -14,31 +14,22 @@ public sealed class SqliteNamedOffersTests() : NamedOffersTests(DatabaseKind.Sql
 public sealed class PostgresNamedOffersTests() : NamedOffersTests(DatabaseKind.Postgres);
 
 /// <summary>A runner's poll says which offers it is accepting: what that brings, and that it neither takes nor tells anything that is not the runner's.</summary>
-public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(kind)
+public abstract class NamedOffersTests(DatabaseKind kind) : OneRunnerFixture(kind)
 {
-    private SimulatedRunner _runner = null!;
-
-    public override async ValueTask InitializeAsync()
-    {
-        await base.InitializeAsync();
-        _runner = await Runs.RunnerAsync("r1", "one");
-        await _runner.OpenAsync();
-    }
-
     [Fact]
     public async Task A_poll_that_names_its_offers_is_made_others_and_one_that_does_not_the_same_again()
     {
         var first = await OfferedAsync();
         var second = await Runs.CreateAsync();
-        Assert.Equal(first, Assert.Single((await _runner.PollAsync()).Value!.Offers).Run); // as runners did that name none
+        Assert.Equal(first, Assert.Single((await Runner.PollAsync()).Value!.Offers).Run); // as runners did that name none
 
-        var named = (await _runner.PollAsync(1, 20, Naming(first))).Value!;
+        var named = (await Runner.PollAsync(1, 20, Naming(first))).Value!;
 
         Assert.Equal(second, Assert.Single(named.Offers).Run);
         Assert.Equal((first, HoldAnswers.Keep), Assert.Single(named.Answers) is var answer ? (answer.Run, answer.Answer) : default);
-        Assert.Equal(first, Assert.Single((await _runner.PollAsync(2, 0, Naming(second))).Value!.Offers).Run);
-        Assert.Empty((await _runner.PollAsync(2, 0, Naming(first), Naming(second))).Value!.Offers);
-        Assert.Equal(HttpStatusCode.OK, (await _runner.AcceptAsync(first)).Status);
+        Assert.Equal(first, Assert.Single((await Runner.PollAsync(2, 0, Naming(second))).Value!.Offers).Run);
+        Assert.Empty((await Runner.PollAsync(2, 0, Naming(first), Naming(second))).Value!.Offers);
+        Assert.Equal(HttpStatusCode.OK, (await Runner.AcceptAsync(first)).Status);
     }
 
     [Fact]
@@ -47,8 +38,8 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
         var run = await OfferedAsync();
         var before = await DeadlineAsync(run);
 
-        await _runner.PollAsync(1, 0, Naming(run));
-        await _runner.HeartbeatAsync(Naming(run));
+        await Runner.PollAsync(1, 0, Naming(run));
+        await Runner.HeartbeatAsync(Naming(run));
 
         Assert.Equal(before, await DeadlineAsync(run));
     }
@@ -69,18 +60,18 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
         Assert.All(poll.Answers.Concat(heartbeat.Answers), static answer => Assert.Equal((HoldAnswers.Abandon, 0, null), (answer.Answer, answer.LeaseSeconds, answer.TimeoutSeconds)));
         Assert.Equal(HttpStatusCode.NotFound, (await stranger.AcceptAsync(run)).Status);
         Assert.Equal(before, await DeadlineAsync(run));
-        Assert.Equal(run, Assert.Single((await _runner.PollAsync()).Value!.Offers).Run);
-        Assert.Equal(HttpStatusCode.OK, (await _runner.AcceptAsync(run)).Status);
+        Assert.Equal(run, Assert.Single((await Runner.PollAsync()).Value!.Offers).Run);
+        Assert.Equal(HttpStatusCode.OK, (await Runner.AcceptAsync(run)).Status);
     }
 
     [Fact]
     public async Task An_older_session_learns_nothing_of_what_is_named()
     {
         var run = await OfferedAsync();
-        var newer = Runs.Speak(_runner.Id, "r1");
+        var newer = Runs.Speak(Runner.Id, "r1");
         await newer.OpenAsync("another-nonce-of-16");
 
-        Assert.Equal(HttpStatusCode.Conflict, (await _runner.PollAsync(1, 0, Naming(run))).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.PollAsync(1, 0, Naming(run))).Status);
         Assert.Equal(HoldAnswers.Keep, Assert.Single((await newer.PollAsync(1, 0, Naming(run))).Value!.Answers).Answer);
         Assert.Equal(HttpStatusCode.OK, (await newer.AcceptAsync(run)).Status);
     }
@@ -91,7 +82,7 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
         var run = await OfferedAsync();
         Hold[] holds = [Naming(run), Naming(run), new(run, 1, "tomorrow's"), .. Enumerable.Range(1, 497).Select(static number => Naming("run_0", number))];
 
-        var answers = (await _runner.PollAsync(1, 0, holds)).Value!.Answers;
+        var answers = (await Runner.PollAsync(1, 0, holds)).Value!.Answers;
 
         Assert.Equal(holds.Select(static hold => (hold.Run, hold.Attempt)), answers.Select(static answer => (answer.Run, answer.Attempt)));
         Assert.Equal(Enumerable.Repeat(HoldAnswers.Keep, 3), answers.Take(3).Select(static answer => answer.Answer));
@@ -116,13 +107,13 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
         var offered = await OfferedAsync();
         var rubbish = new Hold(run, attempt, state);
 
-        var poll = await _runner.PollAsync(1, 0, Naming(offered), rubbish);
-        var heartbeat = await _runner.HeartbeatAsync(Naming(offered), rubbish);
+        var poll = await Runner.PollAsync(1, 0, Naming(offered), rubbish);
+        var heartbeat = await Runner.HeartbeatAsync(Naming(offered), rubbish);
 
         Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (poll.Status, heartbeat.Status));
         Assert.Contains(place, poll.Body, StringComparison.Ordinal);
         Assert.Contains(place, heartbeat.Body, StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.OK, (await _runner.AcceptAsync(offered)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await Runner.AcceptAsync(offered)).Status);
     }
 
     [Fact]
@@ -130,7 +121,7 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
     {
         Hold[] holds = [.. Enumerable.Range(1, 501).Select(static number => Naming("run_0", number))];
 
-        foreach (var (status, body) in new[] { await _runner.PollAsync(1, 0, holds) is var poll ? (poll.Status, poll.Body) : default, await _runner.HeartbeatAsync(holds) is var beat ? (beat.Status, beat.Body) : default })
+        foreach (var (status, body) in new[] { await Runner.PollAsync(1, 0, holds) is var poll ? (poll.Status, poll.Body) : default, await Runner.HeartbeatAsync(holds) is var beat ? (beat.Status, beat.Body) : default })
         {
             Assert.Equal(HttpStatusCode.BadRequest, status);
             Assert.Contains("must be at most 500", body, StringComparison.Ordinal);
@@ -142,7 +133,7 @@ public abstract class NamedOffersTests(DatabaseKind kind) : RunsServerFixture(ki
     private async Task<string> OfferedAsync()
     {
         var run = await Runs.CreateAsync();
-        Assert.Equal(run, Assert.Single((await _runner.PollAsync(1, 20)).Value!.Offers).Run);
+        Assert.Equal(run, Assert.Single((await Runner.PollAsync(1, 20)).Value!.Offers).Run);
         return run;
     }
 
