@@ -8,7 +8,7 @@ namespace Lanyard.Server.Operations;
 /// <summary>
 /// Keeps runs from starting each other for ever: a chain is at most <see cref="MaxDepth"/> long, and under one root at most <see cref="MaxPerMinute"/> runs a
 /// minute and <see cref="MaxPerRoot"/> in all are started, however many start them. Counted in the database, one statement a start, so that replicas count together;
-/// a start that then fails is counted too.
+/// a start that then fails is counted too. A replica whose clock is not yet in the minute that another has counted in counts in that one: by turns each would begin anew.
 /// </summary>
 internal sealed class LoopGuard(Database database, TimeProvider time)
 {
@@ -28,9 +28,10 @@ internal sealed class LoopGuard(Database database, TimeProvider time)
         var taken = await database.ExecuteAsync(
             $"""
             insert into operation_roots (root, total, minute, in_minute, updated) values ({caller.Root}, 1, {minute}, 1, {now})
-            on conflict (root) do update set total = operation_roots.total + 1, minute = excluded.minute, updated = excluded.updated,
-                in_minute = case when operation_roots.minute = excluded.minute then operation_roots.in_minute + 1 else 1 end
-            where operation_roots.total < {MaxPerRoot} and (operation_roots.minute <> excluded.minute or operation_roots.in_minute < {MaxPerMinute})
+            on conflict (root) do update set total = operation_roots.total + 1, updated = excluded.updated,
+                minute = case when operation_roots.minute - excluded.minute between 0 and 1 then operation_roots.minute else excluded.minute end,
+                in_minute = case when operation_roots.minute - excluded.minute between 0 and 1 then operation_roots.in_minute + 1 else 1 end
+            where operation_roots.total < {MaxPerRoot} and (operation_roots.minute - excluded.minute not between 0 and 1 or operation_roots.in_minute < {MaxPerMinute})
             """,
             cancellationToken);
         if (taken == 1) return null;

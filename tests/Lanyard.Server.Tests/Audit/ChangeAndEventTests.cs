@@ -56,9 +56,9 @@ public abstract class ChangeAndEventContract(DatabaseKind kind) : IAsyncLifetime
             var id = await change.Prepare(_world);
             var before = await SnapshotAsync();
 
-            await BreakAsync();
+            await FullAudit.BreakAsync(Database, kind);
             if (await TryAsync(change, id)) wrong.Add($"{change.Action}, {change.Route}: was done unseen");
-            await MendAsync();
+            await FullAudit.MendAsync(Database, kind);
             if (before != await SnapshotAsync()) wrong.Add($"{change.Action}, {change.Route}: has left something behind");
 
             var told = await CountAsync(change.Action);
@@ -88,10 +88,10 @@ public abstract class ChangeAndEventContract(DatabaseKind kind) : IAsyncLifetime
     {
         var memory = _world.Service<TokenMemory>();
         string[] line = ["jti a"];
-        await BreakAsync();
+        await FullAudit.BreakAsync(Database, kind);
         await Assert.ThrowsAnyAsync<Exception>(() => memory.RevokeAsync("a", TimeProvider.System.GetUtcNow().AddHours(1), new AuditEvent("token.revoke"), TestContext.Current.CancellationToken));
         Assert.False(memory.IsRevoked(line));
-        await MendAsync();
+        await FullAudit.MendAsync(Database, kind);
 
         await memory.RevokeAsync("a", TimeProvider.System.GetUtcNow().AddHours(1), new AuditEvent("token.revoke"), TestContext.Current.CancellationToken);
 
@@ -132,23 +132,6 @@ public abstract class ChangeAndEventContract(DatabaseKind kind) : IAsyncLifetime
     }
 
     private async Task<long> CountAsync(string action) => await Database.ScalarAsync($"select count(*) from audit_events where action = {action}") ?? 0;
-
-    /// <summary>The disk is full for the audit, and only for it.</summary>
-    private async Task BreakAsync()
-    {
-        if (kind == DatabaseKind.Sqlite)
-        {
-            await Database.ExecuteAsync($"create trigger audit_full before insert on audit_events begin select raise(abort, 'the disk is full'); end");
-            return;
-        }
-
-        await Database.ExecuteAsync($"create function audit_full() returns trigger language plpgsql as 'begin raise exception ''the disk is full''; end'");
-        await Database.ExecuteAsync($"create trigger audit_full before insert on audit_events for each row execute function audit_full()");
-    }
-
-    private Task<int> MendAsync() => kind == DatabaseKind.Sqlite
-        ? Database.ExecuteAsync($"drop trigger audit_full")
-        : Database.ExecuteAsync($"drop function audit_full() cascade");
 
     private static string TextOf(DbDataReader row, int column) => row.GetValue(column) is byte[] bytes ? Convert.ToHexString(bytes) : row.GetValue(column).ToString()!;
 

@@ -34,13 +34,18 @@ internal sealed class CacheServer : IAsyncDisposable
     public IReadOnlyList<string> Files => Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories);
 
     public static async Task<CacheServer> StartAsync(
-        DatabaseKind kind = DatabaseKind.Sqlite, TimeProvider? time = null, Func<CacheOptions, CacheOptions>? configure = null, RuntimeQuestions? questions = null)
+        DatabaseKind kind = DatabaseKind.Sqlite, TimeProvider? time = null, Func<CacheOptions, CacheOptions>? configure = null, RuntimeQuestions? questions = null,
+        Action<IServiceCollection>? more = null)
     {
         var folder = Directory.CreateTempSubdirectory("lanyard-cache-");
         var options = new CacheOptions { Folder = folder.FullName };
         var server = await TestServer.StartAsync(
             kind,
-            services => services.AddRuntime(provider => questions ?? RuntimeSubjects.Questions(provider)).AddCache(configure?.Invoke(options) ?? options, new byte[32]),
+            services =>
+            {
+                services.AddRuntime(provider => questions ?? RuntimeSubjects.Questions(provider)).AddCache(configure?.Invoke(options) ?? options, new byte[32]);
+                more?.Invoke(services);
+            },
             app =>
             {
                 app.MapRuntime();

@@ -218,19 +218,3 @@ public sealed class OperationTests : IAsyncLifetime
         return run;
     }
 }
-
-[Needs("postgres")]
-[Line("4.2")]
-public sealed class PostgresLoopGuardTests
-{
-    [Fact]
-    public async Task Starts_on_PostgreSQL_are_counted_in_one_statement_each()
-    {
-        await using var server = await OperationsServer.StartAsync(DatabaseKind.Postgres);
-        var guard = server.Server.Services.GetRequiredService<LoopGuard>();
-
-        var refusals = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => guard.TakeAsync(new OperationChain("run_x", 0), CancellationToken.None)));
-
-        Assert.InRange(refusals.Count(static refusal => refusal is null), LoopGuard.MaxPerMinute, 2 * LoopGuard.MaxPerMinute);
-    }
-}

@@ -4,11 +4,14 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
-internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheOptions options, SegmentKeys keys)
+internal sealed class BlobUpload(
+    BlobStore files, SegmentStore segments, CacheEntryStore entries, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheOptions options, SegmentKeys keys,
+    TimeProvider time, ILogger<BlobUpload> logger)
 {
     /// <summary>A second: whoever sends holds buffers meanwhile, and a URL of an hour would let one hold them for a day.</summary>
     public const double SlowestBytes = 4096;
@@ -19,7 +22,7 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
     /// <exception cref="BlobStoreException">The store failed or is full.</exception>
     public async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length)
     {
-        if (entry.State != CacheStates.Pending) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State}");
+        if (entry.State != CacheStates.Pending || entry.PendingUntil <= time.GetUtcNow()) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State} until {entry.PendingUntil:O}");
         var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);
         var most = limits.EntryBytes(entry.Repository);
         if (length > most) return TooLarge(entry);
@@ -40,14 +43,7 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
 
     private async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length, long most)
     {
-        // The server's general limit is for requests that are read into memory.
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
-        // Of HTTP/2 only the connection as a whole can be watched, and is.
-        if (HttpProtocol.IsHttp11(context.Request.Protocol) && context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } pace)
-            pace.MinDataRate = new MinDataRate(SlowestBytes, options.UploadPatience);
-        if (await files.WriteAsync(entry.Blob, context.Request.Body, length, keys.Of(entry), context.RequestAborted) is not { } stored)
-            return new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
-
+        if (!(await WriteAsync(context, entry, length, most)).TryGet(out var stored, out var bad)) return bad;
         var done = false;
         try
         {
@@ -66,6 +62,30 @@ internal sealed class BlobUpload(BlobStore files, SegmentStore segments, CacheSe
         {
             if (!done) await files.DeleteAsync(entry.Blob, [stored.Segment]);
         }
+    }
+
+    private async Task<Outcome<StoredSegment>> WriteAsync(HttpContext context, CacheEntry entry, long length, long most)
+    {
+        // The server's general limit is for requests that are read into memory.
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = most;
+        await using var reservation = new ReservationWatch(entries, entry, time, logger, context.RequestAborted);
+        try
+        {
+            return await files.WriteAsync(entry.Blob, BodyOf(context), length, keys.Of(entry), reservation.Token) is { } stored
+                ? stored
+                : new Refusal(RefusalReason.RequestMalformed, $"the body has not the {length} bytes that were announced");
+        }
+        catch (OperationCanceledException) when (reservation.IsOver && !context.RequestAborted.IsCancellationRequested)
+        {
+            return new Refusal(RefusalReason.Conflict, $"the reservation of entry {entry.Id} ended while {length} bytes were uploaded");
+        }
+    }
+
+    private Stream BodyOf(HttpContext context)
+    {
+        if (!HttpProtocol.IsHttp11(context.Request.Protocol)) return new PacedBody(context.Request.Body, SlowestBytes, options.UploadPatience, time);
+        if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } pace) pace.MinDataRate = new MinDataRate(SlowestBytes, options.UploadPatience);
+        return context.Request.Body;
     }
 
     private static Refusal TooLarge(CacheEntry entry) => new(RefusalReason.RequestTooLarge, $"entry {entry.Id} would be too large");

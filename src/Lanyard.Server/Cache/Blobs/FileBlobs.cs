@@ -52,9 +52,9 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     public override async ValueTask<bool> HasAsync(string blob, Func<Task<List<(string Segment, long Length)>>> segments, CancellationToken cancellationToken)
     {
         // Read first: whatever happens from here on shows in the next look's time.
-        var changed = Directory.GetLastWriteTimeUtc(FolderOf(blob));
+        var changed = Asked(FolderOf(blob), Directory.GetLastWriteTimeUtc);
         if (_whole.TryGetValue(blob, out var seen) && seen == changed) return true;
-        var isWhole = (await segments()).TrueForAll(part => new FileInfo(PathOf(blob, part.Segment)) is { Exists: true } file && file.Length == part.Length);
+        var isWhole = (await segments()).TrueForAll(part => Asked(PathOf(blob, part.Segment), LengthOf) == part.Length);
         if (!isWhole) _whole.TryRemove(blob, out _);
         else if (TimeProvider.System.GetUtcNow().UtcDateTime - changed > Settled) Remember(blob, changed);
         return isWhole;
@@ -123,27 +123,43 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         return ValueTask.CompletedTask;
     }
 
-    private void CreateFolder(string blob)
-    {
-        try
-        {
-            Directory.CreateDirectory(FolderOf(blob), OwnFolder);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new BlobStoreException(exception);
-        }
-    }
+    private void CreateFolder(string blob) => Asked(FolderOf(blob), static folder => Directory.CreateDirectory(folder, OwnFolder));
 
     private Microsoft.Win32.SafeHandles.SafeFileHandle Open(string blob, string segment)
     {
         try
         {
-            return File.OpenHandle(PathOf(blob, segment));
+            return Asked(PathOf(blob, segment), static path => File.OpenHandle(path));
         }
-        catch (IOException exception)
+        catch (BlobStoreException exception) when (exception.InnerException is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new BlobDamagedException($"segment {segment} can't be opened: {exception.Message}");
+            throw new BlobDamagedException($"segment {segment} is missing");
+        }
+    }
+
+    /// <returns>-1 where there is no such file.</returns>
+    private static long LengthOf(string path)
+    {
+        try
+        {
+            return new FileInfo(path).Length;
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return -1;
+        }
+    }
+
+    /// <summary>A disk that can't be asked says nothing about what lies there: too many files are open, a share is away.</summary>
+    private static T Asked<T>(string path, Func<string, T> question)
+    {
+        try
+        {
+            return question(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new BlobStoreException(exception);
         }
     }
 

@@ -54,13 +54,25 @@ internal sealed class SegmentSource(SafeFileHandle file, Extent extent, Workspac
         var at = (long)piece * PieceBytes;
         for (var read = 0; read < bytes.Length;)
         {
-            var more = RandomAccess.Read(file, bytes[read..], at + read);
+            var more = ReadSome(bytes[read..], at + read);
             if (more == 0) throw new BlobDamagedException("a segment is shorter than what was written");
             read += more;
         }
 
         _cipher?.Apply(bytes, at);
         if (!IsWhole(bytes, piece)) throw new BlobDamagedException($"piece {piece} of {extent.Segment} is not what was written");
+    }
+
+    private int ReadSome(Span<byte> bytes, long at)
+    {
+        try
+        {
+            return RandomAccess.Read(file, bytes, at);
+        }
+        catch (IOException exception)
+        {
+            throw new BlobStoreException(exception);
+        }
     }
 
     private bool IsWhole(ReadOnlySpan<byte> bytes, int piece)

@@ -60,15 +60,14 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
             Read,
             cancellationToken);
 
-    /// <summary>Takes entries out, but for those that a look-up has given out meanwhile.</summary>
-    public Task<List<Evictable>> TakeOutAsync(IEnumerable<Evictable> entries, CancellationToken cancellationToken) => database.QueryAsync(
+    /// <summary>Takes entries out, but for those that a look-up has given out meanwhile. A part of the transaction that records it.</summary>
+    public Task<List<Evictable>> TakeOutAsync(Transaction transaction, IEnumerable<Evictable> entries) => transaction.QueryAsync(
         $"""
         update cache_entries set state = 'gone', live = false
         where blob in ({entries.Select(static entry => entry.Blob).ToArray()}) and state = 'ready' and read_until <= {time.GetUtcNow()}
         returning id, blob, size
         """,
-        Read,
-        cancellationToken);
+        Read);
 
     /// <summary>What is out of service and read by nobody.</summary>
     public Task<List<Evictable>> OutAsync(int limit, CancellationToken cancellationToken) => database.QueryAsync(

@@ -162,18 +162,21 @@ internal sealed class CacheEvictor(
         return chosen;
     }
 
+    /// <summary>Together with its event, or not at all.</summary>
     private async Task<Gone> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
     {
-        var gone = await store.TakeOutAsync(entries, cancellationToken);
+        var gone = (await audit.ChangeAsync<List<Evictable>>(
+            async transaction => await store.TakeOutAsync(transaction, entries), taken => taken.Count == 0 ? null : EventOf(workspace, taken, why), cancellationToken)).Value;
         if (gone.Count == 0) return default;
         logger.Evicted(gone.Count, workspace, why);
-        await audit.RecordAsync(new AuditEvent("cache.evict")
-        {
-            WorkspaceId = workspace,
-            Details = new Dictionary<string, string> { ["why"] = why, ["entries"] = string.Join(' ', gone.Select(static entry => entry.Id)) },
-        });
         return new Gone(gone.Count, gone.Sum(static entry => entry.Size));
     }
+
+    private static AuditEvent EventOf(string workspace, List<Evictable> gone, string why) => new("cache.evict")
+    {
+        WorkspaceId = workspace,
+        Details = new Dictionary<string, string> { ["why"] = why, ["entries"] = string.Join(' ', gone.Select(static entry => entry.Id)) },
+    };
 
     private readonly record struct Gone(int Count, long Bytes);
 }

@@ -1,0 +1,85 @@
+using System.Net;
+using Lanyard.Server.Cache.Limits;
+using Lanyard.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Lanyard.Server.Tests.Cache;
+
+/// <summary>A disk that can't be asked for a while: a share that is away, too many open files. Here each path below the cache's folder is an error, as a link that leads to itself is.</summary>
+[Line("4.4")]
+[Line("4.5")]
+public sealed class DiskTroubleTests : IAsyncLifetime
+{
+    private static readonly byte[] Content = CacheServer.Random(3 << 20);
+    private CacheServer _server = null!;
+    private string _folder = "";
+    private string _machine = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await CacheServer.StartAsync(configure: options =>
+        {
+            _folder = options.Folder;
+            return options;
+        });
+        _machine = await _server.MachineAsync();
+        await _server.SaveAsync(_machine, "k", Content);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        if (!Directory.Exists(_folder)) Mend();
+        return _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task While_the_disk_can_not_be_asked_a_look_up_is_a_miss_and_no_entry_is_given_up_for_it()
+    {
+        Break();
+        Assert.Null(await _server.FindAsync(_machine, "k"));
+        await PurgeAsync();
+        Mend();
+
+        Assert.Equal("k", await _server.FindAsync(_machine, "k"));
+        Assert.Equal(Content, await _server.Client.GetByteArrayAsync(await _server.DownloadUrlAsync(_machine, "k")));
+    }
+
+    [Fact]
+    public async Task A_read_that_the_disk_fails_breaks_off_and_the_entry_is_served_again_when_the_disk_is_back()
+    {
+        var url = await _server.DownloadUrlAsync(_machine, "k");
+        Break();
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => _server.Client.GetByteArrayAsync(url));
+        await PurgeAsync();
+        Mend();
+
+        Assert.Equal(Content, await _server.Client.GetByteArrayAsync(url));
+    }
+
+    [Fact]
+    public async Task An_upload_that_the_disk_fails_is_a_503_and_goes_through_when_the_disk_is_back()
+    {
+        var url = await _server.ReserveAsync(_machine, "new");
+        Break();
+        using (var refused = await _server.PutAsync(url, Content)) Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Mend();
+
+        using (var taken = await _server.PutAsync(url, Content)) Assert.Equal(HttpStatusCode.Created, taken.StatusCode);
+        Assert.True((await _server.FinalizeAsync(_machine, "new", Content.Length)).Json.GetProperty("ok").GetBoolean());
+    }
+
+    private Task PurgeAsync() => _server.Server.Services.GetRequiredService<CacheEvictor>().PurgeAsync(TestContext.Current.CancellationToken);
+
+    private void Break()
+    {
+        Directory.Move(_folder, _folder + ".away");
+        File.CreateSymbolicLink(_folder, _folder);
+    }
+
+    private void Mend()
+    {
+        File.Delete(_folder);
+        Directory.Move(_folder + ".away", _folder);
+    }
+}
