@@ -18,6 +18,9 @@ namespace Lanyard.Cli;
 /// </summary>
 public static class CliProgram
 {
+    /// <summary>An admin's words behind <c>runner</c>.</summary>
+    internal static readonly string[] WordsOfRunners = ["approve", "requests", "pause", "resume", "cordon", "drain"];
+
     private static readonly string[] ValuesFollow = ["--server", "--ca-file", "--admin-key", "--token-file", "--output", "-o"];
 
     /// <summary><c>runner</c> without one of its admin words is the runner itself; <c>pod</c> is what it starts in pods.</summary>
@@ -34,7 +37,7 @@ public static class CliProgram
             return false;
         while (rest.Length > 0 && ValuesFollow.FirstOrDefault(name => IsOption(rest[0], name)) is { } known)
             rest = rest[Math.Min(rest.Length, rest[0] == known ? 2 : 1)..];
-        return rest is not ["approve" or "requests" or "pause" or "resume" or "cordon" or "drain", ..];
+        return rest is not [var word, ..] || !WordsOfRunners.Contains(word, StringComparer.Ordinal);
     }
 
     private static bool IsOption(string word, string name) => word == name || word.StartsWith(name + "=", StringComparison.Ordinal);
@@ -42,14 +45,11 @@ public static class CliProgram
     internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
     {
         var parsed = Unbundling.Parse(Build(new CliContext(console)), args);
-        if (parsed.Errors.Count > 0)
+        var mistakes = ParseMistakes.Of(parsed).ToList();
+        if (mistakes.Count > 0)
         {
-            foreach (var error in parsed.Errors)
-            {
-                console.Error.WriteLine(error.Message);
-            }
-
-            console.Error.WriteLine("See --help.");
+            mistakes.ForEach(console.Error.WriteLine);
+            console.Error.WriteLine($"See {ParseMistakes.CommandOf(parsed)} --help.");
             return ExitCode.Usage;
         }
 
@@ -66,6 +66,12 @@ public static class CliProgram
         catch (OperationCanceledException)
         {
             return ExitCode.Interrupted;
+        }
+        catch (Exception exception) when (exception is UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
+        {
+            // A file that an option names; no connection ends so.
+            console.Error.WriteLine(exception.Message);
+            return ExitCode.Usage;
         }
         catch (IOException exception)
         {
@@ -121,6 +127,8 @@ public static class CliProgram
         root.Subcommands.Add(new Command("token", "In a run: print an identity token of the run."));
         root.Subcommands.Add(new Command("kubectl", "In a pipeline: run kubectl with the pipeline's own token."));
         root.Subcommands.Add(new Command("kubeconfig", "In a pipeline: write a kubeconfig that asks for the pipeline's own token."));
-        root.Subcommands.Add(new Command("credential", "In a pipeline: answer kubectl's credential plugin."));
+        root.Subcommands.Add(new Command("credential", "In a pipeline: be the credential helper of kubectl, AWS, Google Cloud, Azure, Vault, git and others."));
+        root.Subcommands.Add(new Command("pipe", "In a pipeline: what Bitbucket's pipe aws-eks-kubectl-run does, by environment variables."));
+        root.Subcommands.Add(new Command("access-entry", "Write and check the cluster proxy's files of access entries."));
     }
 }

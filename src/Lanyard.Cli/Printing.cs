@@ -48,6 +48,9 @@ internal static class Printing
     /// <summary>A name from elsewhere must not move the cursor or colour the screen.</summary>
     public static string Plain(string text) => string.Concat(text.Select(character => char.IsControl(character) ? '·' : character));
 
+    /// <summary>A word from a command line in a message; one that may be a token is not repeated.</summary>
+    public static string Named(string text) => Explain.ExplainCommand.LooksLikeToken(text) ? "what looks like a token" : Plain(text);
+
     private static void Emit(Emitter emitter, JsonNode? node)
     {
         switch (node)

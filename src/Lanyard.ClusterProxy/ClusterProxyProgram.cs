@@ -21,7 +21,7 @@ public static class ClusterProxyProgram
     public static async Task<int> RunAsync(string[] args)
     {
         ArgumentNullException.ThrowIfNull(args);
-        if (args.Contains("--help"))
+        if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
         {
             PrintHelp();
             return 0;

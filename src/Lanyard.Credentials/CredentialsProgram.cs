@@ -25,7 +25,7 @@ public static class CredentialsProgram
 
     internal static async Task<int> RunAsync(string[] args, Func<string, string?> environment, TextWriter output, TextWriter diagnosis, TextReader? input = null)
     {
-        if (args is ["--help" or "-h" or "help"] or ["token", "--help" or "-h"])
+        if (args is ["--help" or "-h" or "help"] || (args is ["token", .. var words] && words.Any(static word => word is "--help" or "-h")))
         {
             await output.WriteLineAsync(Usage);
             return ExitCodes.Done;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Lanyard.Identity.Federation;
 
 namespace Lanyard.Credentials;
 
@@ -38,7 +39,7 @@ internal static class IdentityTokenClient
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
         {
-            var cause = exception is OperationCanceledException ? $"no answer within {Timeout.TotalSeconds:0} s" : CauseOf(exception);
+            var cause = exception is OperationCanceledException ? $"no answer within {Timeout.TotalSeconds:0} s" : ConnectionFault.Words(exception, uri);
             return Fail(ExitCodes.Unreachable, $"the endpoint at {uri.Host}:{uri.Port} could not be reached: {cause}");
         }
         catch (FormatException)
@@ -89,9 +90,6 @@ internal static class IdentityTokenClient
             return null;
         }
     }
-
-    private static string CauseOf(Exception exception) =>
-        exception is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown and var error } ? error.ToString() : exception.GetType().Name;
 
     private static IdentityTokenAnswer Fail(int exitCode, string error) => new(null, error, exitCode);
 }

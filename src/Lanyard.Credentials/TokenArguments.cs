@@ -19,7 +19,7 @@ internal sealed record TokenArguments(string? Audience, bool Json, string? Subje
             var (name, value) = Split(args[index]);
             if (name is not ("--audience" or "-a" or "--format" or "--subject"))
             {
-                return Fail($"unknown argument number {index}", out mistake);
+                return Fail(Words.Unknown(name, index), out mistake);
             }
 
             if (value is null && ++index < args.Length)

@@ -38,6 +38,12 @@ internal sealed class Words
 
     public bool Has(string name) => _values.ContainsKey(name);
 
+    /// <summary>An argument that nobody knows, by its name where it can only be one, and else by its number: it may be a token.</summary>
+    public static string Unknown(string name, int number) => IsName(name) ? $"unknown option {name}" : $"unknown argument number {number}";
+
+    private static bool IsName(string text) =>
+        text.Length is > 2 and <= 32 && text.StartsWith("--", StringComparison.Ordinal) && text.All(static sign => sign is (>= 'a' and <= 'z') or '-');
+
     private void Take(ReadOnlySpan<string> args, ref int index, string[] names)
     {
         var equals = args[index].IndexOf('=', StringComparison.Ordinal);
@@ -45,7 +51,8 @@ internal sealed class Words
         var isSwitch = names.Contains(name + "!");
         if (!isSwitch && !names.Contains(name))
         {
-            Mistakes.Add($"unknown argument number {index + 1}");
+            Mistakes.Add(Unknown(name, index + 1));
+            if (IsName(name) && value is null && index + 1 < args.Length && !args[index + 1].StartsWith('-')) index++; // its value is no second mistake
             return;
         }
 

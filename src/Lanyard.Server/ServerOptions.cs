@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.Server.Storage;
 
 namespace Lanyard.Server;
 
@@ -142,7 +143,7 @@ public sealed record ServerOptions
                 return this;
             case "--listen":
                 if (IPEndPoint.TryParse(value, out var endpoint)) return this with { Listen = endpoint };
-                mistakes.Add($"--listen {value}: not ADDRESS:PORT");
+                mistakes.Add($"--listen {value}: an IP address and a port are wanted, such as 127.0.0.1:7700 or [::]:7700");
                 return this;
             case "--audit-redact":
                 if (value.Length is > 0 and <= 100 && value.All(static c => c is > ' ' and <= '~') && value != "iss") return this with { AuditRedact = [.. AuditRedact, value] };
@@ -160,6 +161,8 @@ public sealed record ServerOptions
 
     private void Check(List<string> mistakes)
     {
+        if (Database is { } database && database.Contains("://", StringComparison.Ordinal) && !PostgresLocation.IsPostgres(database))
+            mistakes.Add($"--database {database[..database.IndexOf("://", StringComparison.Ordinal)]}://…: only postgres://USER@HOST:PORT/NAME is known; without the option it is SQLite in the data directory");
         if (PublicUrl is { } url) CheckPublicUrl(url, AllowPlainHttp, mistakes);
         if (CacheStore is null && (CacheDirectReads || CacheStoreKeyFile is not null)) mistakes.Add("--cache-direct-reads and --cache-store-key-file go with --cache-store");
         if (CacheStoreKeyFile is not null && CacheStore is { IsAzure: false }) mistakes.Add("--cache-store-key-file: an S3 store finds its credentials as AWS's tools do");

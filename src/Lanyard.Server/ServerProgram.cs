@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
 using Lanyard.Identity.Trust;
 using Lanyard.Server.AccessEntries;
 using Lanyard.Server.Audit;
@@ -38,7 +37,7 @@ public static class ServerProgram
 
     public static async Task<int> RunAsync(string[] args)
     {
-        if (args is ["--help" or "-h" or "help", ..])
+        if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
         {
             Console.Out.WriteLine(ServerOptions.Help);
             return 0;
@@ -58,9 +57,9 @@ public static class ServerProgram
             await server.WaitForShutdownAsync();
             return 0;
         }
-        catch (Exception e) when (e is StorageException or InvalidOperationException or IOException or SocketException or UnauthorizedAccessException)
+        catch (Exception e) when (StartFault.Words(e) is { } words)
         {
-            await Console.Error.WriteLineAsync($"lanyard server: {e.Message}");
+            await Console.Error.WriteLineAsync($"lanyard server: {words}");
             return Failed;
         }
     }
@@ -69,19 +68,16 @@ public static class ServerProgram
     internal static async Task<RunningServer> StartAsync(ServerOptions options, CancellationToken cancellation, TimeProvider? clock = null)
     {
         var time = clock ?? TimeProvider.System;
-        var data = Directory.CreateDirectory(options.DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
-        var listen = options.Listen.Port == 0 ? new IPEndPoint(options.Listen.Address, FreePort(options.Listen.Address)) : options.Listen;
+        var listen = StartFault.Reserve(options.Listen);
+        var data = StartFault.MakeDataDirectory(options.DataDirectory);
         var scheme = options.TlsCertificateFile is null ? "http" : "https";
         var instance = new Instance(options.InstanceSlug, options.PublicUrl ?? $"{scheme}://{listen}", data);
 
         // Nothing is configured by a file in the data folder, and nothing watches it: the database writes there all the time.
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = data, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
-        builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        // It says nothing above Information, and as long as it may speak at all each request makes an Activity for it.
-        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        builder.Logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        using var loggers = LoggerFactory.Create(logging => logging.AddSimpleConsole());
+        builder.Logging.ClearProviders();
+        Log(builder.Logging);
+        using var loggers = LoggerFactory.Create(Log);
         var certificate = Listen(builder, options, listen, time, loggers);
         var database = Database.Open(options.Database ?? Path.Combine(data, "lanyard.db"), time, loggers);
         try
@@ -217,12 +213,12 @@ public static class ServerProgram
         return certificate;
     }
 
-    /// <summary>Port 0: the URL is needed before the listening starts, because it is in every token.</summary>
-    private static int FreePort(IPAddress address)
+    private static void Log(ILoggingBuilder logging)
     {
-        using var probe = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(address, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
+        logging.AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        // It says nothing above Information, and as long as it may speak at all each request makes an Activity for it.
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 }
 

@@ -3,6 +3,9 @@ using Lanyard.ClusterProxy;
 using Lanyard.Credentials;
 using Lanyard.Server;
 
+// `lanyard help WORDS` is `lanyard WORDS --help`.
+if (args is ["help", .. var about]) args = [.. about, "--help"];
+
 // The first word picks the program; everything that is no server is the CLI's, the runner among it.
 return args switch
 {

@@ -11,6 +11,8 @@ internal sealed class CliRun : IDisposable
 
     public string Input { get; set; } = "";
 
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     public StringWriter Out { get; private set; } = new();
 
     public StringWriter Error { get; private set; } = new();
@@ -26,7 +28,7 @@ internal sealed class CliRun : IDisposable
             In = new StringReader(Input),
             Environment = name => Environment.GetValueOrDefault(name),
             CurrentDirectory = Folder,
-            Time = TimeProvider.System,
+            Time = Time,
             Interactive = false,
         };
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));

@@ -43,6 +43,9 @@ internal sealed class FakeApi : IAsyncDisposable
     /// <summary>Answers instead of the resources when it returns true; only for callers with a good bearer.</summary>
     public Func<HttpContext, Task<bool>>? OnRequest { get; set; }
 
+    /// <summary>What answers is no Lanyard at all, but some web site.</summary>
+    public bool IsAnotherServer { get; set; }
+
     /// <summary>What is taken as a bearer besides <see cref="ApiToken"/>.</summary>
     public string? WorkloadToken { get; set; }
 
@@ -60,6 +63,12 @@ internal sealed class FakeApi : IAsyncDisposable
     private async Task AnswerAsync(HttpContext http)
     {
         Requests.Enqueue($"{http.Request.Method} {http.Request.Path}{http.Request.QueryString}");
+        if (IsAnotherServer)
+        {
+            await http.Response.WriteAsync("<html>welcome</html>");
+            return;
+        }
+
         if (http.Request.Path == "/token")
         {
             await AnswerTokenAsync(http);

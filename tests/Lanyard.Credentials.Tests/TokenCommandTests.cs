@@ -78,6 +78,17 @@ public sealed class TokenCommandTests : IAsyncLifetime
         Assert.Contains("usage:", _diagnosis.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_mistyped_option_is_named_and_an_endpoint_that_is_gone_is_told_without_a_name_of_our_code()
+    {
+        Assert.Equal(ExitCodes.Usage, await RunAsync("token", "--audiance", "x"));
+        Assert.Contains("unknown option --audiance", _diagnosis.ToString(), StringComparison.Ordinal);
+        await _endpoint.DisposeAsync();
+
+        Assert.Equal(ExitCodes.Unreachable, await RunAsync("token", "--audience", "x"));
+        Assert.Contains("could not be reached: Connection refused", _diagnosis.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("ACTIONS_ID_TOKEN_REQUEST_URL", null)]
     [InlineData("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")]

@@ -10,7 +10,7 @@ internal static class AdminKeyCommand
 {
     private const string Path = "/v1/admin-keys";
 
-    public static Command Create(CliContext context) => new("admin-key", "The keys of administrators of the instance.") { List(context), New(), Add(context), Remove(context) };
+    public static Command Create(CliContext context) => new("admin-key", "The keys of administrators of the instance.") { List(context), New(context), Add(context), Remove(context) };
 
     private static Command List(CliContext context)
     {
@@ -28,18 +28,20 @@ internal static class AdminKeyCommand
     }
 
     /// <summary>The private key stays where it was made: what is registered is <c>FILE.jwk</c>, its public half.</summary>
-    private static Command New()
+    private static Command New(CliContext context)
     {
         var file = new Argument<string>("file") { Description = "where to write the private key (0600); its public half goes to FILE.jwk" };
         var command = new Command("create", "Make a key pair on this host, for an admin to add.") { file };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var path = arguments.GetValue(file)!;
+            if (File.Exists(path)) throw new CommandStopped(ExitCode.Usage, $"{path} is there already, and a key is not written over.");
             using var key = SigningKey.Generate(SignatureAlgorithm.ES256);
             var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
             await using (var stream = new FileStream(path, options)) await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(key.ExportPem()), cancellationToken);
             var set = JsonNode.Parse(KeySet.Of([key.Public]).ToJson())!;
             await File.WriteAllTextAsync(path + ".jwk", set["keys"]![0]!.ToJsonString() + "\n", cancellationToken);
+            context.Say($"{path}.jwk is the public half. An admin lets its holder in: lanyard admin-key add {System.IO.Path.GetFileName(path)}.jwk --name NAME");
             return ExitCode.Done;
         });
         return command;
@@ -79,7 +81,9 @@ internal static class AdminKeyCommand
             using var api = context.Connect(arguments);
             var path = $"{Path}/{Uri.EscapeDataString(arguments.GetValue(id)!)}";
             var answer = await api.SendAsync(HttpMethod.Delete, path, cancellationToken: cancellationToken);
-            return answer.IsSuccess ? ExitCode.Done : throw ApiClient.Stopped(answer, path);
+            if (!answer.IsSuccess) throw ApiClient.Stopped(answer, path);
+            context.Say($"{arguments.GetValue(id)}: removed, and every token that rests on it is dead");
+            return ExitCode.Done;
         });
         return command;
     }

@@ -59,12 +59,20 @@ internal sealed class RunnerOptions
         };
         var path = $"/v1/workspaces/{wanted.Workspace}/runners/{wanted.Slug}";
         var answer = await api.SendAsync(HttpMethod.Put, path, new JsonObject { ["spec"] = spec }, onlyIfNew: true, cancellationToken: cancellationToken);
-        if (answer.Status == HttpStatusCode.PreconditionFailed)
+        if (answer.Status != HttpStatusCode.PreconditionFailed)
         {
-            throw new CommandStopped(ExitCode.Refused, $"The cluster is registered; a runner {wanted.Slug} exists already and was left as it is.");
+            ApiClient.Expect(answer, $"The cluster is registered; its runner {wanted.Slug} was refused");
+        }
+        else if ((await api.GetAsync(path, cancellationToken))["spec"] is var there && !(Agrees(there, spec, "identity") && Agrees(there, spec, "collections")))
+        {
+            throw new CommandStopped(
+                ExitCode.Refused,
+                $"The cluster is registered; another runner {wanted.Slug} exists already and was left as it is: see lanyard get runner {wanted.Slug} -w {wanted.Workspace} -o yaml, or choose another --runner.");
         }
 
-        ApiClient.Expect(answer, $"The cluster is registered; its runner {wanted.Slug} was refused");
         context.Say($"runner {wanted.Workspace}/{wanted.Slug} serves {string.Join(", ", wanted.Collections)}");
     }
+
+    /// <summary>The same command once more makes the same runner, and is no mistake.</summary>
+    private static bool Agrees(JsonNode? there, JsonObject wanted, string member) => JsonNode.DeepEquals(there?[member], wanted[member]);
 }

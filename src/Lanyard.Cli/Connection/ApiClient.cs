@@ -77,7 +77,8 @@ internal sealed class ApiClient(Uri server, HttpClient http, BearerSource bearer
 
     /// <summary>The JSON of a success; everything else ends the command in the server's own words.</summary>
     public static JsonNode Expect(ApiAnswer answer, string what) =>
-        answer.IsSuccess ? answer.Json ?? new JsonObject() : throw Stopped(answer, what);
+        !answer.IsSuccess ? throw Stopped(answer, what)
+        : answer.Json ?? (answer.Body.Length == 0 ? new JsonObject() : throw new CommandStopped(ExitCode.Unreachable, $"{what}: the answer is no Lanyard server's: is the URL right?"));
 
     public static CommandStopped Stopped(ApiAnswer answer, string what)
     {

@@ -103,10 +103,14 @@ internal sealed class AdminKeyBearer(SigningKey key, string instance, HttpClient
             return (token, JsonNode.Parse(body)?["expires_in"] is JsonValue value && value.TryGetValue<long>(out var seconds) ? seconds : 0);
         }
 
-        var cause = HttpCall.Member(body, "error_description") ?? HttpCall.Member(body, "error") ?? $"HTTP {(int)response.StatusCode}";
+        if ((HttpCall.Member(body, "error_description") ?? HttpCall.Member(body, "error")) is not { } cause)
+        {
+            throw new CommandStopped(ExitCode.Unreachable, $"{instance}/token answered HTTP {(int)response.StatusCode}, and not as a Lanyard server does: is {instance} the right URL?");
+        }
+
         throw (int)response.StatusCode >= 500
             ? new CommandStopped(ExitCode.Unreachable, $"{instance} failed: {cause}")
-            : new CommandStopped(ExitCode.NotAuthenticated, $"{instance} did not take the admin key {ClientId(key)}: {cause}");
+            : new CommandStopped(ExitCode.NotAuthenticated, $"{instance} did not take the admin key {ClientId(key)}: {cause}{HttpCall.RequestOf(response)}{ClockSkew.Words(response, time)}");
     }
 
     private string MintAssertion()

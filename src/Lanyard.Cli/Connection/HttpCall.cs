@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lanyard.Identity.Federation;
 
 namespace Lanyard.Cli.Connection;
 
@@ -20,7 +21,7 @@ internal static class HttpCall
         }
         catch (HttpRequestException exception)
         {
-            throw new CommandStopped(ExitCode.Unreachable, $"{server} can't be reached: {Innermost(exception)}");
+            throw new CommandStopped(ExitCode.Unreachable, $"{server} can't be reached: {ConnectionFault.Words(exception, request.RequestUri, "--ca-file FILE")}");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -46,6 +47,9 @@ internal static class HttpCall
         return Encoding.UTF8.GetString(all.GetBuffer(), 0, (int)all.Length);
     }
 
+    /// <summary>Behind a sentence, by which id the server knows the request; <c>lanyard explain</c> takes it.</summary>
+    public static string RequestOf(HttpResponseMessage response) => response.Headers.TryGetValues("X-Request-Id", out var ids) ? $" (request {Printing.Plain(ids.First())})" : "";
+
     /// <summary>JSON, or null where the text is none.</summary>
     public static JsonNode? TryParse(string text)
     {
@@ -63,6 +67,4 @@ internal static class HttpCall
     public static string? Member(string text, string name) => Text((TryParse(text) as JsonObject)?[name]);
 
     public static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
-
-    private static string Innermost(Exception exception) => exception.InnerException is { } inner ? Innermost(inner) : exception.Message;
 }

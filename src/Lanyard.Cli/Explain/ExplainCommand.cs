@@ -5,7 +5,7 @@ using Lanyard.Cli.Connection;
 namespace Lanyard.Cli.Explain;
 
 /// <summary>
-/// <c>lanyard explain - | --file F | EVENT_ID</c>: every step of the chain for a token or for a decision of the past, and the step that
+/// <c>lanyard explain - | --file F | EVENT_ID | REQUEST_ID</c>: every step of the chain for a token or for a decision of the past, and the step that
 /// refused. A token is never an argument: a command line is readable by everybody on the host and kept by shells.
 /// </summary>
 internal static class ExplainCommand
@@ -14,7 +14,7 @@ internal static class ExplainCommand
 
     public static Command Create(CliContext context)
     {
-        var what = new Argument<string?>("what") { Description = "- for a token on standard input, or the id of an audit event", Arity = ArgumentArity.ZeroOrOne };
+        var what = new Argument<string?>("what") { Description = "- for a token on standard input, the id of a request as a refusal names it (req_…), or that of an audit event (evt_…)", Arity = ArgumentArity.ZeroOrOne };
         var file = new Option<string?>("--file") { Description = "a file with the token" };
         var audience = new Option<string?>("--audience") { Description = "judge an exchange for this audience" };
         var about = new Option<string?>("--for") { Description = "policy:SLUG, audience:AUDIENCE or cluster:SLUG: judge by that alone" };
@@ -27,7 +27,9 @@ internal static class ExplainCommand
             JsonNode explanation;
             if (token is null)
             {
-                return await ExplainEventAsync(context, arguments, api, arguments.GetValue(what)!, cancellationToken);
+                return RequestEvents.IsRequest(arguments.GetValue(what)!)
+                    ? await ExplainRequestAsync(context, arguments, api, arguments.GetValue(what)!, arguments.GetValue(workspace), cancellationToken)
+                    : await ExplainEventAsync(context, arguments, api, arguments.GetValue(what)!, cancellationToken);
             }
             else
             {
@@ -62,25 +64,44 @@ internal static class ExplainCommand
     {
         var line = await api.GetAsync($"/v1/audit/{Uri.EscapeDataString(id)}", cancellationToken);
         var happened = line["event"] as JsonObject ?? [];
-        context.Print(arguments, happened, writer =>
-        {
-            writer.WriteLine($"{HttpCall.Text(happened["at"])} {HttpCall.Text(happened["action"])} {HttpCall.Text(happened["target"])}");
-            foreach (var text in ((string[])["trace", "evidence"]).SelectMany(name => happened[name] as JsonArray ?? []).Select(HttpCall.Text))
-            {
-                writer.WriteLine($"  {Printing.Plain(text ?? "")}");
-            }
+        context.Print(arguments, happened, writer => Write(writer, happened));
+        return IsRefused(happened) ? ExitCode.No : ExitCode.Done;
+    }
 
-            var why = string.Join(' ', ((string[])["decision", "stage", "reason", "detail"]).Select(name => HttpCall.Text(happened[name])).OfType<string>());
-            writer.WriteLine(Printing.Plain(why));
-        });
-        return HttpCall.Text(happened["decision"]) == "refused" ? ExitCode.No : ExitCode.Done;
+    /// <summary>What the refused was told is the id of its request: every decision of that request.</summary>
+    private static async Task<int> ExplainRequestAsync(
+        CliContext context, ParseResult arguments, ApiClient api, string id, string? workspace, CancellationToken cancellationToken)
+    {
+        var home = Resources.ScopeOptions.Checked("workspace", workspace) is { } slug ? $"/v1/workspaces/{slug}/audit" : "/v1/audit";
+        var events = await RequestEvents.FindAsync(api, home, id, cancellationToken);
+        if (events.Count == 0)
+        {
+            throw new CommandStopped(ExitCode.No, $"{id}: the audit log has no decision of this request; what else the server made of it stands in the server's log, under the same id.");
+        }
+
+        context.Print(arguments, new JsonArray([.. events.Select(static happened => happened.DeepClone())]), writer => events.ForEach(happened => Write(writer, happened)));
+        return events.Any(IsRefused) ? ExitCode.No : ExitCode.Done;
+    }
+
+    private static bool IsRefused(JsonObject happened) => HttpCall.Text(happened["decision"]) == "refused";
+
+    private static void Write(TextWriter writer, JsonObject happened)
+    {
+        writer.WriteLine($"{HttpCall.Text(happened["at"])} {HttpCall.Text(happened["action"])} {HttpCall.Text(happened["target"])}".TrimEnd());
+        foreach (var text in ((string[])["trace", "evidence"]).SelectMany(name => happened[name] as JsonArray ?? []).Select(HttpCall.Text))
+        {
+            writer.WriteLine($"  {Printing.Plain(text ?? "")}");
+        }
+
+        var why = string.Join(' ', ((string[])["decision", "stage", "reason", "detail"]).Select(name => HttpCall.Text(happened[name])).OfType<string>());
+        writer.WriteLine(Printing.Plain(why));
     }
 
     private static async Task<string?> ReadTokenAsync(string? what, string? file, CliConsole console, CancellationToken cancellationToken)
     {
         if (file is null == what is null)
         {
-            throw new CommandStopped(ExitCode.Usage, "explain what? One of: - (a token on standard input), --file FILE, or the id of an audit event.");
+            throw new CommandStopped(ExitCode.Usage, "explain what? One of: - (a token on standard input), --file FILE, or the id of a request or of an audit event.");
         }
 
         if (what is not null && what != "-")

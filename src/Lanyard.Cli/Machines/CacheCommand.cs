@@ -70,7 +70,11 @@ internal static class CacheCommand
             using var api = context.Connect(arguments);
             var home = Home(scope, arguments, context);
             foreach (var path in wanted.Select(id => $"{home}/entries/{Id(id)}").ToArray())
+            {
                 ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, path, cancellationToken: cancellationToken), path);
+                context.Say($"{path}: deleted");
+            }
+
             if (body is not null) Say(context, arguments, await api.PostAsync($"{home}/delete", body, cancellationToken));
             return ExitCode.Done;
         });
@@ -126,14 +130,15 @@ internal static class CacheCommand
         scope.AddTo(command, withCollection: false);
         command.SetAction(async (arguments, cancellationToken) =>
         {
+            var wanted = arguments.GetValue(file) is { } from
+                ? HttpCall.TryParse(await File.ReadAllTextAsync(from.FullName, cancellationToken)) ?? throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(from.Name)} is no JSON.")
+                : null;
             using var api = context.Connect(arguments);
             var path = $"{Home(scope, arguments, context)}/settings";
             var present = await api.SendAsync(HttpMethod.Get, path, cancellationToken: cancellationToken);
             var settings = ApiClient.Expect(present, path);
-            if (arguments.GetValue(file) is { } from)
+            if (wanted is not null)
             {
-                var wanted = HttpCall.TryParse(await File.ReadAllTextAsync(from.FullName, cancellationToken))
-                    ?? throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(from.Name)} is no JSON.");
                 var match = present.ETag is { } etag ? System.Net.Http.Headers.EntityTagHeaderValue.Parse(etag) : null;
                 settings = ApiClient.Expect(await api.SendAsync(HttpMethod.Put, path, wanted, match, match is null, cancellationToken), path);
             }

@@ -96,6 +96,7 @@ internal static class MachineCommand
             using var api = context.Connect(arguments);
             var path = $"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}/machines/{machine}";
             ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, path, cancellationToken: cancellationToken), path);
+            context.Say($"{machine}: deleted, and its token is dead");
             return ExitCode.Done;
         });
         return command;

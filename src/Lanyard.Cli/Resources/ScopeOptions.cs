@@ -36,5 +36,5 @@ internal sealed class ScopeOptions
 
     /// <summary>A slug from a command line goes into a path: nothing but a slug may.</summary>
     public static string? Checked(string what, string? slug) =>
-        slug is null || Slug.IsValid(slug) ? slug : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(slug)} is no slug of a {what}: a-z, 0-9 and -.");
+        slug is null || Slug.IsValid(slug) ? slug : throw new CommandStopped(ExitCode.Usage, $"{Printing.Named(slug)} is no slug of a {what}: a-z, 0-9 and -.");
 }

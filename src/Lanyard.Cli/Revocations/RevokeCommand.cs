@@ -61,7 +61,9 @@ internal static class RevokeCommand
             using var api = context.Connect(arguments);
             var path = $"{PathOf(arguments)}/{Uri.EscapeDataString(arguments.GetValue(id)!)}";
             var answer = await api.SendAsync(HttpMethod.Delete, path, cancellationToken: cancellationToken);
-            return answer.IsSuccess ? ExitCode.Done : throw ApiClient.Stopped(answer, path);
+            if (!answer.IsSuccess) throw ApiClient.Stopped(answer, path);
+            context.Say($"{arguments.GetValue(id)}: taken back");
+            return ExitCode.Done;
         });
         return command;
     }

@@ -10,13 +10,13 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Information, "Runner {Name} ({Runner}) has a session at {Server}; it serves {Collections}")]
     public static partial void SessionOpened(this ILogger logger, string name, string runner, Uri server, string collections);
 
-    [LoggerMessage(LogLevel.Warning, "No session yet: {Detail}")]
-    public static partial void SessionRefused(this ILogger logger, string? detail);
+    [LoggerMessage(LogLevel.Warning, "No session at {Server} yet: {Detail}")]
+    public static partial void SessionRefused(this ILogger logger, Uri server, string? detail);
 
     [LoggerMessage(LogLevel.Warning, "The session is over ({Detail}); a new one is opened")]
     public static partial void SessionOver(this ILogger logger, string? detail);
 
-    [LoggerMessage(LogLevel.Error, "Another process has taken over this runner's place")]
+    [LoggerMessage(LogLevel.Error, "Another process with this runner's key or token has taken over its place: each process needs a runner of its own")]
     public static partial void SessionFenced(this ILogger logger);
 
     [LoggerMessage(LogLevel.Information, "Attempt {Attempt} of {Workspace}/{Collection} accepted")]
@@ -81,6 +81,9 @@ internal static partial class RunnerLog
 
     [LoggerMessage(LogLevel.Information, "This host's key waits for approval. On an admin's machine: lanyard runner approve {Fingerprint} --name {Name} --collection WORKSPACE/COLLECTION")]
     public static partial void WaitsForApproval(this ILogger logger, string fingerprint, string name);
+
+    [LoggerMessage(LogLevel.Warning, "This host could not ask {Server} to become its runner, and tries again: {Detail}")]
+    public static partial void NotRegistered(this ILogger logger, Uri server, string detail);
 
     [LoggerMessage(LogLevel.Information, "The API server is asked about tokens for the server: {Count} so far")]
     public static partial void TokensReviewed(this ILogger logger, long count);

@@ -147,7 +147,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
             services.Log.SessionOver(detail);
             if (await sessions.OpenAsync(cancellationToken) is { } unsafeBecause)
             {
-                services.Log.SessionRefused(unsafeBecause.Detail);
+                services.Log.CanNotRun(unsafeBecause.Detail);
                 pool.StopAll(StopReason.RunnerStopped);
                 _exit = RunnerExit.NotSafe;
                 return false;

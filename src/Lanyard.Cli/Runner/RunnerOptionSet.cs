@@ -55,7 +55,7 @@ internal sealed class RunnerOptionSet
     /// <summary>Null where there are mistakes.</summary>
     public RunnerSettings? Read(ParseResult parsed, List<string> mistakes)
     {
-        mistakes.AddRange(parsed.Errors.Select(error => error.Message));
+        mistakes.AddRange(ParseMistakes.Of(parsed, CliProgram.WordsOfRunners));
         if (mistakes.Count > 0)
         {
             return null;

@@ -31,7 +31,7 @@ internal sealed class RunnerSessions(RunnerSettings settings, ControlPlane plane
                 return Take(session);
             }
 
-            log.SessionRefused(answer.Detail);
+            log.SessionRefused(settings.Server, answer.Detail);
             await backoff.WaitAsync(answer.RetryAfter, cancellationToken);
         }
     }

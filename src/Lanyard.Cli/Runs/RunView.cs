@@ -12,7 +12,7 @@ internal static class RunView
     public static string CheckedId(string id) =>
         id.StartsWith("run_", StringComparison.Ordinal) && id.Length < 64 && id.AsSpan(4).IndexOfAnyExcept(Letters) < 0
             ? id
-            : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(id)} is no run: run_… is wanted.");
+            : throw new CommandStopped(ExitCode.Usage, $"{Printing.Named(id)} is no run: run_… is wanted.");
 
     private static readonly System.Buffers.SearchValues<char> Letters = System.Buffers.SearchValues.Create("0123456789abcdefghijklmnopqrstuvwxyz");
 }

@@ -22,6 +22,12 @@ internal static class AccessEntryCommand
     /// <exception cref="ConfigurationException">The command line or the file has mistakes.</exception>
     public static int Run(string[] args, TextWriter output)
     {
+        if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
+        {
+            output.WriteLine(Usage);
+            return 0;
+        }
+
         switch (args)
         {
             case ["list", .. var rest]:
@@ -34,7 +40,7 @@ internal static class AccessEntryCommand
                 return Rbac(CommandLine.Parse(rest, [new(File, ""), new(Mappings, ""), new("--service-account", ""), new("--namespace", ""), new("--allow-as", "", IsSwitch: true), new("--grant", "", Repeats: true), .. ExtraHeaderFlags.OfExtras]), output);
             default:
                 output.WriteLine(Usage);
-                return args is ["--help" or "-h" or "help", ..] ? 0 : 2;
+                return 2;
         }
     }
 

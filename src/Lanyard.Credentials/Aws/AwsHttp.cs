@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.Identity.Federation;
 
 namespace Lanyard.Credentials.Aws;
 
@@ -19,7 +20,7 @@ internal static class AwsHttp
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
         {
-            return (0, [], $"{request.RequestUri.Host} could not be reached: {(exception as HttpRequestException)?.HttpRequestError.ToString() ?? exception.GetType().Name}");
+            return (0, [], $"{request.RequestUri.Host} could not be reached: {ConnectionFault.Words(exception, request.RequestUri)}");
         }
     }
 

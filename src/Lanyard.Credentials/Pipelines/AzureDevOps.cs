@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Lanyard.Credentials.Brokers;
+using Lanyard.Identity.Federation;
 
 namespace Lanyard.Credentials.Pipelines;
 
@@ -46,7 +47,7 @@ internal static class AzureDevOps
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or FormatException)
         {
-            return Fail(ExitCodes.Unreachable, $"Azure DevOps at {uri.Host} could not be reached: {exception.GetType().Name}");
+            return Fail(ExitCodes.Unreachable, $"Azure DevOps at {uri.Host} could not be reached: {ConnectionFault.Words(exception, uri)}");
         }
     }
 

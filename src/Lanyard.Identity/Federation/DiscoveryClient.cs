@@ -44,7 +44,7 @@ public sealed class DiscoveryClient(TimeProvider time, Func<string, Cancellation
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException or CryptographicException or JsonException)
         {
-            return Unreachable($"{issuer.Issuer}: {e.Message}");
+            return Unreachable($"{issuer.Issuer}: {ConnectionFault.Words(e, trust: "its caBundle")}");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -101,3 +101,10 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
 
 /// <summary>The database can't be used as it is: wrong location, changed migration, newer schema, held by another server.</summary>
 internal sealed class StorageException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>An outage of the database in one line.</summary>
+internal static class DatabaseFault
+{
+    /// <summary>Such as <c>Failed to connect to 127.0.0.1:5432: Connection refused</c>.</summary>
+    public static string Words(Exception exception) => exception.InnerException is { } cause ? $"{exception.Message}: {cause.Message}" : exception.Message;
+}

@@ -73,7 +73,8 @@ internal sealed class PostgresRelay : IAsyncDisposable
             }
             catch (Exception exception)
             {
-                _logger.RelayLost(exception);
+                // An outage says enough in a line; anything else is a bug, and told whole.
+                _logger.RelayLost(DatabaseFault.Words(exception), exception is NpgsqlException or TimeoutException ? null : exception);
                 await Task.Delay(Retry, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -171,6 +172,6 @@ internal sealed class PostgresRelay : IAsyncDisposable
 
 internal static partial class StorageLog
 {
-    [LoggerMessage(LogLevel.Warning, "The connection that carries messages between replicas was lost; it is opened again")]
-    public static partial void RelayLost(this ILogger logger, Exception exception);
+    [LoggerMessage(LogLevel.Warning, "The connection that carries messages between replicas was lost; it is opened again: {Detail}")]
+    public static partial void RelayLost(this ILogger logger, string detail, Exception? exception);
 }

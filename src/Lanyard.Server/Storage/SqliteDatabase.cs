@@ -26,7 +26,7 @@ internal sealed class SqliteDatabase : Database
     {
         SqliteNative.Use();
         var full = Path.GetFullPath(path);
-        _lock = OpenPrivate(full + ".lock", FileShare.None, $"{full} is in use by another server");
+        _lock = OpenPrivate(full + ".lock", FileShare.None, $"{full} can't be opened", $"{full} is in use by another server");
         _connectionString = new SqliteConnectionStringBuilder { DataSource = full, Mode = SqliteOpenMode.ReadWriteCreate, Pooling = false }.ToString();
         try
         {
@@ -116,7 +116,8 @@ internal sealed class SqliteDatabase : Database
         }
     }
 
-    private static FileStream OpenPrivate(string path, FileShare share, string what)
+    /// <param name="held">What it means that another process holds it.</param>
+    private static FileStream OpenPrivate(string path, FileShare share, string what, string? held = null)
     {
         try
         {
@@ -127,6 +128,10 @@ internal sealed class SqliteDatabase : Database
                 Share = share,
                 UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
             });
+        }
+        catch (IOException exception) when (held is not null && exception.GetType() == typeof(IOException))
+        {
+            throw new StorageException(held, exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -56,4 +56,37 @@ public sealed class ExplainTests : CliApiTests
         Assert.Equal(2, await Cli.RunAsync("explain"));
         Assert.Equal(2, await Cli.RunAsync("explain", "-", "--file", "x"));
     }
+
+    [Fact]
+    public async Task A_request_is_explained_by_the_id_that_its_refusal_named_whatever_else_happened_meanwhile()
+    {
+        // Its first ten digits are 2026-11-30T12:00:00Z.
+        const string id = "req_01m8p570g001w7v3r0jm2xwk9q";
+        var asked = new List<string>();
+        Api.OnRequest = async http =>
+        {
+            asked.Add(http.Request.QueryString.Value!);
+            http.Response.Headers["Lanyard-Next"] = "evt_1";
+            await http.Response.WriteAsync(asked.Count > 1
+                ? $$$"""{"chain":"c","event":{"id":"evt_2","at":"2026-11-30T12:00:01Z","action":"bearer","decision":"refused","stage":"time","reason":"expired","requestId":"{{{id}}}"}}""" + "\n"
+                : """{"chain":"c","event":{"id":"evt_1","action":"run.create","decision":"allowed","requestId":"req_other"}}""" + "\n");
+            return true;
+        };
+
+        Assert.Equal(1, await Cli.RunAsync("explain", id));
+        Assert.Equal("2026-11-30T12:00:01Z bearer\nrefused time expired\n", Cli.Out.ToString());
+        Assert.StartsWith("?since=2026-11-30T12%3A00%3A00.0000000%2B00%3A00&until=2026-11-30T12%3A02", asked[0], StringComparison.Ordinal);
+        Assert.Contains("after=evt_1", asked[1], StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("explain", "req_!"));
+    }
+
+    [Fact]
+    public async Task A_request_that_decided_nothing_is_said_so()
+    {
+        Api.OnRequest = _ => Task.FromResult(true);
+
+        Assert.Equal(1, await Cli.RunAsync("explain", "req_01m8p570g001w7v3r0jm2xwk9q", "-w", "acme"));
+        Assert.Contains("no decision of this request", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains(Api.Requests, static request => request.StartsWith("GET /v1/workspaces/acme/audit?since=", StringComparison.Ordinal));
+    }
 }

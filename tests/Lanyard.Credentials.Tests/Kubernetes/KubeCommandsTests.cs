@@ -100,13 +100,25 @@ public sealed class KubeCommandsTests : IDisposable
     {
         Assert.Equal(ExitCodes.Usage, await RunAsync("kubectl", "--cluster", "x", "--server", "http://secret.example", "--nonsense", "--token-source", "jenkins", "--exec-api", "v2"));
 
-        foreach (var name in (string[])["--server", "argument number 5", "--token-source", "--exec-api", "follow --"])
+        foreach (var name in (string[])["--server", "unknown option --nonsense", "--token-source", "--exec-api", "follow --"])
         {
             Assert.Contains(name, _diagnosis.ToString(), StringComparison.Ordinal);
         }
 
         Assert.DoesNotContain("secret.example", _diagnosis.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("jenkins", _diagnosis.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_unknown_options_value_is_no_second_mistake_and_what_may_be_a_token_is_told_by_its_number()
+    {
+        Assert.Equal(ExitCodes.Usage, await RunAsync("kubectl", "--clustr", "prod", "--" + Token, "--", "get", "pods"));
+
+        var lines = _diagnosis.ToString().Split('\n').TakeWhile(static line => !line.StartsWith("usage", StringComparison.Ordinal)).ToArray();
+        Assert.Contains("lanyard: unknown option --clustr", lines);
+        Assert.Contains("lanyard: unknown argument number 3", lines);
+        Assert.DoesNotContain("lanyard: unknown argument number 2", lines);
+        Assert.DoesNotContain(Token, _diagnosis.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]

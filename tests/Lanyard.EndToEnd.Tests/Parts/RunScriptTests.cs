@@ -58,9 +58,28 @@ public sealed class RunScriptTests : IDisposable
     {
         var help = (await LanyardProcess.RunAsync(["--help"])).Succeeded();
 
-        foreach (var word in (string[])["server", "cluster-proxy", "runner", "token", "kubectl", "kubeconfig", "run ", "logs", "cancel", "apply", "explain", "audit"])
+        foreach (var word in (string[])["server", "cluster-proxy", "runner", "token", "kubectl", "kubeconfig", "run ", "logs", "cancel", "apply", "explain", "audit", "pipe", "access-entry"])
             Assert.Contains("\n  " + word, help, StringComparison.Ordinal);
         Assert.Contains("lanyard runner [options]", (await LanyardProcess.RunAsync(["runner", "--help"])).Succeeded(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("help", "--version")]
+    [InlineData("help run", "--follow")]
+    [InlineData("help cluster register", "--kubeconfig")]
+    [InlineData("help server", "--data-dir")]
+    [InlineData("server --data-dir elsewhere --help", "--public-url")]
+    [InlineData("help cluster-proxy", "--authentication-config")]
+    [InlineData("cluster-proxy -h", "--authentication-config")]
+    [InlineData("access-entry list --help", "lanyard access-entry list")]
+    [InlineData("token --audience x --help", "--audience AUDIENCE")]
+    public async Task Help_is_given_wherever_it_is_asked_for_and_nothing_is_begun(string line, string word)
+    {
+        var said = await LanyardProcess.RunAsync(line.Split(' '));
+
+        Assert.Contains(word, said.Succeeded(), StringComparison.Ordinal);
+        Assert.Empty(said.Errors);
+        Assert.False(Directory.Exists(Path.Combine(Repo.Root, "elsewhere")));
     }
 
     [Theory]

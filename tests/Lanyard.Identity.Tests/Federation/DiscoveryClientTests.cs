@@ -213,7 +213,9 @@ public sealed class DiscoveryClientTests : IAsyncLifetime
         await using var issuer = await TestIssuer.StartAsync(certificate: certificate);
 
         Assert.True((await FetchAsync(issuer.Record() with { CaBundlePem = certificate.ExportCertificatePem() })).Value.Contains(issuer.Key.KeyId));
-        Assert.Equal(RefusalReason.IssuerUnreachable, (await FetchAsync(issuer.Record() with { CaBundlePem = another.ExportCertificatePem() })).Refusal.Reason);
+        var refusal = (await FetchAsync(issuer.Record() with { CaBundlePem = another.ExportCertificatePem() })).Refusal;
+        Assert.Equal(RefusalReason.IssuerUnreachable, refusal.Reason);
+        Assert.Contains("of no authority that is trusted here; its caBundle names one to be trusted", refusal.Detail, StringComparison.Ordinal);
         Assert.Equal(RefusalReason.IssuerUnreachable, (await FetchAsync(issuer.Record())).Refusal.Reason);
         Assert.Equal(1, issuer.DiscoveryRequests);
     }

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lanyard.Identity.Federation;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
 
@@ -98,7 +99,7 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
         catch (Exception exception) when (exception is HttpRequestException or IOException or UnauthorizedAccessException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return new KubeAnswer(0, null, exception is OperationCanceledException ? $"no answer within {Limit.TotalSeconds:0} s" : exception.Message);
+            return new KubeAnswer(0, null, exception is OperationCanceledException ? $"no answer within {Limit.TotalSeconds:0} s" : ConnectionFault.Words(exception));
         }
     }
 

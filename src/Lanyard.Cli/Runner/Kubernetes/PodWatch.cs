@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner.Server;
+using Lanyard.Identity.Federation;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
@@ -59,7 +60,7 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                log.ClusterAway(exception.Message); // whatever it was: without its watch a runner sees no pod any more
+                log.ClusterAway(ConnectionFault.Words(exception)); // whatever it was: without its watch a runner sees no pod any more
             }
 
             try

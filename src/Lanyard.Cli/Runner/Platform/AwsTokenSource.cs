@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Xml;
 using System.Xml.Linq;
+using Lanyard.Identity.Federation;
 using Lanyard.Identity;
 using Lanyard.Protocol.Aws;
 
@@ -60,7 +61,7 @@ internal sealed class AwsTokenSource(string audience, Func<string, string?> envi
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return new Refusal(RefusalReason.Unavailable, $"STS can't be asked: {exception.Message}");
+            return new Refusal(RefusalReason.Unavailable, $"STS can't be asked: {ConnectionFault.Words(exception)}");
         }
     }
 

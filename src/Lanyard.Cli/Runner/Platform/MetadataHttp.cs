@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.Identity.Federation;
 using Lanyard.Identity;
 
 namespace Lanyard.Cli.Runner.Platform;
@@ -48,7 +49,7 @@ internal sealed class MetadataHttp(TimeProvider time) : IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return new Refusal(RefusalReason.Unavailable, $"{uri.GetLeftPart(UriPartial.Path)} can't be asked: {(exception is OperationCanceledException ? "no answer" : exception.Message)}");
+            return new Refusal(RefusalReason.Unavailable, $"{uri.GetLeftPart(UriPartial.Path)} can't be asked: {ConnectionFault.Words(exception)}");
         }
     }
 

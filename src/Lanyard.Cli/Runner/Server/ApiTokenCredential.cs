@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
+using Lanyard.Cli.Connection;
 using Lanyard.Cli.Runner.Platform;
 using Lanyard.Identity;
 using Lanyard.Protocol.OAuth;
@@ -97,7 +99,8 @@ internal sealed class ApiTokenCredential(
         var body = await response.Content.ReadAsByteArrayAsync(both.Token);
         if (response.StatusCode != HttpStatusCode.OK)
         {
-            return new Refusal(RefusalReason.Forbidden, $"the server gives this host no token: status {(int)response.StatusCode}");
+            var said = HttpCall.Member(Encoding.UTF8.GetString(body), "error_description") is { } text ? $": {Printing.Plain(text)}" : "";
+            return new Refusal(RefusalReason.Forbidden, $"the server gives this host no token: status {(int)response.StatusCode}{said}{HttpCall.RequestOf(response)}{ClockSkew.Words(response, time)}");
         }
 
         var answer = JsonSerializer.Deserialize(body, OAuthJson.Default.TokenResponse);

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Clusters;
 using Lanyard.Cli.Connection;
+using Lanyard.Identity.Federation;
 using Lanyard.Identity.Tokens;
 using Microsoft.Extensions.Logging;
 
@@ -34,7 +35,7 @@ internal sealed class ClusterKeys(RunnerSettings settings, PushAccount account, 
             catch (Exception exception) when (exception is not OutOfMemoryException && !cancellationToken.IsCancellationRequested)
             {
                 // Whatever it was: the keys must not stay unwatched while the runner goes on.
-                log.KeysNotPushed(exception.Message);
+                log.KeysNotPushed(ConnectionFault.Words(exception));
             }
         }
         while (await timer.WaitForNextTickAsync(cancellationToken));

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Clusters;
 using Lanyard.Cli.Connection;
+using Lanyard.Identity.Federation;
 using Lanyard.Protocol.Resources;
 using Microsoft.Extensions.Logging;
 
@@ -34,7 +35,7 @@ internal sealed class ClusterReviews(RunnerSettings settings, ClusterKeys keys, 
             catch (Exception exception) when (exception is not OutOfMemoryException && !cancellationToken.IsCancellationRequested)
             {
                 // Whatever it was: who asks must not wait for good. What was answered and not taken is asked again.
-                log.TokensNotReviewed(exception.Message);
+                log.TokensNotReviewed(ConnectionFault.Words(exception));
                 answers = [];
                 await backoff.WaitAsync(null, cancellationToken);
             }
@@ -81,7 +82,7 @@ internal sealed class ClusterReviews(RunnerSettings settings, ClusterKeys keys, 
         }
         catch (Exception exception) when (exception is CommandStopped or HttpRequestException or IOException)
         {
-            return new ReviewAnswer(question.Id, false, Error: exception.Message);
+            return new ReviewAnswer(question.Id, false, Error: ConnectionFault.Words(exception));
         }
     }
 }

@@ -1,7 +1,11 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
+using Lanyard.Cli.Connection;
+using Lanyard.Identity.Federation;
 using Lanyard.Protocol.Runs;
 
 namespace Lanyard.Cli.Runner.Server;
@@ -175,7 +179,13 @@ internal sealed class ControlPlane
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return new Answer<T>(AnswerKind.Retry, Detail: exception is OperationCanceledException ? $"no answer within {timeout.TotalSeconds:0} s" : exception.Message);
+            var why = exception switch
+            {
+                OperationCanceledException => $"no answer within {timeout.TotalSeconds:0} s",
+                JsonException => "the answer is no Lanyard server's, or was cut off",
+                _ => ConnectionFault.Words(exception, _http.BaseAddress, "--ca-file FILE"),
+            };
+            return new Answer<T>(AnswerKind.Retry, Detail: why);
         }
     }
 
@@ -192,15 +202,24 @@ internal sealed class ControlPlane
             _credential.Accepted(bearer);
         }
 
-        var detail = $"status {(int)response.StatusCode}";
+        var bytes = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         if (kind is not (AnswerKind.Ok or AnswerKind.Gap))
         {
-            return new Answer<T>(kind, RetryAfter: RetryAfterOf(response), Detail: detail);
+            var skew = kind is AnswerKind.Unauthenticated ? ClockSkew.Words(response, _time) : "";
+            return new Answer<T>(kind, RetryAfter: RetryAfterOf(response), Detail: Words(response.StatusCode, bytes) + skew);
         }
 
-        var bytes = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        var detail = $"status {(int)response.StatusCode}";
         var value = JsonSerializer.Deserialize(bytes, type);
         return value is null ? new Answer<T>(AnswerKind.Retry, Detail: detail + " without a body") : new Answer<T>(kind, value, Detail: detail);
+    }
+
+    /// <summary>What the server said of a refusal (RFC 9457), for the runner's log: its title, and the request by which an admin finds the cause.</summary>
+    internal static string Words(HttpStatusCode status, byte[] body)
+    {
+        var problem = HttpCall.TryParse(Encoding.UTF8.GetString(body)) as JsonObject;
+        var title = HttpCall.Text(problem?["title"]) is { } text ? $": {Printing.Plain(text)}" : "";
+        return $"status {(int)status}{title}{(HttpCall.Text(problem?["requestId"]) is { } request ? $" (request {Printing.Plain(request)})" : "")}";
     }
 
     private TimeSpan? RetryAfterOf(HttpResponseMessage response) =>

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Lanyard.Cli.Connection;
+using Lanyard.Identity.Federation;
 using Lanyard.Protocol.Runs;
 using Microsoft.Extensions.Logging;
 
@@ -41,7 +43,7 @@ internal sealed class HostRegistration(HostKey key, HttpClient http, RunnerSetti
             }
             else
             {
-                log.Unreachable(detail);
+                log.NotRegistered(settings.Server, detail);
                 await backoff.WaitAsync(retryAfter, cancellationToken);
             }
         }
@@ -66,12 +68,12 @@ internal sealed class HostRegistration(HostKey key, HttpClient http, RunnerSetti
             var body = await response.Content.ReadAsByteArrayAsync(both.Token);
             return response.IsSuccessStatusCode
                 ? (JsonSerializer.Deserialize(body, RunnerJson.Default.RunnerRegistrationAnswer)?.State, null, "an answer without a state")
-                : (null, response.Headers.RetryAfter?.Delta, $"the registration was answered with status {(int)response.StatusCode}");
+                : (null, response.Headers.RetryAfter?.Delta, ControlPlane.Words(response.StatusCode, body) + ClockSkew.Words(response, time));
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return (null, null, exception.Message);
+            return (null, null, exception is JsonException ? "the answer is no Lanyard server's, or was cut off" : ConnectionFault.Words(exception, settings.Server, "--ca-file FILE"));
         }
     }
 
