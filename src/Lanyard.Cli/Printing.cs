@@ -45,6 +45,12 @@ internal static class Printing
         }
     }
 
+    /// <summary>A time for a column: to the second, in UTC. What is none stays as it is.</summary>
+    public static string? Moment(JsonNode? node) =>
+        Connection.HttpCall.Text(node) is { } text && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)
+            : Connection.HttpCall.Text(node);
+
     /// <summary>A name from elsewhere must not move the cursor or colour the screen.</summary>
     public static string Plain(string text) => string.Concat(text.Select(character => char.IsControl(character) ? '·' : character));
 

@@ -13,6 +13,9 @@ internal sealed class CliRun : IDisposable
 
     public TimeProvider Time { get; set; } = TimeProvider.System;
 
+    /// <summary>Ctrl-C.</summary>
+    public CancellationToken Interrupted { get; set; }
+
     public StringWriter Out { get; private set; } = new();
 
     public StringWriter Error { get; private set; } = new();
@@ -31,7 +34,8 @@ internal sealed class CliRun : IDisposable
             Time = Time,
             Interactive = false,
         };
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Interrupted);
+        limit.CancelAfter(TimeSpan.FromSeconds(60));
         return await CliProgram.RunAsync(args, console, limit.Token);
     }
 

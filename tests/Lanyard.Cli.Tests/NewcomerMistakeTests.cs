@@ -90,6 +90,35 @@ public sealed class NewcomerMistakeTests : CliApiTests
         Assert.Empty(Cli.Out.ToString());
     }
 
+    [Fact]
+    public async Task A_document_in_a_collection_that_is_not_there_is_told_which_is_missing()
+    {
+        Api.OnRequest = async http =>
+        {
+            await FakeApi.ProblemAsync(http, 404, "There is no such thing here.");
+            return true;
+        };
+        var file = Cli.Write("d.yaml", "kind: Definition\nmetadata: {workspace: acme, collection: nowhere, slug: x}\nspec: {steps: [{name: a, script: 'true'}]}\n");
+
+        Assert.Equal(3, await Cli.RunAsync("apply", "-f", file));
+        Assert.Contains("Definition acme/nowhere/x: there is no collection acme/nowhere, or not for you: ", Cli.Error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await Cli.RunAsync("apply", "-f", Cli.Folder));
+        Assert.Contains("is a folder, and a file is wanted", Cli.Error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_deleted_or_missing_resource_is_called_as_apply_calls_it_and_empty_columns_are_left_out()
+    {
+        Api.Resources["/v1/workspaces/acme/runners/r1"] = (new() { ["slug"] = "r1", ["workspace"] = "acme", ["updatedAt"] = "2026-01-02T03:04:05.678+00:00" }, "\"1\"");
+
+        Assert.Equal(0, await Cli.RunAsync("get", "runner", "r1", "-w", "acme"));
+        Assert.Equal("SLUG  WORKSPACE  UPDATED\nr1    acme       2026-01-02T03:04:05Z\n", Cli.Out.ToString());
+        Assert.Equal(0, await Cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
+        Assert.Equal("Runner acme/r1: deleted\n", Cli.Error.ToString());
+        Assert.Equal(3, await Cli.RunAsync("delete", "runner", "r1", "-w", "acme"));
+        Assert.StartsWith("Runner acme/r1: ", Cli.Error.ToString(), StringComparison.Ordinal);
+    }
+
     private string[] InFolder(string line)
     {
         Cli.Write("t", "a.b.c");

@@ -21,7 +21,7 @@ internal static class AdminKeyCommand
             var answer = await api.GetAsync(Path, cancellationToken);
             var items = (answer["items"] as JsonArray ?? []).OfType<JsonObject>();
             context.Print(arguments, answer, writer => Printing.Table(
-                writer, ["ID", "NAME", "SINCE"], items.Select(key => new[] { HttpCall.Text(key["id"]), HttpCall.Text(key["name"]), HttpCall.Text(key["createdAt"]) })));
+                writer, ["ID", "NAME", "SINCE"], items.Select(key => new[] { HttpCall.Text(key["id"]), HttpCall.Text(key["name"]), Printing.Moment(key["createdAt"]) })));
             return ExitCode.Done;
         });
         return command;

@@ -46,7 +46,7 @@ internal static class ClusterCommand
             (spec?["keys"] as JsonObject)?.ContainsKey("jwks") == true ? "uploaded" : "discovery",
             $"{HttpCall.Text(runner?["namespace"])}:{HttpCall.Text(runner?["serviceAccount"])}",
             HttpCall.Text(spec?["apiServerVersion"]),
-            HttpCall.Text(cluster["updatedAt"]),
+            Printing.Moment(cluster["updatedAt"]),
         ];
     }
 }

@@ -77,7 +77,7 @@ internal sealed class KubeApi(string server, HttpClient http, IDisposable? owner
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         }
 
-        using var response = await HttpCall.SendAsync(http, request, Limit, cancellationToken);
+        using var response = await HttpCall.SendAsync(http, request, Limit, cancellationToken, "certificate-authority in the kubeconfig");
         return new ApiAnswer(response.StatusCode, await HttpCall.ReadTextAsync(response, cancellationToken), null);
     }
 

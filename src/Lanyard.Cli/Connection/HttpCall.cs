@@ -10,7 +10,9 @@ internal static class HttpCall
 {
     private const int MaxTextBytes = 16 * 1024 * 1024;
 
-    public static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, TimeSpan limit, CancellationToken cancellationToken)
+    /// <param name="trust">How an authority is named that the other side's certificate is to be of.</param>
+    public static async Task<HttpResponseMessage> SendAsync(
+        HttpClient http, HttpRequestMessage request, TimeSpan limit, CancellationToken cancellationToken, string trust = "--ca-file FILE")
     {
         using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timer.CancelAfter(limit);
@@ -21,7 +23,7 @@ internal static class HttpCall
         }
         catch (HttpRequestException exception)
         {
-            throw new CommandStopped(ExitCode.Unreachable, $"{server} can't be reached: {ConnectionFault.Words(exception, request.RequestUri, "--ca-file FILE")}");
+            throw new CommandStopped(ExitCode.Unreachable, $"{server} can't be reached: {ConnectionFault.Words(exception, request.RequestUri, trust)}");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -50,6 +50,7 @@ internal static class DemoCommand
     private static async Task<int> RunAsync(CliContext context, string data, string scratch, string listen, bool once, bool json, CancellationToken cancellation)
     {
         var started = context.Console.Time.GetTimestamp();
+        context.Say("Starting a server, a relying party and a runner; a first run follows ...");
         await using var server = DemoProcess.Start("server", "--data-dir", data, "--listen", listen, "--instance", "demo");
         var url = await server.WaitForAsync("ready at ", cancellation);
         using var http = Transport.Create(null);

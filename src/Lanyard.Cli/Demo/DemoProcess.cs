@@ -10,9 +10,11 @@ internal sealed class DemoProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
     private readonly List<string> _said = [];
+    private readonly string _part;
 
-    private DemoProcess(Process process)
+    private DemoProcess(Process process, string part)
     {
+        _part = part;
         _process = process;
         process.ErrorDataReceived += (_, line) =>
         {
@@ -25,7 +27,7 @@ internal sealed class DemoProcess : IAsyncDisposable
     public static DemoProcess Start(params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
-        return new DemoProcess(Process.Start(start)!);
+        return new DemoProcess(Process.Start(start)!, arguments[0]);
     }
 
     /// <summary>What follows <paramref name="mark"/> on the first line of standard error that has it.</summary>
@@ -46,7 +48,7 @@ internal sealed class DemoProcess : IAsyncDisposable
         {
         }
 
-        throw new CommandStopped(ExitCode.Unreachable, $"the demo waited for \"{mark}\" in vain; said was:\n{string.Join('\n', _said.TakeLast(10))}");
+        throw new CommandStopped(ExitCode.Unreachable, $"the demo's {_part} did not come up; it said:\n  {string.Join("\n  ", _said.TakeLast(10))}");
     }
 
     public async Task<string> ReadOutputAsync(CancellationToken cancellationToken)

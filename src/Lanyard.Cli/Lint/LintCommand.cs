@@ -58,7 +58,7 @@ internal static class LintCommand
             warnings += doubts.Count;
         }
 
-        context.Say($"{all.Count} documents, {mistakes} mistakes, {warnings} warnings");
+        context.Say($"{all.Count} {(all.Count == 1 ? "document" : "documents")}, {mistakes} mistakes, {warnings} warnings");
         return mistakes > 0 ? ExitCode.Usage : warnings > 0 ? ExitCode.No : ExitCode.Done;
     }
 

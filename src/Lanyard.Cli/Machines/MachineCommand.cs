@@ -8,8 +8,6 @@ namespace Lanyard.Cli.Machines;
 /// <summary><c>lanyard machine create | list | delete</c>: VMs with a runtime token.</summary>
 internal static class MachineCommand
 {
-    private static readonly string[] Columns = ["id", "repository", "ref", "expiresAt", "lastSeenAt"];
-
     public static Command Create(CliContext context) => new("machine", "Machines: VMs that hold a runtime token.")
     {
         CreateCreate(context),
@@ -76,7 +74,10 @@ internal static class MachineCommand
             context.Print(arguments, new JsonArray([.. machines.Select(machine => machine.DeepClone())]), writer => Printing.Table(
                 writer,
                 ["ID", "REPOSITORY", "REF", "EXPIRES", "LAST SEEN"],
-                machines.Select(machine => Columns.Select(name => HttpCall.Text(machine[name])).ToArray())));
+                machines.Select(machine => (string?[])
+                [
+                    HttpCall.Text(machine["id"]), HttpCall.Text(machine["repository"]), HttpCall.Text(machine["ref"]), Printing.Moment(machine["expiresAt"]), Printing.Moment(machine["lastSeenAt"]),
+                ])));
             return ExitCode.Done;
         });
         return command;

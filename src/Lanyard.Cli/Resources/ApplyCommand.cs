@@ -67,6 +67,13 @@ internal static class ApplyCommand
 
         var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
         var answer = await api.SendAsync(HttpMethod.Put, document.Path, document.ToBody(), etag, onlyIfNew: !present.IsSuccess, cancellationToken);
+        if (answer.Status == HttpStatusCode.NotFound && document.Workspace is { } workspace)
+        {
+            // The same answer to who may not know of it: the walls.
+            var place = document.Collection is { } collection ? $"collection {workspace}/{collection}" : $"workspace {workspace}";
+            throw new CommandStopped(ExitCode.Refused, $"{document.Title}: there is no {place}, or not for you: {ApiClient.Words(answer)}");
+        }
+
         if (!answer.IsSuccess)
         {
             throw ResourceFile.Refused(file, document.Title, document.Source, answer);

@@ -20,18 +20,19 @@ internal static class DeleteCommand
         {
             var path = ResourcePath.Of(arguments.GetValue(kind)!, arguments, scope, context.Console, out var found);
             var target = $"{path}/{ScopeOptions.Checked(found.Name, arguments.GetValue(name))}";
+            var title = ResourcePath.TitleOf(found, target);
             using var api = context.Connect(arguments);
             var present = await api.SendAsync(HttpMethod.Get, target, cancellationToken: cancellationToken);
             if (present.Status == HttpStatusCode.NotFound && arguments.GetValue(missingIsFine))
             {
-                context.Say($"{target}: not there");
+                context.Say($"{title}: not there");
                 return ExitCode.Done;
             }
 
-            ApiClient.Expect(present, target);
+            ApiClient.Expect(present, title);
             var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
-            ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, target, ifMatch: etag, cancellationToken: cancellationToken), target);
-            context.Say($"{target}: deleted");
+            ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, target, ifMatch: etag, cancellationToken: cancellationToken), title);
+            context.Say($"{title}: deleted");
             return ExitCode.Done;
         });
         return command;

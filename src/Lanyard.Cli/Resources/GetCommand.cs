@@ -7,8 +7,6 @@ namespace Lanyard.Cli.Resources;
 /// <summary><c>lanyard get KIND [NAME]</c>. As YAML, a resource reads back into <c>apply</c>.</summary>
 internal static class GetCommand
 {
-    private static readonly string[] Columns = ["slug", "id", "workspace", "collection", "updatedAt"];
-
     public static Command Create(CliContext context)
     {
         var kind = new Argument<string>("kind") { Description = string.Join(", ", ResourceKind.All.Select(known => known.Segment)) };
@@ -22,7 +20,8 @@ internal static class GetCommand
             using var api = context.Connect(arguments);
             if (ScopeOptions.Checked(found.Name, arguments.GetValue(name)) is { } slug)
             {
-                var resource = await api.GetAsync($"{path}/{slug}", cancellationToken);
+                var target = $"{path}/{slug}";
+                var resource = ApiClient.Expect(await api.SendAsync(HttpMethod.Get, target, cancellationToken: cancellationToken), ResourcePath.TitleOf(found, target));
                 PrintOne(context, arguments, (JsonObject)resource);
             }
             else
@@ -85,15 +84,24 @@ internal static class GetCommand
         return new JsonObject { ["kind"] = resource["kind"]?.DeepClone(), ["metadata"] = metadata, ["spec"] = resource["spec"]?.DeepClone() ?? new JsonObject() };
     }
 
-    private static void WriteTable(TextWriter writer, List<JsonObject> resources) => Printing.Table(
-        writer,
-        ["SLUG", "ID", "WORKSPACE", "COLLECTION", "UPDATED"],
-        resources.Select(resource => Columns.Select(name => HttpCall.Text(resource[name])).ToArray()));
+    /// <summary>A workspace is in no workspace: a column that would be empty in every row is left out.</summary>
+    private static void WriteTable(TextWriter writer, List<JsonObject> resources)
+    {
+        (string Head, string Member)[] columns = [("SLUG", "slug"), ("ID", "id"), ("WORKSPACE", "workspace"), ("COLLECTION", "collection")];
+        var shown = columns.Where(column => resources.Count == 0 || resources.Exists(resource => HttpCall.Text(resource[column.Member]) is not null)).ToArray();
+        Printing.Table(
+            writer,
+            [.. shown.Select(static column => column.Head), "UPDATED"],
+            resources.Select(resource => (string?[])[.. shown.Select(column => HttpCall.Text(resource[column.Member])), Printing.Moment(resource["updatedAt"])]));
+    }
 }
 
 /// <summary>The path that a typed kind and a scope name together.</summary>
 internal static class ResourcePath
 {
+    /// <summary>For people: <c>Definition acme/infra/plan</c>, of <c>/v1/workspaces/acme/collections/infra/definitions/plan</c>.</summary>
+    public static string TitleOf(ResourceKind kind, string path) => $"{kind.Name} {string.Join('/', path.Split('/').Skip(3).Where(static (_, index) => index % 2 == 0))}";
+
     public static string Of(string typed, ParseResult arguments, ScopeOptions scope, CliConsole console, out ResourceKind kind)
     {
         kind = ResourceKind.FindTyped(typed)

@@ -60,6 +60,11 @@ internal static class ResourceFile
             return await console.In.ReadToEndAsync(cancellationToken);
         }
 
+        if (Directory.Exists(file))
+        {
+            throw new CommandStopped(ExitCode.Usage, $"{file} is a folder, and a file is wanted.");
+        }
+
         try
         {
             return await File.ReadAllTextAsync(file, cancellationToken);

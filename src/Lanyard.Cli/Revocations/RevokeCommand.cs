@@ -45,7 +45,7 @@ internal static class RevokeCommand
             var list = await api.GetAsync(PathOf(arguments), cancellationToken);
             context.Print(arguments, list, writer => Printing.Table(writer, ["ID", "KIND", "VALUE", "SINCE", "REASON"], (list["items"] as JsonArray ?? []).OfType<JsonObject>().Select(static one => new[]
             {
-                HttpCall.Text(one["id"]), HttpCall.Text(one["kind"]), HttpCall.Text(one["value"]), HttpCall.Text(one["createdAt"]), HttpCall.Text(one["reason"]),
+                HttpCall.Text(one["id"]), HttpCall.Text(one["kind"]), HttpCall.Text(one["value"]), Printing.Moment(one["createdAt"]), HttpCall.Text(one["reason"]),
             })));
             return ExitCode.Done;
         });

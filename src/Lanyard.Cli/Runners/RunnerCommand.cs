@@ -8,8 +8,6 @@ namespace Lanyard.Cli.Runners;
 /// <summary><c>lanyard runner requests</c> and <c>lanyard runner approve FINGERPRINT</c>: letting hosts with a key of their own in.</summary>
 internal static class RunnerCommand
 {
-    private static readonly string[] Columns = ["fingerprint", "name", "hostname", "state", "expiresAt"];
-
     public static Command Create(CliContext context)
     {
         var command = new Command(
@@ -37,7 +35,10 @@ internal static class RunnerCommand
             context.Print(arguments, new JsonArray([.. requests.Select(request => request.DeepClone())]), writer => Printing.Table(
                 writer,
                 ["FINGERPRINT", "NAME", "HOST", "STATE", "EXPIRES"],
-                requests.Select(request => Columns.Select(name => HttpCall.Text(request[name])).ToArray())));
+                requests.Select(request => (string?[])
+                [
+                    HttpCall.Text(request["fingerprint"]), HttpCall.Text(request["name"]), HttpCall.Text(request["hostname"]), HttpCall.Text(request["state"]), Printing.Moment(request["expiresAt"]),
+                ])));
             return ExitCode.Done;
         });
         return command;

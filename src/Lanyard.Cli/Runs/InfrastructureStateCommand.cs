@@ -28,7 +28,7 @@ internal static class InfrastructureStateCommand
                 ["STATE", "VERSION", "BYTES", "UPDATED", "RUN", "LOCK", "OF"],
                 (states["items"] as JsonArray ?? []).OfType<JsonObject>().Select(state => new[]
                 {
-                    HttpCall.Text(state["name"]), state["version"]?.ToString(), state["bytes"]?.ToString(), HttpCall.Text(state["updatedAt"]), HttpCall.Text(state["run"]),
+                    HttpCall.Text(state["name"]), state["version"]?.ToString(), state["bytes"]?.ToString(), Printing.Moment(state["updatedAt"]), HttpCall.Text(state["run"]),
                     HttpCall.Text(state["lock"]?["id"]), HttpCall.Text(state["lock"]?["run"]),
                 })));
             return ExitCode.Done;
@@ -70,7 +70,7 @@ internal static class InfrastructureStateCommand
                 ["VERSION", "BYTES", "WRITTEN", "RUN"],
                 (versions["items"] as JsonArray ?? []).OfType<JsonObject>().Select(version => new[]
                 {
-                    version["version"]?.ToString(), version["bytes"]?.ToString(), HttpCall.Text(version["writtenAt"]), HttpCall.Text(version["run"]) ?? "pushed",
+                    version["version"]?.ToString(), version["bytes"]?.ToString(), Printing.Moment(version["writtenAt"]), HttpCall.Text(version["run"]) ?? "pushed",
                 })));
             return ExitCode.Done;
         });

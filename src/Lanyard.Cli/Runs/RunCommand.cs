@@ -61,8 +61,17 @@ internal static class RunCommand
             }
 
             context.Say(id);
-            await LogsCommand.CopyAsync(api, $"{runs}/{id}", follow: true, context.Console, cancellationToken);
-            return await RunEnd.ReportAsync(api, $"{runs}/{id}", context, cancellationToken);
+            try
+            {
+                await LogsCommand.CopyAsync(api, $"{runs}/{id}", follow: true, context.Console, cancellationToken);
+                return await RunEnd.ReportAsync(api, $"{runs}/{id}", context, cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                // Ctrl-C ends the looking only, which nobody would guess.
+                context.Say($"{id} goes on: lanyard logs -f {id} follows it again, lanyard cancel {id} ends it.");
+                throw;
+            }
         });
         return command;
     }

@@ -13,8 +13,9 @@ internal static class RunsCommand
     {
         var id = new Argument<string?>("run") { Description = "run_…; without it they are listed", Arity = ArgumentArity.ZeroOrOne };
         var limit = new Option<int>("--limit") { Description = "at most so many", DefaultValueFactory = _ => 50 };
+        var state = new Option<string?>("--state") { Description = "only those in this state: queued, running, succeeded, failed, canceled or timed_out" };
         var scope = new ScopeOptions();
-        var command = new Command("runs", "List runs, or show one.") { id, limit };
+        var command = new Command("runs", "List runs, or show one.") { id, limit, state };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -28,8 +29,15 @@ internal static class RunsCommand
             }
 
             var most = Math.Max(1, arguments.GetValue(limit));
-            var runs = (await api.ListAsync(path, cancellationToken, most)).Take(most).ToList();
+            var filter = arguments.GetValue(state) is { } only ? $"?state={Uri.EscapeDataString(only)}" : "";
+            var found = await api.ListAsync(path + filter, cancellationToken, most + 1);
+            var runs = found.Take(most).ToList();
             context.Print(arguments, new JsonArray([.. runs.Select(run => run.DeepClone())]), writer => WriteAll(writer, runs));
+            if (found.Count > most)
+            {
+                context.Say($"These are the newest {most}; there are more: --limit, --state.");
+            }
+
             return ExitCode.Done;
         });
         return command;
@@ -40,7 +48,7 @@ internal static class RunsCommand
         ["RUN", "STATE", "DEFINITION", "PHASE", "CREATED"],
         runs.Select(run => new[]
         {
-            HttpCall.Text(run["id"]), RunView.State(run), HttpCall.Text(run["definition"]), HttpCall.Text(run["phase"]), HttpCall.Text(run["createdAt"]),
+            HttpCall.Text(run["id"]), RunView.State(run), HttpCall.Text(run["definition"]), HttpCall.Text(run["phase"]), Printing.Moment(run["createdAt"]),
         }));
 
     private static void WriteOne(TextWriter writer, JsonNode run)

@@ -107,7 +107,7 @@ internal static class CollectionEndpoints
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
             || !(await store.DeleteAsync(entry, precondition, AuditEvent.Of(context, "collection.delete"))).TryGet(out _, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return Results.NoContent();

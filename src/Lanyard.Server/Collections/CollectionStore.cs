@@ -55,7 +55,7 @@ internal sealed class CollectionStore(Database database, AuditLog audit, Collect
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
-            return new Refusal(RefusalReason.Conflict, $"collection {collection.Id} is not empty: {violation.Constraint}");
+            return new Refusal(RefusalReason.Conflict, "definitions still live in it: delete them first");
         }
     }
 

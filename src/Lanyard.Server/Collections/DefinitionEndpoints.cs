@@ -80,7 +80,7 @@ internal static class DefinitionEndpoints
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
             || !(await store.DeleteAsync(entry, definition, precondition, AuditEvent.Of(context, "definition.delete"))).TryGet(out _, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return Results.NoContent();

@@ -25,13 +25,13 @@ internal static class AdminKeyEndpoints
 
         return (await keys.AddAsync(key!, request.Name, AuditEvent.Of(context, "admin-key.add"), context.RequestAborted)).TryGet(out var added, out refusal)
             ? Results.Json(added, KeysJson.Default.AdminKeyView, statusCode: StatusCodes.Status201Created)
-            : new Refused(refusal);
+            : Refused.Told(refusal);
     }
 
     public static async Task<IResult> RemoveAsync(string key, HttpContext context, AdminKeys keys, Doorkeeper door)
     {
         if (!Access.Require(Access.PrincipalOf(context), null, null, Right.Administer).TryGet(out _, out var refusal)) return new Refused(refusal);
-        if (!(await keys.RemoveAsync(key, AuditEvent.Of(context, "admin-key.remove"), context.RequestAborted)).TryGet(out _, out refusal)) return new Refused(refusal);
+        if (!(await keys.RemoveAsync(key, AuditEvent.Of(context, "admin-key.remove"), context.RequestAborted)).TryGet(out _, out refusal)) return Refused.Told(refusal);
         door.Forget();
         return Results.NoContent();
     }

@@ -19,6 +19,9 @@ internal sealed class Refused(Refusal refusal, bool clientAuthentication = false
     public static Refused Malformed(IReadOnlyList<Mistake> mistakes) =>
         new(new Refusal(RefusalReason.RequestMalformed, $"{mistakes.Count} mistakes, the first: {mistakes[0]}"), mistakes: mistakes);
 
+    /// <summary>For a caller who may see and change the thing: what of its present state forbids the change goes out, because only that says what to do first.</summary>
+    public static Refused Told(Refusal refusal) => new(refusal, mistakes: refusal.Reason == RefusalReason.Conflict ? [new Mistake("", refusal.Detail)] : null);
+
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         await TellAsync(httpContext, httpContext.Request.Method, httpContext.Request.Path);

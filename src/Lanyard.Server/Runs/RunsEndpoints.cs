@@ -38,7 +38,7 @@ internal static class RunsEndpoints
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!created.TryGet(out var run, out refusal))
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         context.Response.Headers.Location = $"/v1/workspaces/{workspace}/collections/{collection}/runs/{run.Id}";
         return run.New is { } made
             ? Results.Json(RunViews.OfNew(made, workspace, collection), RunsJson.Default.RunView, statusCode: 201)

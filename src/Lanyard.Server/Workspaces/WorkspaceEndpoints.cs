@@ -52,7 +52,7 @@ internal static class WorkspaceEndpoints
         var allowed = Access.Require(principal, directory.Find(workspace)?.Id, null, Right.Administer);
         if (!allowed.TryGet(out _, out var refusal) || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteWorkspaceSpec)).TryGet(out var write, out var refused))
@@ -85,7 +85,7 @@ internal static class WorkspaceEndpoints
             || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
             || !(await store.DeleteAsync(entry.Id, precondition, AuditEvent.Of(context, "workspace.delete"))).TryGet(out _, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return Results.NoContent();

@@ -49,7 +49,7 @@ internal sealed class WorkspaceStore(Database database, AuditLog audit, Workspac
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
-            return new Refusal(RefusalReason.Conflict, $"workspace {id} is not empty: {violation.Constraint}");
+            return new Refusal(RefusalReason.Conflict, "something still lives in it: delete its collections, clusters, machine identities and access entries first; machines and cache entries keep it too");
         }
     }
 

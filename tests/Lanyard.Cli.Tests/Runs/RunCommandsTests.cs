@@ -47,6 +47,22 @@ public sealed class RunCommandsTests() : CliApiTests("acme", "infra")
     }
 
     [Fact]
+    public async Task Who_stops_looking_at_a_run_is_told_that_it_goes_on_and_how_it_ends()
+    {
+        using var interrupt = new CancellationTokenSource();
+        Cli.Interrupted = interrupt.Token;
+        Api.OnRequest = async http =>
+        {
+            if (http.Request.Path == Run + "/logs") await interrupt.CancelAsync();
+            else await http.Response.WriteAsync("""{"id":"run_01k","state":"running"}""");
+            return true;
+        };
+
+        Assert.Equal(130, await Cli.RunAsync("run", "plan", "--follow"));
+        Assert.Equal("run_01k\nrun_01k goes on: lanyard logs -f run_01k follows it again, lanyard cancel run_01k ends it.\n", Cli.Error.ToString());
+    }
+
+    [Fact]
     public async Task A_run_that_was_tried_twice_shows_both_logs_whole_and_says_which()
     {
         string[] logs = ["first try, lost in the middle", "second\n"];

@@ -54,6 +54,19 @@ public sealed class RunScriptTests : IDisposable
     }
 
     [Fact]
+    public async Task A_demo_whose_port_is_taken_says_so_and_shows_no_stack()
+    {
+        using var other = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        other.Start();
+
+        var said = await Command.RunAsync("sh", ["-c", $"cd '{_folder.FullName}' && exec '{Repo.Lanyard}' demo --listen {other.LocalEndpoint}"]);
+
+        Assert.Equal(4, said.ExitCode);
+        Assert.Contains($"the demo's server did not come up; it said:\n  lanyard server: --listen {other.LocalEndpoint}: Address already in use", said.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", said.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Help_names_every_command_of_the_one_entry_point()
     {
         var help = (await LanyardProcess.RunAsync(["--help"])).Succeeded();

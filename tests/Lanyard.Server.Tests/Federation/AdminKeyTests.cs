@@ -44,7 +44,9 @@ public sealed class AdminKeyTests : IAsyncLifetime
     public async Task The_last_key_stays_whoever_asks_and_an_unknown_one_is_not_found()
     {
         var only = (await ListAsync()).Single();
-        Assert.Equal(HttpStatusCode.Conflict, (await RemoveAsync(only)).Status);
+        var refused = await RemoveAsync(only);
+        Assert.Equal(HttpStatusCode.Conflict, refused.Status);
+        Assert.Contains("add another first", refused.Json.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await RemoveAsync("key_nothing")).Status);
 
         await AddAsync();

@@ -88,7 +88,9 @@ public abstract class RunEndpointsTests(DatabaseKind kind) : RunsServerFixture(k
         var second = await CreateAsync("""{ "variables":{"B":"2","A":"1"}, "definition":"build" }""");
         Assert.Equal((HttpStatusCode.Created, HttpStatusCode.OK), (first.Status, second.Status));
         Assert.Equal(first.Made(), second.Made());
-        Assert.Equal(HttpStatusCode.Conflict, (await CreateAsync("""{"definition":"build"}""")).Status);
+        var other = await CreateAsync("""{"definition":"build"}""");
+        Assert.Equal(HttpStatusCode.Conflict, other.Status);
+        Assert.Contains("the idempotency key was used with another body", other.Body, StringComparison.Ordinal);
         Assert.Equal(1, (await Server.GetAsync(RunsServer.Runs)).Json.GetProperty("items").GetArrayLength());
     }
 

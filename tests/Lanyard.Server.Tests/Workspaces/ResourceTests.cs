@@ -109,9 +109,26 @@ public abstract class ResourceTests(DatabaseKind kind) : IAsyncLifetime
         var empty = await _server.DeleteAsync("/v1/workspaces/acme");
 
         Assert.Equal((HttpStatusCode.Conflict, "conflict"), (full.Status, full.Problem));
+        Assert.Contains("delete its collections, clusters,", full.Body, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NoContent, inner.Status);
         Assert.Equal(HttpStatusCode.NoContent, empty.Status);
         Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync("/v1/workspaces/acme")).Status);
+    }
+
+    [Fact]
+    public async Task Whoever_may_delete_a_collection_is_told_what_keeps_it_and_whoever_may_not_is_told_nothing()
+    {
+        await _server.MakeWorkspaceAsync("acme");
+        await _server.MakeCollectionAsync("acme", "infra");
+        await _server.PutAsync("/v1/workspaces/acme/collections/infra/definitions/plan", """{"spec":{"steps":[{"name":"a","script":"true"}]}}""");
+
+        var kept = await _server.DeleteAsync("/v1/workspaces/acme/collections/infra");
+        var stranger = await _server.DeleteAsync("/v1/workspaces/acme/collections/infra", "nobody");
+
+        Assert.Equal(HttpStatusCode.Conflict, kept.Status);
+        Assert.Contains("definitions still live in it: delete them first", kept.Body, StringComparison.Ordinal);
+        Assert.DoesNotContain("definitions", stranger.Body, StringComparison.Ordinal);
+        Assert.NotEqual(HttpStatusCode.Conflict, stranger.Status);
     }
 
     [Fact]
@@ -123,6 +140,7 @@ public abstract class ResourceTests(DatabaseKind kind) : IAsyncLifetime
         var again = await _server.PutAsync("/v1/workspaces/acme", """{"spec":{}}""");
 
         Assert.Equal(HttpStatusCode.Conflict, again.Status);
+        Assert.Contains("belonged to a workspace that was deleted", again.Body, StringComparison.Ordinal);
     }
 
     [Fact]
