@@ -43,7 +43,8 @@ internal sealed class Admission(LimitOptions options, TimeProvider time)
         var now = time.GetTimestamp();
         while (true)
         {
-            var load = _users.GetOrAdd(user, static (_, a) => new UserLoad(a.Burst, a.Now), (Burst: options.UserBurst, Now: now));
+            var isKnown = _users.TryGetValue(user, out var load);
+            load ??= _users.GetOrAdd(user, static (_, a) => new UserLoad(a.Burst, a.Now), (Burst: options.UserBurst, Now: now));
             lock (load)
             {
                 if (load.IsGone)
@@ -59,7 +60,8 @@ internal sealed class Admission(LimitOptions options, TimeProvider time)
                 passage.Load = load;
             }
 
-            Sweep(now);
+            // They only become more by one who is new; and counting them takes every lock of the map, 9 µs where there are 10,000.
+            if (!isKnown) Sweep(now);
             return null;
         }
     }

@@ -23,7 +23,8 @@ internal sealed class PrincipalRates(TimeProvider time)
     private int Count(string key)
     {
         var number = time.GetUtcNow().ToUnixTimeSeconds() / 60;
-        if (_minutes.Count >= Capacity) _minutes.Clear();
+        // Counting them takes every lock of the map: for one that is new, not in each exchange.
+        if (!_minutes.ContainsKey(key) && _minutes.Count >= Capacity) _minutes.Clear();
         return _minutes.AddOrUpdate(key, static (_, now) => new Minute(now, 1), static (_, before, now) => before.Number == now ? before with { Count = before.Count + 1 } : new Minute(now, 1), number).Count;
     }
 

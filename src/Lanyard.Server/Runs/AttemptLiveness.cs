@@ -97,7 +97,8 @@ internal sealed class AttemptLiveness : IDisposable
 
     private Known Put((string, int) key, Known next)
     {
-        if (_young.Count >= Most)
+        // Counting them takes every lock of the map: for one that is new, not for each step of an attempt.
+        if (!_young.ContainsKey(key) && _young.Count >= Most)
             (_old, _young) = (_young, new());
         if (_old.TryGetValue(key, out var older) && older.Rank > next.Rank)
             next = older;

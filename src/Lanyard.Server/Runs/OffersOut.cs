@@ -17,9 +17,13 @@ internal sealed class OffersOut(TimeProvider time)
     /// <returns>Null when nothing else can stand; otherwise the database is to be asked, and <see cref="OfferLook.Saw"/> told what it said.</returns>
     public OfferLook? Look(string session, IReadOnlyList<Hold> named)
     {
-        if (_sessions.Count >= Most)
-            _sessions.Clear();
-        var known = _sessions.GetOrAdd(session, static _ => new OfSession());
+        if (!_sessions.TryGetValue(session, out var known))
+        {
+            // Counting takes every lock of the map: for who is new, not in each poll.
+            if (_sessions.Count >= Most)
+                _sessions.Clear();
+            known = _sessions.GetOrAdd(session, static _ => new OfSession());
+        }
         var isDue = known.LookedAt is not { } at || time.GetElapsedTime(at) >= LookEvery || IsAnyUnnamed(known.Out, named);
         return isDue ? new OfferLook(known, time.GetTimestamp()) : null;
     }
