@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -15,7 +16,8 @@ internal static class AccessEntriesFeature
 {
     public const string Kind = "AccessEntries";
 
-    public static IServiceCollection AddAccessEntries(this IServiceCollection services) => services.AddSingleton<AccessEntryStore>();
+    public static IServiceCollection AddAccessEntries(this IServiceCollection services) => services.AddSingleton<AccessEntryStore>()
+        .AddContent(Home.Workspace, "access entries", static id => $"select slug as name from access_entries where workspace = {id}");
 
     public static void MapAccessEntries(this IEndpointRouteBuilder routes)
     {

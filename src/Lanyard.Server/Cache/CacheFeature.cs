@@ -4,6 +4,7 @@ using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Cache.Protocol;
 using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -47,6 +48,8 @@ internal static class CacheFeature
         services.AddSingleton<ResultsForwarder>();
         services.AddSingleton<CacheAdminStore>();
         services.AddSingleton<CacheSweeper>();
+        services.AddContent(Home.Workspace, "cache entries", static id => $"select repository as name from cache_entries where workspace = {id} limit 1000");
+        services.AddRemnant(Home.Workspace, static id => $"delete from cache_settings where workspace = {id}");
         services.AddHostedService(static provider => provider.GetRequiredService<CacheSweeper>());
         return services;
     }

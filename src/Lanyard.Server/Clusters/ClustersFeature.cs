@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -24,6 +25,7 @@ internal static class ClustersFeature
         services.AddSingleton<ClusterStore>();
         services.AddSingleton<ClusterRequestStore>();
         services.AddSingleton<ClusterBudgets>();
+        services.AddContent(Home.Workspace, "clusters", static id => $"select slug as name from clusters where workspace = {id}");
         return services;
     }
 

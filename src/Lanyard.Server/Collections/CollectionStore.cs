@@ -9,7 +9,7 @@ using Lanyard.Server.Workspaces;
 namespace Lanyard.Server.Collections;
 
 /// <summary>The table of collections. Whoever changes it refreshes <see cref="CollectionDirectory"/> before answering.</summary>
-internal sealed class CollectionStore(Database database, AuditLog audit, CollectionDirectory directory, TimeProvider time)
+internal sealed class CollectionStore(Database database, AuditLog audit, CollectionDirectory directory, HomeContents contents, TimeProvider time)
 {
     public Task<ResourceRow<CollectionSpec>?> FindAsync(string id) => FindAsync(database, $"where id = {id}");
 
@@ -42,7 +42,7 @@ internal sealed class CollectionStore(Database database, AuditLog audit, Collect
         }
     }
 
-    /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it).</returns>
+    /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it: the detail is for the caller).</returns>
     public async Task<Outcome<string>> DeleteAsync(CollectionEntry collection, Precondition precondition, AuditEvent about)
     {
         try
@@ -55,7 +55,7 @@ internal sealed class CollectionStore(Database database, AuditLog audit, Collect
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
-            return new Refusal(RefusalReason.Conflict, "definitions still live in it: delete them first");
+            return new Refusal(RefusalReason.Conflict, $"something still lives in it ({violation.Constraint}): delete it first");
         }
     }
 
@@ -104,6 +104,11 @@ internal sealed class CollectionStore(Database database, AuditLog audit, Collect
         if (precondition.Check(current.ETag) is { } refusal)
         {
             return refusal;
+        }
+
+        if (await contents.ClearAsync(transaction, Home.Collection, id) is { } conflict)
+        {
+            return conflict;
         }
 
         await transaction.ExecuteAsync($"delete from collections where id = {id}");

@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -24,6 +25,8 @@ internal static class CollectionsFeature
         services.AddSingleton<DefinitionStore>();
         services.AddSingleton<SubjectUses>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<SubjectUses>());
         services.AddSingleton<SubjectPreview>();
+        services.AddContent(Home.Workspace, "collections", static id => $"select slug as name from collections where workspace = {id}");
+        services.AddContent(Home.Collection, "definitions", static id => $"select slug as name from definitions where collection = {id}");
         return services;
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Lanyard.Identity.Federation;
 using Lanyard.Identity.Tokens;
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -36,6 +37,10 @@ internal static class FederationFeature
         services.AddSingleton<KeyLookup>(provider => provider.GetRequiredService<KeySetCache>().GetAsync);
         services.AddSingleton<PushedKeyStore>().AddSingleton<KeyPushes>().AddSingleton<StaleKeys>();
         services.AddHostedService<TrustWatch>();
+        services.AddContent(Home.Workspace, "trusted issuers", static id => $"select slug as name from trust_records where workspace = {id} and kind = {TrustRecord.IssuerKind}");
+        services.AddContent(Home.Workspace, "trust policies", static id => $"select slug as name from trust_policies where workspace = {id}");
+        services.AddContent(Home.Collection, "trust policies", static id => $"select slug as name from trust_policies where collection = {id}");
+        services.AddRemnant(Home.Workspace, static id => $"delete from revocations where workspace = {id}");
         return services;
     }
 

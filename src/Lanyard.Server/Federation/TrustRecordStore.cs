@@ -49,7 +49,7 @@ internal sealed class TrustRecordStore(Database database, AuditLog audit)
             || (workspaceId is not null && await FindAsync(null, kind, slug, cancellation) is not null);
     }
 
-    /// <returns>It; or PreconditionFailed: the slug is taken.</returns>
+    /// <returns>It; or PreconditionFailed (the slug is taken), NotFound (the workspace has gone).</returns>
     public async Task<Outcome<TrustRecord>> AddAsync(TrustRecord record, string? jwks, AuditEvent about, CancellationToken cancellation)
     {
         try
@@ -63,9 +63,9 @@ internal sealed class TrustRecordStore(Database database, AuditLog audit)
                 _ => about,
                 cancellation);
         }
-        catch (ConstraintViolationException e) when (e.Kind == ConstraintKind.Unique)
+        catch (ConstraintViolationException e)
         {
-            return ChangedMeanwhile;
+            return e.Kind == ConstraintKind.Unique ? ChangedMeanwhile : Http.Access.Missing($"workspace {record.WorkspaceId} is gone");
         }
     }
 

@@ -2,6 +2,7 @@ using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Http;
 using Lanyard.Server.Machines.Identities;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -22,6 +23,10 @@ internal static class MachinesFeature
         services.AddSingleton<MachineDirectory>();
         services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>().AddSingleton<MachineIdentityTokens>();
         services.AddSingleton<MachineSightings>().AddHostedService(static provider => provider.GetRequiredService<MachineSightings>());
+        services.AddContent(Home.Workspace, "machine identities", static id => $"select slug as name from machine_identities where workspace = {id}");
+        services.AddSingleton(new HomeContent(
+            Home.Workspace, "machines", static (id, now) => $"select id as name from machines where workspace = {id} and ended is null and expires > {now}"));
+        services.AddRemnant(Home.Workspace, static id => $"delete from machines where workspace = {id}");
         return services;
     }
 

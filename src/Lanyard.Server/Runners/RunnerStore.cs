@@ -14,7 +14,7 @@ internal sealed class RunnerStore(Database database, AuditLog audit)
     /// <summary>Creates or replaces a runner with its collections. The host whose key it has need not ask any more.</summary>
     /// <param name="expectedVersion">0: it must be new; else the version that it must have.</param>
     /// <param name="about">What the audit says of it, but for the runner.</param>
-    /// <returns>It; or Conflict when the version is another, or the slug or the identity belongs to another runner.</returns>
+    /// <returns>It; or Conflict when the version is another, or the slug or the identity belongs to another runner; NotFound when its workspace has gone.</returns>
     public async Task<Outcome<RunnerRecord>> PutAsync(
         RunnerRecord runner, IReadOnlyList<ConnectedCollection> collections, long expectedVersion, AuditEvent about, CancellationToken cancellationToken)
     {
@@ -42,9 +42,9 @@ internal sealed class RunnerStore(Database database, AuditLog audit)
                 _ => about with { WorkspaceId = runner.Workspace, Target = runner.Id },
                 cancellationToken);
         }
-        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique)
+        catch (ConstraintViolationException violation)
         {
-            return ChangedMeanwhile(runner);
+            return violation.Kind == ConstraintKind.Unique ? ChangedMeanwhile(runner) : Http.Access.Missing($"workspace {runner.Workspace} is gone");
         }
     }
 
@@ -64,6 +64,10 @@ internal sealed class RunnerStore(Database database, AuditLog audit)
     public Task<RunnerRecord?> FindBySubjectAsync(string trustRecord, string subject, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync(
             $"select {Columns} from runners where trust_record = {trustRecord} and subject = {subject}", Read, cancellationToken);
+
+    /// <summary>The slugs of a workspace's runners that prove themselves by tokens of a trust record.</summary>
+    public Task<List<string>> ProvenByAsync(string workspace, string trustRecord, CancellationToken cancellationToken) => database.QueryAsync(
+        $"select slug from runners where trust_record = {trustRecord} and workspace = {workspace} order by slug", static row => row.GetString(0), cancellationToken);
 
     public Task<RunnerRecord?> FindByKeyAsync(string thumbprint, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync($"select {Columns} from runners where key_thumbprint = {thumbprint}", Read, cancellationToken);

@@ -1,6 +1,7 @@
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -24,6 +25,8 @@ internal static class RunnersFeature
         services.AddSingleton(findCluster).AddSingleton(findPolicy).AddSingleton(judgeKey);
         services.AddSingleton<RunnerStore>().AddSingleton<SessionStore>().AddSingleton<RunnerRequestStore>();
         services.AddSingleton<RunnerDirectory>().AddSingleton<RunnerWriting>().AddSingleton<RunnerParts>().AddSingleton<RequestBudget>();
+        services.AddContent(Home.Workspace, "runners", static id => $"select slug as name from runners where workspace = {id}");
+        services.AddRemnant(Home.Collection, static id => $"delete from runner_collections where collection = {id}");
         return services;
     }
 

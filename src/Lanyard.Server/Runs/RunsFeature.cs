@@ -1,6 +1,7 @@
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runs.Opentofu;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -34,6 +35,7 @@ internal static class RunsFeature
         services.AddSingleton<HoldAnswering>().AddSingleton<RunnerSessions>().AddSingleton<RunnerPolls>().AddSingleton<AttemptCalls>();
         services.AddSingleton<AttemptAnswering>().AddSingleton<BatchAnswering>();
         services.AddPlans();
+        services.AddContent(Home.Collection, "runs", static id => $"select id as name from runs where collection = {id} and finished_at = 0");
         services.AddSingleton<EphemeralRunners>().AddSingleton<WhyQueries>().AddSingleton<WhyWaiting>();
         services.AddSingleton<RunSweeper>().AddSingleton<IHostedService>(provider => provider.GetRequiredService<RunSweeper>());
         return services;

@@ -8,7 +8,7 @@ using Lanyard.Server.Storage;
 namespace Lanyard.Server.Workspaces;
 
 /// <summary>The table of workspaces. Whoever changes it refreshes <see cref="WorkspaceDirectory"/> before answering.</summary>
-internal sealed class WorkspaceStore(Database database, AuditLog audit, WorkspaceDirectory directory, TimeProvider time)
+internal sealed class WorkspaceStore(Database database, AuditLog audit, WorkspaceDirectory directory, HomeContents contents, TimeProvider time)
 {
     public Task<ResourceRow<WorkspaceSpec>?> FindAsync(string id) => FindAsync(database, $"where id = {id}");
 
@@ -34,7 +34,7 @@ internal sealed class WorkspaceStore(Database database, AuditLog audit, Workspac
         return outcome;
     }
 
-    /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it).</returns>
+    /// <returns>Its id; or PreconditionFailed, PreconditionRequired, Conflict (something still lives in it: the detail is for the caller).</returns>
     public async Task<Outcome<string>> DeleteAsync(string id, Precondition precondition, AuditEvent about)
     {
         try
@@ -49,7 +49,7 @@ internal sealed class WorkspaceStore(Database database, AuditLog audit, Workspac
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
-            return new Refusal(RefusalReason.Conflict, "something still lives in it: delete its collections, clusters, machine identities and access entries first; machines and cache entries keep it too");
+            return new Refusal(RefusalReason.Conflict, $"something still lives in it ({violation.Constraint}): delete it first");
         }
     }
 
@@ -97,6 +97,11 @@ internal sealed class WorkspaceStore(Database database, AuditLog audit, Workspac
         if (precondition.Check(current.ETag) is { } refusal)
         {
             return refusal;
+        }
+
+        if (await contents.ClearAsync(transaction, Home.Workspace, id) is { } conflict)
+        {
+            return conflict;
         }
 
         await transaction.ExecuteAsync($"insert into retired_workspaces (slug, id, retired) values ({current.Slug}, {id}, {time.GetUtcNow()})");

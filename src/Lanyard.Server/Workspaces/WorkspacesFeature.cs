@@ -8,8 +8,8 @@ namespace Lanyard.Server.Workspaces;
 
 /// <summary>
 /// Owns workspaces, the tenants: <c>/v1/workspaces</c> and <c>/v1/workspaces/{workspace}</c>. A workspace is an OIDC issuer at its slug, so a slug
-/// never changes and is never given again. What lives in a workspace is others': the database's references keep one that is
-/// not empty from being deleted.
+/// never changes and is never given again. What lives in a workspace is others', who say so (<see cref="HomeContents"/>): one that is
+/// not empty is not deleted.
 /// </summary>
 internal static class WorkspacesFeature
 {
@@ -18,7 +18,7 @@ internal static class WorkspacesFeature
     public static IServiceCollection AddWorkspaces(this IServiceCollection services)
     {
         services.AddSingleton<WorkspaceDirectory>();
-        services.AddSingleton<WorkspaceStore>();
+        services.AddSingleton<WorkspaceStore>().AddSingleton<HomeContents>();
         return services;
     }
 

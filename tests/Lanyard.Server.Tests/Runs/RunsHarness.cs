@@ -29,7 +29,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Claims = new(database, Memory, OffersOut = new(time));
         Queries = new(database);
         Runners = new(database, Audit);
-        Sessions = new(database);
+        Sessions = new(database, Audit);
         Liveness = new(Store, Rules, database, time);
         Workspaces = new(database, NullLogger<WorkspaceDirectory>.Instance);
         Collections = new(database, Workspaces, NullLogger<CollectionDirectory>.Instance);
@@ -38,7 +38,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Directory = new(Runners, Sessions, database, time);
         Ephemeral = new(Claims, Runners, Directory, Rules);
         Sweeper = new(
-            Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Keys()), time, NullLogger<RunSweeper>.Instance);
+            Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Audit, Keys()), time, NullLogger<RunSweeper>.Instance);
         Holds = new(Store, Sessions, Directory, Changes, Rules, OffersOut);
     }
 
@@ -108,7 +108,7 @@ internal sealed class RunsHarness : IAsyncDisposable
     /// <summary>Makes or changes a collection, as an admin does.</summary>
     public async Task SetCollectionAsync(string id, int? concurrency = null, string state = CollectionStates.Active)
     {
-        await Database.ExecuteAsync($"insert into workspaces (id, slug, version, created, updated, spec) values ('ws_1', 'demo', 1, 0, 0, {NoSpec}) on conflict do nothing");
+        await MakeWorkspaceAsync();
         await Database.ExecuteAsync(
             $"""
             insert into collections (id, workspace, slug, version, created, updated, spec, concurrency, state)
@@ -119,12 +119,16 @@ internal sealed class RunsHarness : IAsyncDisposable
         await Collections.ChangedAsync("ws_1");
     }
 
+    private Task MakeWorkspaceAsync() =>
+        Database.ExecuteAsync($"insert into workspaces (id, slug, version, created, updated, spec) values ('ws_1', 'demo', 1, 0, 0, {NoSpec}) on conflict do nothing");
+
     /// <summary>A runner with a session, as the run protocol sees it.</summary>
     public async Task<ActiveRunner> RunnerAsync(string id, params string[] collections) =>
         await SessionAsync(await CreateRunnerAsync(id, collections), "first");
 
     public async Task<ActiveRunner> CreateRunnerAsync(string id, params string[] collections)
     {
+        await MakeWorkspaceAsync();
         var connected = collections.Select(c => new ConnectedCollection(c, "ws_1", "demo/" + c, 1)).ToArray();
         var record = new RunnerRecord(id, "ws_1", id.Replace('_', '-'), """{"collections":[],"identity":{}}""", "clu_1", id, null, null, false, 1, 0, 0);
         if ((await Runners.PutAsync(record, connected, 0, new AuditEvent("test.runner"), default)).IsRefused)
@@ -137,7 +141,7 @@ internal sealed class RunsHarness : IAsyncDisposable
     {
         var wanted = new RunnerSession(
             runner.Runner.Id, $"ses_{Interlocked.Increment(ref _names)}", nonce, "1", 4, labels ?? [], ["process"], sandboxed, Rules.Now, Rules.Now, false);
-        var session = await Sessions.OpenAsync(wanted, default);
+        var session = await Sessions.OpenAsync(wanted, new AuditEvent("test.session"), default);
         foreach (var moved in await Store.MoveToSessionAsync(runner.Runner.Id, session.Session))
             Liveness.Changed(moved);
         return runner with { Session = session, Labels = (labels ?? []).ToHashSet() };

@@ -109,7 +109,7 @@ public abstract class ResourceTests(DatabaseKind kind) : IAsyncLifetime
         var empty = await _server.DeleteAsync("/v1/workspaces/acme");
 
         Assert.Equal((HttpStatusCode.Conflict, "conflict"), (full.Status, full.Problem));
-        Assert.Contains("delete its collections, clusters,", full.Body, StringComparison.Ordinal);
+        Assert.Contains("collections (infra) still live in it: delete them first", full.Body, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NoContent, inner.Status);
         Assert.Equal(HttpStatusCode.NoContent, empty.Status);
         Assert.Equal(HttpStatusCode.NotFound, (await _server.GetAsync("/v1/workspaces/acme")).Status);
@@ -126,7 +126,7 @@ public abstract class ResourceTests(DatabaseKind kind) : IAsyncLifetime
         var stranger = await _server.DeleteAsync("/v1/workspaces/acme/collections/infra", "nobody");
 
         Assert.Equal(HttpStatusCode.Conflict, kept.Status);
-        Assert.Contains("definitions still live in it: delete them first", kept.Body, StringComparison.Ordinal);
+        Assert.Contains("definitions (plan) still live in it: delete them first", kept.Body, StringComparison.Ordinal);
         Assert.DoesNotContain("definitions", stranger.Body, StringComparison.Ordinal);
         Assert.NotEqual(HttpStatusCode.Conflict, stranger.Status);
     }
