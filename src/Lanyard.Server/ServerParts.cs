@@ -83,11 +83,22 @@ internal static class ServerParts
         var store = provider.GetRequiredService<TrustRecordStore>();
         var memory = provider.GetRequiredService<TokenMemory>();
         var discovery = provider.GetRequiredService<DiscoveryClient>();
+        var policies = provider.GetRequiredService<PolicyDirectory>();
+        var runners = provider.GetRequiredService<RunnerStore>();
         return new ClusterTrust(
             Put: (transaction, record, cancellation) => store.PutAsync(transaction, ClusterRecords.Of(record), record.Jwks, cancellation),
             Remove: store.RemoveAsync,
             TryUse: memory.TryUseAsync,
-            FetchKeys: discovery.FetchAsync);
+            FetchKeys: discovery.FetchAsync,
+            Resting: async (cluster, cancellation) =>
+            {
+                var resting = new Dictionary<string, string>(StringComparer.Ordinal);
+                var naming = await policies.NamingAsync(cluster.WorkspaceId, KnownIssuer.ClusterPrefix + cluster.Slug, cancellation);
+                if (naming.Count > 0) resting["policies"] = string.Join(' ', naming);
+                var proven = await runners.ProvenByAsync(cluster.WorkspaceId, cluster.Id, cancellation);
+                if (proven.Count > 0) resting["runners"] = string.Join(' ', proven);
+                return resting.Count > 0 ? resting : null;
+            });
     }
 
     /// <summary>Asked by runs: the token that an attempt's payload carries.</summary>

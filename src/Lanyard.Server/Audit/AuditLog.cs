@@ -128,6 +128,17 @@ internal sealed class AuditLog
             },
             cancellationToken);
 
+    /// <summary>As <see cref="ChangeAsync"/>, for a change that writes much (megabytes): others do not wait for it.</summary>
+    /// <param name="change">Locks no row that other changes lock, but for those that are made by this too; what locks those is made by this.</param>
+    public Task<Outcome<T>> ChangeMuchAsync<T>(Func<Transaction, Task<Outcome<T>>> change, Func<T, AuditEvent?> told, CancellationToken cancellationToken = default)
+        where T : notnull => _database.SerialLastAsync(
+            change,
+            async (transaction, outcome) =>
+            {
+                if (outcome.TryGet(out var done, out var _) && told(done) is { } auditEvent) await AppendAsync(transaction, auditEvent);
+            },
+            cancellationToken);
+
     private async Task<string> AppendAsync(Transaction transaction, AuditEvent auditEvent)
     {
         var before = _next;

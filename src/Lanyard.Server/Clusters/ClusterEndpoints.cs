@@ -79,17 +79,23 @@ internal static class ClusterEndpoints
         return ResourceAnswers.Answer(context, put.Row.ToResource(entry.Slug), ClusterJson.Default.ResourceClusterSpec, put.Created);
     }
 
+    /// <summary>
+    /// Ends trust at once, whatever rests on it, as with a trusted issuer: policies that name it match nobody from then on, and its runners can't come in, which the event says.
+    /// </summary>
     public static async Task<IResult> DeleteAsync(
-        string workspace, string cluster, HttpContext context, WorkspaceDirectory workspaces, ClusterStore store)
+        string workspace, string cluster, HttpContext context, WorkspaceDirectory workspaces, ClusterStore store, ClusterTrust trust)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Administer)).TryGet(out var entry, out var refusal)
-            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal)
-            || !(await store.DeleteAsync(entry.Id, cluster, precondition, AuditEvent.Of(context, "cluster.delete"), context.RequestAborted)).TryGet(out _, out refusal))
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
         {
             return new Refused(refusal);
         }
 
-        return Results.NoContent();
+        var resting = await store.FindAsync(entry.Id, cluster, context.RequestAborted) is { } row
+            ? await trust.Resting(new ClusterPlace(entry.Id, cluster, row.Row.Id), context.RequestAborted)
+            : null;
+        var about = AuditEvent.Of(context, "cluster.delete") with { Details = resting };
+        return (await store.DeleteAsync(entry.Id, cluster, precondition, about, context.RequestAborted)).TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
     }
 
     public static IResult TrialRefused(HttpContext context, TrialReport report) => Results.Json(

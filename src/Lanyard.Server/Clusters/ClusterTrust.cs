@@ -22,8 +22,13 @@ internal sealed record ClusterTrustRecord(
 /// <param name="Remove">Takes it away by id.</param>
 /// <param name="TryUse">Marks a one-time token as used until a time; false where it was used before.</param>
 /// <param name="FetchKeys">The keys that discovery finds for a record that is not stored.</param>
+/// <param name="Resting">What of the workspace rests on a cluster, as an audit event tells it; null: nothing.</param>
 internal sealed record ClusterTrust(
     Func<Transaction, ClusterTrustRecord, CancellationToken, Task> Put,
     Func<Transaction, string, CancellationToken, Task> Remove,
     Func<string, DateTimeOffset, CancellationToken, Task<bool>> TryUse,
-    Func<TrustedIssuer, CancellationToken, Task<Outcome<KeySet>>> FetchKeys);
+    Func<TrustedIssuer, CancellationToken, Task<Outcome<KeySet>>> FetchKeys,
+    Func<ClusterPlace, CancellationToken, Task<IReadOnlyDictionary<string, string>?>> Resting);
+
+/// <summary>A registered cluster by its names.</summary>
+internal sealed record ClusterPlace(string WorkspaceId, string Slug, string Id);

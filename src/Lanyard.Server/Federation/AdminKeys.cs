@@ -36,12 +36,8 @@ internal sealed class AdminKeys(Database database, AuditLog audit, TrustRecordSt
 
         using var disposing = key;
         var clientId = ClientId(key.Public);
-        await database.ExecuteAsync(
-            $"""
-            insert into admin_keys (client_id, jwk, host, created_at) values ({clientId}, {Jwk(key.Public)}, {Environment.MachineName}, {time.GetUtcNow()})
-            on conflict do nothing
-            """,
-            cancellation);
+        var added = new AdminKeyView(clientId, Environment.MachineName, time.GetUtcNow());
+        await InsertAsync(added, key.Public, new AuditEvent("admin-key.add"), cancellation);
         return clientId;
     }
 
@@ -55,14 +51,7 @@ internal sealed class AdminKeys(Database database, AuditLog audit, TrustRecordSt
     {
         var added = new AdminKeyView(ClientId(key), name, DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds()));
         if (await IsRetiredAsync(added.Id, cancellation)) return new Refusal(RefusalReason.Conflict, "this key was removed once and is not taken again");
-        return await audit.RecordWithAsync(
-            $"insert into admin_keys (client_id, jwk, host, created_at) values ({added.Id}, {Jwk(key)}, {name}, {added.CreatedAt}) on conflict do nothing",
-            added.Id,
-            about with { Target = added.Id, Details = new Dictionary<string, string> { ["name"] = name } },
-            static () => { },
-            cancellation)
-            ? added
-            : new Refusal(RefusalReason.Conflict, $"{added.Id} is registered already");
+        return await InsertAsync(added, key, about, cancellation) ? added : new Refusal(RefusalReason.Conflict, $"{added.Id} is registered already");
     }
 
     /// <summary>Its tokens are dead from now on, on every replica. The last key stays: nobody could come in again.</summary>
@@ -80,6 +69,14 @@ internal sealed class AdminKeys(Database database, AuditLog audit, TrustRecordSt
             return clientId;
         },
         gone => about with { Target = gone },
+        cancellation);
+
+    /// <returns>False where it is there already.</returns>
+    private Task<bool> InsertAsync(AdminKeyView added, VerificationKey key, AuditEvent about, CancellationToken cancellation) => audit.RecordWithAsync(
+        $"insert into admin_keys (client_id, jwk, host, created_at) values ({added.Id}, {Jwk(key)}, {added.Name}, {added.CreatedAt}) on conflict do nothing",
+        added.Id,
+        about with { Target = added.Id, Details = new Dictionary<string, string> { ["name"] = added.Name } },
+        static () => { },
         cancellation);
 
     private async Task<bool> IsRetiredAsync(string clientId, CancellationToken cancellation) => await database.QuerySingleOrNullAsync(

@@ -133,10 +133,11 @@ internal sealed class PolicyDirectory : IDisposable
         return [.. versioned.Select(v => snapshot.ByVersion.GetValueOrDefault(v)).OfType<KnownPolicy>().Where(known => known.Terms is not { IsAuditOnly: true })];
     }
 
-    /// <summary>The slugs of those that name a record of that place: of its workspace, or of every place where it is the instance's.</summary>
-    public async ValueTask<IReadOnlyList<string>> NamingAsync(TrustRecord record, CancellationToken cancellation) =>
-        (await _policies.GetAsync(cancellation)).ByIssuer.GetValueOrDefault(record.Slug) is { } index
-            ? [.. index.All.Where(known => record.WorkspaceId is null || record.WorkspaceId == known.WorkspaceId).Select(static known => known.Record.Slug).Order(StringComparer.Ordinal)]
+    /// <summary>The slugs of those that name a record of that place: of its workspace, or of every place where it is the instance's (null).</summary>
+    /// <param name="policyName">As <see cref="KnownIssuer.PolicyName"/>.</param>
+    public async ValueTask<IReadOnlyList<string>> NamingAsync(string? workspaceId, string policyName, CancellationToken cancellation) =>
+        (await _policies.GetAsync(cancellation)).ByIssuer.GetValueOrDefault(policyName) is { } index
+            ? [.. index.All.Where(known => workspaceId is null || workspaceId == known.WorkspaceId).Select(static known => known.Record.Slug).Order(StringComparer.Ordinal)]
             : [];
 
     /// <summary>As they are in the database, compiled or not; for the resource's own endpoints.</summary>

@@ -65,7 +65,7 @@ internal static class TrustedIssuerEndpoints
         if (await store.FindAsync(scope.WorkspaceId, TrustRecord.IssuerKind, issuer, context.RequestAborted) is not { } record)
             return new Refused(Access.Missing($"no trusted issuer {issuer}"));
         if (precondition.Check(Precondition.ETagOf(record.Id, record.Version)) is { } failed) return new Refused(failed);
-        var naming = await policies.NamingAsync(record, context.RequestAborted);
+        var naming = await policies.NamingAsync(record.WorkspaceId, record.Slug, context.RequestAborted);
         var about = AuditEvent.Of(context, "trusted-issuer.delete") with
         {
             WorkspaceId = scope.WorkspaceId,

@@ -1,5 +1,6 @@
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Runners;
 
 namespace Lanyard.Server.Runs;
@@ -11,8 +12,9 @@ namespace Lanyard.Server.Runs;
 internal sealed class PodCalls(
     PodStore store, RunStore runs, AttemptCalls calls, AttemptNews news, AttemptLiveness liveness, RunnerDirectory runners, RunRules rules, TimeProvider time)
 {
+    /// <param name="about">What the audit says of it.</param>
     /// <returns>The attempt's state; StaleAttempt when the attempt has another pod; RequestMalformed where the runner can have none.</returns>
-    public async Task<Outcome<string>> NameAsync(string run, AttemptCall call, PodReport report, CancellationToken cancellationToken)
+    public async Task<Outcome<string>> NameAsync(string run, AttemptCall call, PodReport report, AuditEvent about, CancellationToken cancellationToken)
     {
         if (!(await calls.HoldAsync(run, call, cancellationToken)).TryGet(out var state, out var refusal))
             return refusal;
@@ -21,7 +23,7 @@ internal sealed class PodCalls(
         if (runner.Subject == $"system:serviceaccount:{report.Namespace}:{report.ServiceAccount}")
             return new Refusal(RefusalReason.RequestMalformed, "a pod's service account must not be the runner's own");
         var pod = new AttemptPod(run, call.Attempt, call.Runner, record, report.Namespace, report.Name, report.Uid, report.ServiceAccount);
-        return await store.BindAsync(pod, rules.Now, cancellationToken)
+        return await store.BindAsync(pod, rules.Now, about, cancellationToken)
             ? state
             : new Refusal(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run} has another pod, or pod {report.Uid} is another attempt's");
     }

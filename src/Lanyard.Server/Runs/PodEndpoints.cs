@@ -24,10 +24,9 @@ internal static class PodEndpoints
             return Refused.Malformed(mistakes);
         if (!RunnerCalls.CallOf(context, run, attempt, report.Session).TryGet(out var call, out refusal))
             return new Refused(refusal);
-        if (!(await pods.NameAsync(run, call, report, context.RequestAborted)).TryGet(out var state, out refusal))
+        if (!(await pods.NameAsync(run, call, report, RunAudit.Pod(context, run, call.Attempt, report), context.RequestAborted)).TryGet(out var state, out refusal))
             return await AttemptEndpoints.RefusedAsync(context, audit, logger, "attempt.pod", run, call, refusal);
         logger.PodBound(run, call.Attempt, report.Namespace, report.Name, report.Uid);
-        await audit.PodAsync(context, run, call.Attempt, report);
         return AttemptEndpoints.Answer(state);
     }
 

@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
@@ -12,23 +13,25 @@ internal sealed record AttemptPod(
 internal sealed record PodOwner(string Run, int Attempt, string Runner, string Workspace);
 
 /// <summary>The SQL of attempts' pods and of what happened to attempts outside their steps.</summary>
-internal sealed class PodStore(Database database)
+internal sealed class PodStore(Database database, AuditLog audit)
 {
     public const int MaxEvents = 100;
 
     /// <summary>Writes the pod, unless the attempt has one or the pod is another attempt's.</summary>
+    /// <param name="about">What the audit says of it, where something changes.</param>
     /// <returns>Whether the attempt's pod is now this one: also where it was before.</returns>
-    public async Task<bool> BindAsync(AttemptPod pod, long now, CancellationToken cancellationToken = default)
-    {
-        await database.ExecuteAsync(
+    public async Task<bool> BindAsync(AttemptPod pod, long now, AuditEvent about, CancellationToken cancellationToken = default) =>
+        await audit.RecordWithAsync(
             $"""
             insert into attempt_pods (run, attempt, runner, trust_record, namespace, name, uid, service_account, bound_at)
             values ({pod.Run}, {pod.Attempt}, {pod.Runner}, {pod.TrustRecord}, {pod.Namespace}, {pod.Name}, {pod.Uid}, {pod.ServiceAccount}, {now})
             on conflict do nothing
             """,
-            cancellationToken);
-        return (await OfRunAsync(pod.Run, cancellationToken)).Contains(pod);
-    }
+            pod.Run,
+            about,
+            static () => { },
+            cancellationToken)
+        || (await OfRunAsync(pod.Run, cancellationToken)).Contains(pod);
 
     public Task<List<AttemptPod>> OfRunAsync(string run, CancellationToken cancellationToken = default) =>
         database.QueryAsync(

@@ -22,25 +22,25 @@ internal sealed class RunAudit(AuditLog log)
     /// <summary>What time did, or what a runner no longer holds: the event has no principal.</summary>
     public static AuditEvent Expired(RunChange change) => Of(new AuditEvent(change.Before.IsLive ? "attempt.lost" : "run.expire"), change.After);
 
-    /// <summary>A pod has been given what its attempt needs.</summary>
+    /// <summary>A pod has been given what its attempt needs: nothing changes by that.</summary>
     public Task GivenAsync(HttpContext context, RunChange change) => log.RecordAsync(Changed(context, "attempt.give", change));
 
     /// <summary>From here on the pod's token stands for the attempt.</summary>
-    public Task PodAsync(HttpContext context, string run, int attempt, PodReport pod) => log.RecordAsync(AuditEvent.Of(context, "attempt.pod") with
+    public static AuditEvent Pod(HttpContext context, string run, int attempt, PodReport pod) => AuditEvent.Of(context, "attempt.pod") with
     {
         Target = $"{run}/{attempt.ToString(CultureInfo.InvariantCulture)}",
         Details = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["pod"] = $"{pod.Namespace}/{pod.Name}", ["uid"] = pod.Uid, ["serviceAccount"] = pod.ServiceAccount,
         },
-    });
+    };
 
-    public Task SessionAsync(HttpContext context, ActiveRunner runner) => log.RecordAsync(AuditEvent.Of(context, "runner.session") with
+    public static AuditEvent Session(HttpContext context, RunnerRecord runner, RunnerSession session) => AuditEvent.Of(context, "runner.session") with
     {
-        WorkspaceId = runner.Runner.Workspace,
-        Target = runner.Runner.Id,
-        Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = runner.Session!.Session, ["version"] = runner.Session.Version },
-    });
+        WorkspaceId = runner.Workspace,
+        Target = runner.Id,
+        Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = session.Session, ["version"] = session.Version },
+    };
 
     public Task RefusedAsync(HttpContext context, string action, string run, int attempt, Refusal refusal) =>
         log.RecordAsync(AuditEvent.Of(context, action) with { Refusal = refusal, Target = $"{run}/{attempt.ToString(CultureInfo.InvariantCulture)}" });

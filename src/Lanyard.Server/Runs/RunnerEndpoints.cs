@@ -8,7 +8,7 @@ namespace Lanyard.Server.Runs;
 /// <summary>The run protocol's session, poll and heartbeat: what a runner says about itself as a whole.</summary>
 internal static class RunnerEndpoints
 {
-    public static async Task<IResult> SessionAsync(HttpContext context, RunnerDirectory directory, RunnerSessions sessions, RunsOptions options, RunAudit audit)
+    public static async Task<IResult> SessionAsync(HttpContext context, RunnerSessions sessions, RunsOptions options)
     {
         if (!RunnerCalls.RunnerOf(context).TryGet(out var id, out var refusal))
             return new Refused(refusal);
@@ -16,11 +16,8 @@ internal static class RunnerEndpoints
             return refused;
         if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
             return Refused.Malformed(mistakes);
-        if (!(await sessions.OpenAsync(id, request, context.RequestAborted)).TryGet(out var opened, out refusal))
+        if (!(await sessions.OpenAsync(id, request, (known, session) => RunAudit.Session(context, known, session), context.RequestAborted)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
-        var (runner, isNew) = opened;
-        if (isNew)
-            await audit.SessionAsync(context, runner);
         return JsonAnswer.Of(
             new SessionResponse(
                 runner.Session!.Session, id, runner.Runner.Slug, (int)options.Lease.TotalSeconds, (int)options.LongPoll.TotalSeconds, options.MaxLogChunkBytes,

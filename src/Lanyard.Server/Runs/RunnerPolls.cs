@@ -45,7 +45,7 @@ internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispat
     };
 
     private static Offer[] OffersOf(ActiveRunner runner, IEnumerable<OfferedRun> offers) =>
-        [.. offers.Select(o => OfferOf(o, runner.Collections.FirstOrDefault(c => c.Id == o.Collection)?.Name ?? "/"))];
+        [.. offers.Select(offer => OfferOf(offer, runner.Collections.First(collection => collection.Id == offer.Collection).Name))];
 
     private static Offer OfferOf(OfferedRun offered, string path)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
 
@@ -16,25 +17,28 @@ internal sealed class RunnerSessions(
     private readonly ConcurrentDictionary<string, long> _noted = new(StringComparer.Ordinal);
 
     /// <summary>A new session fences the older one at once: what it had is the new one's, and a poll of its that waits is answered.</summary>
-    /// <returns>The runner with its session, and whether that is new; NotFound when the runner is gone.</returns>
-    public async Task<Outcome<(ActiveRunner Runner, bool IsNew)>> OpenAsync(string runner, SessionRequest request, CancellationToken cancellationToken)
+    /// <param name="tell">What the audit says of it.</param>
+    /// <returns>The runner with its session; NotFound when the runner is gone.</returns>
+    public async Task<Outcome<ActiveRunner>> OpenAsync(
+        string runner, SessionRequest request, Func<RunnerRecord, RunnerSession, AuditEvent> tell, CancellationToken cancellationToken)
     {
-        if (await directory.FindActiveAsync(runner, null, cancellationToken) is null)
+        if (await directory.FindActiveAsync(runner, null, cancellationToken) is not { } known)
             return Access.Missing($"runner {runner} is gone");
         var now = rules.Now;
         var wanted = new RunnerSession(
             runner, Ids.New("ses", time), request.Nonce, request.Version, request.Concurrency, request.Labels, request.Executors, request.Sandboxed, now, now, false);
-        var present = await store.OpenAsync(wanted, cancellationToken);
-        var isNew = present.Session == wanted.Session;
-        if (isNew)
+        var present = await store.OpenAsync(wanted, tell(known.Runner, wanted), cancellationToken);
+
+        // Of a repeated call too: the server may have died between the session and this.
+        foreach (var moved in await runs.MoveToSessionAsync(runner, present.Session, cancellationToken))
+            liveness.Changed(moved);
+        if (present.Session == wanted.Session)
         {
-            foreach (var moved in await runs.MoveToSessionAsync(runner, present.Session, cancellationToken))
-                liveness.Changed(moved);
             directory.Changed(runner);
             dispatch.Nudge(runner);
         }
         return await directory.FindActiveAsync(runner, present.Session, cancellationToken) is { Session: not null } active
-            ? (active, isNew)
+            ? active
             : Access.Missing($"runner {runner} is gone");
     }
 

@@ -76,6 +76,21 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
         Sql first, string row, Func<DbDataReader, TRow> read, Func<Transaction, List<TRow>, Task<T>> then, CancellationToken cancellationToken = default) =>
         TransactionAsync(async transaction => await then(transaction, await transaction.QueryAsync(first, read)), cancellationToken);
 
+    /// <summary>
+    /// As <see cref="SerialAsync{T}"/>, for a transaction that writes much: nobody waits for <paramref name="work"/> where that can be had, and only <paramref name="last"/> and the
+    /// commit have a turn among the others.
+    /// </summary>
+    /// <param name="work">Locks nothing that a transaction of <see cref="SerialAsync{T}"/> waits for: each would wait for the other.</param>
+    public virtual Task<T> SerialLastAsync<T>(Func<Transaction, Task<T>> work, Func<Transaction, T, Task> last, CancellationToken cancellationToken = default) =>
+        TransactionAsync(
+            async transaction =>
+            {
+                var result = await work(transaction);
+                await last(transaction, result);
+                return result;
+            },
+            cancellationToken);
+
     public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
         TransactionAsync(
             async transaction =>

@@ -141,7 +141,7 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
     }
 
     /// <summary>What was left for the end, and the commit, in one journey.</summary>
-    private static async Task LastAsync(NpgsqlConnection connection, List<Sql> statements)
+    internal static async Task LastAsync(NpgsqlConnection connection, List<Sql> statements)
     {
         await using var batch = new NpgsqlBatch(connection);
         foreach (var sql in statements)

@@ -18,12 +18,14 @@ internal sealed class PostgresDatabase : Database
     private readonly PostgresWriter _together;
     private readonly PostgresWriter _serial;
     private readonly PostgresWriter _unsynced;
+    private readonly PostgresLargeWrites? _large;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder location, TimeProvider time, ILoggerFactory loggers)
     {
         _source = NpgsqlDataSource.Create(location);
         (_together, _serial) = (new PostgresWriter(new PostgresBatches(_source)), new PostgresWriter(new PostgresBatches(_source)));
         _unsynced = new PostgresWriter(new PostgresBatches(_source, isSynced: false));
+        _large = PostgresLargeWrites.On(_source, _serial, location.MaxPoolSize);
         Notifications = new Notifications();
         _relay = new PostgresRelay(_source, Notifications, time, loggers.CreateLogger<PostgresRelay>());
     }
@@ -67,13 +69,28 @@ internal sealed class PostgresDatabase : Database
         Sql first, string row, Func<DbDataReader, TRow> read, Func<Transaction, List<TRow>, Task<T>> then, CancellationToken cancellationToken = default) =>
         _serial.RunAsync(new PostgresSerialQueryJob<TRow, T>(first, row, read, then, cancellationToken), cancellationToken);
 
-    public override async Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default)
+    public override Task<T> SerialLastAsync<T>(Func<Transaction, Task<T>> work, Func<Transaction, T, Task> last, CancellationToken cancellationToken = default) =>
+        _large is { } large ? RetriedAsync(() => large.RunAsync(work, last, cancellationToken)) : SerialAsync(
+            [],
+            null,
+            async (transaction, _) =>
+            {
+                var result = await work(transaction);
+                await last(transaction, result);
+                return result;
+            },
+            cancellationToken);
+
+    public override Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default) =>
+        RetriedAsync(() => TryTransactionAsync(work, cancellationToken));
+
+    private static async Task<T> RetriedAsync<T>(Func<Task<T>> transaction)
     {
         for (var tried = 1; ; tried++)
         {
             try
             {
-                return await TryTransactionAsync(work, cancellationToken);
+                return await transaction();
             }
             catch (PostgresException exception) when (tried < MaxTries
                 && exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)
@@ -98,6 +115,7 @@ internal sealed class PostgresDatabase : Database
         await _together.DisposeAsync();
         await _serial.DisposeAsync();
         await _unsynced.DisposeAsync();
+        _large?.Dispose();
         await _source.DisposeAsync();
     }
 

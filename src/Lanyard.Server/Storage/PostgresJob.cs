@@ -18,6 +18,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     /// <summary>More may follow from the counts of <see cref="First"/>.</summary>
     public virtual bool GoesOn => false;
 
+    /// <summary>It is on a connection of its own, and comes into no batch: see <see cref="TryAloneAsync"/>.</summary>
+    public virtual bool IsAlone => false;
+
     /// <summary>What <see cref="First"/> changes is known beforehand, but for rare cases.</summary>
     public bool IsForeseen => !IsQuery && first.All(static sql => sql.ChangesOne);
 
@@ -32,6 +35,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     /// <param name="connection">Null: nothing has been sent yet, and nothing can be but for what is left for the end.</param>
     /// <param name="counts">How many rows each of <see cref="First"/> has changed.</param>
     public abstract Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later);
+
+    /// <returns>Null when it is committed; otherwise why nothing of it is, and that can't be tried again.</returns>
+    public virtual Task<PostgresFailure?> TryAloneAsync() => throw new InvalidOperationException("it comes with others");
 
     /// <summary>It is on disk.</summary>
     public abstract void Committed();

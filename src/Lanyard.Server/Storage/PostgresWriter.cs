@@ -27,6 +27,9 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
     private int _together;
     private TaskCompletionSource? _gathered;
 
+    /// <summary>Taken from the channel, and the next to go, by itself; the writing loop's.</summary>
+    private PostgresJob? _alone;
+
     public async Task<T> RunAsync<T>(PostgresJob<T> job, CancellationToken cancellationToken)
     {
         await _jobs.Writer.WriteAsync(job, cancellationToken);
@@ -59,6 +62,9 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
             {
                 await GatherAsync();
                 if (TakeBatch() is { Count: > 0 } batch) await RunAsync(batch);
+                if (_alone is not { } alone) continue;
+                _alone = null;
+                End([alone], await alone.TryAloneAsync());
             }
 
             Interlocked.Exchange(ref _writing, 0);
@@ -94,6 +100,11 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
             {
                 job.Fail(new OperationCanceledException());
             }
+            else if (job.IsAlone)
+            {
+                _alone = job;
+                break;
+            }
             else
             {
                 batch.Add(job);
@@ -128,6 +139,11 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
             failure = await batches.TryAsync(batch);
         }
 
+        End(batch, failure);
+    }
+
+    private static void End(List<PostgresJob> batch, PostgresFailure? failure)
+    {
         foreach (var job in batch)
         {
             if (failure is null)

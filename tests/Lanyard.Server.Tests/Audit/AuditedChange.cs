@@ -1,3 +1,4 @@
+using System.Net;
 using Lanyard.Identity.Federation;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Audit;
@@ -5,6 +6,7 @@ using Lanyard.Server.Clusters;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Machines;
 using Lanyard.Server.Runners;
+using Lanyard.Server.Runs;
 using Lanyard.Server.Runs.Opentofu;
 using Lanyard.Server.Tests.Walls;
 using Xunit;
@@ -86,6 +88,11 @@ internal sealed record AuditedChange(string Action, string Route, Func<WalledWor
     private static IEnumerable<AuditedChange> Keys() =>
     [
         new("admin-key.add", "POST /v1/admin-keys", Nothing, (world, _) => CallAsync(world, "POST", "/v1/admin-keys", NewKey)),
+        new("admin-key.add", "a host's first start", static _ => Task.FromResult(Directory.CreateTempSubdirectory("lanyard-host-").FullName), async (world, folder) =>
+        {
+            await world.Service<AdminKeys>().EnsureAsync(folder, CancellationToken.None);
+            return true;
+        }),
         new("admin-key.remove", "DELETE /v1/admin-keys/{key}", Nothing, (world, _) => CallAsync(world, "DELETE", "/v1/admin-keys/{key}")),
         .. Revocation("/v1"), .. Revocation(Workspace),
         new("token.revoke", "the revocation endpoint", Nothing, async (world, _) =>
@@ -140,13 +147,32 @@ internal sealed record AuditedChange(string Action, string Route, Func<WalledWor
         new("state.push", $"PUT {Collection}/states/{{state}}", Nothing, (world, _) => CallAsync(world, "PUT", Collection + "/states/net", """{"version":4,"serial":1,"lineage":"l"}""")),
         new("state.put", "an attempt", LockedAsync, async (world, collection) => !(await world.Service<StateStore>().PutAsync(
             collection, "net", ("run_1", 1), "held", "{}"u8.ToArray(), 1, Told("state.put"), CancellationToken.None)).IsRefused),
+        new("state.unlock", "an attempt", LockedAsync, (world, collection) =>
+            world.Service<StateStore>().GiveBackAsync(collection, "net", "held", ("run_1", 1), Told("state.unlock"), CancellationToken.None)),
+        new("state.lock", "an attempt", Infra, async (world, collection) => await world.Service<StateStore>().LockAsync(
+            collection, "net", new StateLock("other", "{}", "run_1", 2, "plan", 1), Told("state.lock"), CancellationToken.None) is null),
+        new("plan.put", "an attempt", PlanningAsync, (world, run) => world.Service<PlanStore>().PutAsync(run, 1, "plan"u8.ToArray(), 1, Told("plan.put"), CancellationToken.None)),
+        new("attempt.pod", "a runner", Nothing, (world, _) => world.Service<PodStore>().BindAsync(
+            new AttemptPod(world.Names["{run}"].Existing, 1, "rnr_1", "clu_1", "runs", "pod", "uid", "run"), 1, Told("attempt.pod"), CancellationToken.None)),
+        new("runner.session", "a runner", Nothing, async (world, _) => (await world.Server.SendAsync(
+            HttpMethod.Post, "/v1/runner/session", "runner-own",
+            """{"nonce":"a-nonce-of-its-own","version":"2","concurrency":1,"labels":[],"executors":["process"],"sandboxed":true}""")).Status == HttpStatusCode.OK),
         new("state.unlock", $"DELETE {Collection}/states/{{state}}/locks/{{lock}}", LockedAsync, (world, _) => CallAsync(world, "DELETE", Collection + "/states/net/locks/held")),
     ];
 
+    private static Task<string> Infra(WalledWorld world) => world.IdAsync("/v1/workspaces/acme/collections/infra");
+
+    private static async Task<string> PlanningAsync(WalledWorld world)
+    {
+        var run = world.Names["{run}"].Existing;
+        await world.Server.Database.ExecuteAsync($"update runs set phase = 'plan' where id = {run}");
+        return run;
+    }
+
     private static async Task<string> LockedAsync(WalledWorld world)
     {
-        var collection = await world.IdAsync("/v1/workspaces/acme/collections/infra");
-        await world.Service<StateStore>().LockAsync(collection, "net", new StateLock("held", "{}", "run_1", 1, "plan", 1), CancellationToken.None);
+        var collection = await Infra(world);
+        await world.Service<StateStore>().LockAsync(collection, "net", new StateLock("held", "{}", "run_1", 1, "plan", 1), Told("test.lock"), CancellationToken.None);
         return collection;
     }
 

@@ -26,7 +26,7 @@ public abstract class ChangeAndEventContract(DatabaseKind kind) : IAsyncLifetime
     [
         "workspaces", "retired_workspaces", "collections", "definitions", "trust_records", "key_sets", "trust_policies", "revocations", "revoked_tokens", "admin_keys",
         "retired_admin_keys", "access_entries", "machine_identities", "machines", "runners", "runner_collections", "runner_requests", "clusters", "cluster_requests",
-        "cache_settings", "cache_entries", "states", "state_locks", "signing_keys", "run_documents",
+        "cache_settings", "cache_entries", "states", "state_locks", "signing_keys", "run_documents", "plans", "runner_sessions", "attempt_pods",
     ];
 
     /// <summary>

@@ -44,7 +44,7 @@ internal sealed class ClusterServer : IAsyncDisposable
         builder.Services.AddSingleton(_ => new Instance("test", Url, "/nonexistent"));
         builder.Services.AddAudit(new AuditOptions());
         builder.Services.AddWorkspaces();
-        builder.Services.AddClusters(_ => new ClusterTrust(PutAsync, RemoveAsync, TryUseAsync, (_, _) => Task.FromResult(DiscoveredKeys)));
+        builder.Services.AddClusters(_ => new ClusterTrust(PutAsync, RemoveAsync, TryUseAsync, (_, _) => Task.FromResult(DiscoveredKeys), (_, _) => Task.FromResult<IReadOnlyDictionary<string, string>?>(null)));
         _app = builder.Build();
         _app.UseEdge(Time, _app.Services.GetRequiredService<ILoggerFactory>());
         _app.Use(AdmitAsync);

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Tests.Storage;
@@ -82,6 +83,8 @@ public abstract class PlanTests(DatabaseKind kind) : OpentofuTests(kind)
         Assert.Equal(HttpStatusCode.Conflict, (await SayAsync(run, "approve")).Status);
     }
 
+    private static AuditEvent Told => new("test.plan");
+
     /// <summary>Whoever approves has seen the summary of the plan that was made last: a slow upload of an attempt that was lost meanwhile must not end up under it.</summary>
     [Fact]
     public async Task A_plan_that_arrives_late_takes_the_place_of_no_other_and_of_none_that_was_approved()
@@ -92,12 +95,12 @@ public abstract class PlanTests(DatabaseKind kind) : OpentofuTests(kind)
         Assert.Equal(run, await Runner.TakeAsync());
         Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Put, run, "plan", "the second", 2)).Status);
         var plans = Runs.Get<Lanyard.Server.Runs.Opentofu.PlanStore>();
-        Assert.False(await plans.PutAsync(run, 1, "the first"u8.ToArray(), 0, Cancel));
-        Assert.True(await plans.PutAsync(run, 2, "the second"u8.ToArray(), 0, Cancel));
+        Assert.False(await plans.PutAsync(run, 1, "the first"u8.ToArray(), 0, Told, Cancel));
+        Assert.True(await plans.PutAsync(run, 2, "the second"u8.ToArray(), 0, Told, Cancel));
         await Runner.PlannedAsync(run, 1, 2);
         await SayAsync(run, "approve");
 
-        Assert.False(await plans.PutAsync(run, 2, "another"u8.ToArray(), 0, Cancel));
+        Assert.False(await plans.PutAsync(run, 2, "another"u8.ToArray(), 0, Told, Cancel));
         Assert.Equal("the second", Encoding.UTF8.GetString((await plans.FindAsync(run, Cancel))!));
     }
 

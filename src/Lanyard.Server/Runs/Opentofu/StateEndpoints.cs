@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Lanyard.Identity;
@@ -35,7 +36,7 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
             return new Refused(new Refusal(RefusalReason.Conflict, $"{run} is in {at.Row.Phase}"));
         if (await ReadAsync(context, MaxBytes) is not { } plan)
             return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a plan has at most {MaxBytes} bytes"));
-        return await state.Plans.PutAsync(run, at.Row.Attempt, plan.WrittenMemory, state.Rules.Now, cancellation)
+        return await state.Plans.PutAsync(run, at.Row.Attempt, plan.WrittenMemory, state.Rules.Now, EventOf(context, "plan.put", at), cancellation)
             ? Results.NoContent()
             : new Refused(new Refusal(RefusalReason.StaleAttempt, $"attempt {at.Row.Attempt} of {run} plans no more"));
     });
@@ -58,13 +59,14 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
         if (await LockOfAsync(context) is not { } asked)
             return new Refused(new Refusal(RefusalReason.RequestMalformed, "a lock is a JSON object with an ID"));
         var wanted = new StateLock(asked.Id, asked.Info, run, at.Row.Attempt, at.Row.Phase, state.Rules.Now);
-        return await state.States.LockAsync(at.Row.Collection, at.State, wanted, cancellation) is { } other
+        return await state.States.LockAsync(at.Row.Collection, at.State, wanted, EventOf(context, "state.lock", at), cancellation) is { } other
             ? Results.Text(other.Info, "application/json", statusCode: StatusCodes.Status423Locked)
             : Results.NoContent();
     });
 
     public static Task<IResult> UnlockAsync(string run, string attempt, HttpContext context, StateEndpoints state) => state.WithAsync(run, attempt, context, async (at, cancellation) =>
-        await LockOfAsync(context) is { } held && await state.States.GiveBackAsync(at.Row.Collection, at.State, held.Id, (run, at.Row.Attempt), cancellation)
+        await LockOfAsync(context) is { } held
+            && await state.States.GiveBackAsync(at.Row.Collection, at.State, held.Id, (run, at.Row.Attempt), EventOf(context, "state.unlock", at), cancellation)
             ? Results.NoContent()
             : new Refused(new Refusal(RefusalReason.Conflict, $"attempt {at.Row.Attempt} of {run} has no such lock of {at.State}")));
 
@@ -85,7 +87,10 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
         WorkspaceId = at.Row.Workspace,
         CollectionId = at.Row.Collection,
         Target = $"{at.Row.Collection}/{at.State}",
-        Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["run"] = at.Row.Id, ["phase"] = at.Row.Phase },
+        Details = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["run"] = at.Row.Id, ["attempt"] = at.Row.Attempt.ToString(CultureInfo.InvariantCulture), ["phase"] = at.Row.Phase,
+        },
     };
 
     private static async Task<(string Id, string Info)?> LockOfAsync(HttpContext context)

@@ -8,14 +8,19 @@ namespace Lanyard.Server.Runs.Opentofu;
 
 /// <summary>Who works on a state.</summary>
 /// <param name="Info">The lock as the tool described it (JSON): it shows it to whoever has to wait.</param>
-internal sealed record StateLock(string Id, string Info, string Run, int Attempt, string Phase, long At);
+internal sealed record StateLock(string Id, string Info, string Run, int Attempt, string Phase, long At)
+{
+    /// <summary>The same lock of the same attempt: its call was repeated.</summary>
+    public bool IsOf(StateLock other) => Id == other.Id && Run == other.Run && Attempt == other.Attempt;
+}
 
 /// <summary>A state and who has it locked.</summary>
 internal sealed record StateRow(string Name, long Version, long Bytes, string Run, long At, StateLock? Lock);
 
 /// <summary>
 /// States of infrastructure: versions, encrypted with the key outside the database and bound to their place, and locks. Whoever writes must have the lock; a lock that an attempt
-/// which only planned has left behind is given to the next, one that an apply has left is a human's to take away, because nobody knows how far it came.
+/// which only planned has left behind is given to the next, one that an apply has left is a human's to take away, because nobody knows how far it came. A state may be 32 MiB: whatever
+/// changes one, or its lock, does so by <see cref="AuditLog.ChangeMuchAsync"/>.
 /// </summary>
 internal sealed class StateStore(Database database, AuditLog audit, KeyEncryption encryption)
 {
@@ -55,7 +60,7 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
         var held = new StateLock(Guid.NewGuid().ToString(), "{}", "", 0, RunRules.PlanPhase, now);
         try
         {
-            return await audit.ChangeAsync<StateRow>(
+            return await audit.ChangeMuchAsync<StateRow>(
                 async transaction =>
                 {
                     if (await TakeAsync(transaction, collection, name, held) is { } other)
@@ -76,12 +81,21 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
         }
     }
 
+    /// <param name="about">What the audit says of it, where the lock changes hands.</param>
     /// <returns>Null when it is the caller's now; else whose it is.</returns>
-    public async Task<StateLock?> LockAsync(string collection, string name, StateLock wanted, CancellationToken cancellationToken)
+    public async Task<StateLock?> LockAsync(string collection, string name, StateLock wanted, AuditEvent about, CancellationToken cancellationToken)
     {
         try
         {
-            return await database.TransactionAsync(transaction => TakeAsync(transaction, collection, name, wanted), cancellationToken);
+            var taken = await audit.ChangeMuchAsync<Taken>(
+                async transaction =>
+                {
+                    var before = await FindLockAsync(transaction, collection, name);
+                    return new Taken(await TakeAsync(transaction, collection, name, wanted), IsRepeated: before is not null && before.IsOf(wanted));
+                },
+                taken => taken is { Other: null, IsRepeated: false } ? about : null,
+                cancellationToken);
+            return taken.Value.Other;
         }
         catch (ConstraintViolationException)
         {
@@ -91,24 +105,23 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
 
     /// <summary>For a human who may: whoever has it.</summary>
     /// <returns>Whether there was such a lock.</returns>
-    public Task<bool> UnlockAsync(string collection, string name, string id, AuditEvent about, CancellationToken cancellationToken) => audit.RecordWithAsync(
-        $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", $"{collection} {name}", about, static () => { }, cancellationToken);
+    public Task<bool> UnlockAsync(string collection, string name, string id, AuditEvent about, CancellationToken cancellationToken) =>
+        UnlockAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id}", about, cancellationToken);
 
     /// <summary>For an attempt: its own lock and no other's, whatever id it has heard of.</summary>
     /// <returns>Whether it had such a lock.</returns>
-    public async Task<bool> GiveBackAsync(string collection, string name, string id, (string Run, int Attempt) holder, CancellationToken cancellationToken) =>
-        await database.ExecuteAsync(
-            $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id} and run = {holder.Run} and attempt = {holder.Attempt}", cancellationToken) == 1;
+    public Task<bool> GiveBackAsync(string collection, string name, string id, (string Run, int Attempt) holder, AuditEvent about, CancellationToken cancellationToken) => UnlockAsync(
+        $"delete from state_locks where collection = {collection} and name = {name} and lock_id = {id} and run = {holder.Run} and attempt = {holder.Attempt}", about, cancellationToken);
 
     /// <summary>Writes the next version.</summary>
     /// <returns>Its name; or Conflict when the caller does not have the lock.</returns>
     public Task<Outcome<string>> PutAsync(
         string collection, string name, (string Run, int Attempt) writer, string? lockId, ReadOnlyMemory<byte> state, long now, AuditEvent about,
         CancellationToken cancellationToken) =>
-        audit.ChangeAsync<string>(
+        audit.ChangeMuchAsync<string>(
             async transaction =>
             {
-                var present = await FindLockAsync(transaction, collection, name);
+                var present = await FindLockAsync(transaction, collection, name, database.ForUpdate);
                 if (present is null || present.Id != lockId || present.Run != writer.Run || present.Attempt != writer.Attempt)
                     return new Refusal(RefusalReason.Conflict, $"attempt {writer.Attempt} of {writer.Run} does not have the lock of {name}");
                 await WriteAsync(transaction, collection, name, writer, state, now);
@@ -139,8 +152,7 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
     private static async Task<StateLock?> TakeAsync(SqlExecutor transaction, string collection, string name, StateLock wanted)
     {
         var present = await FindLockAsync(transaction, collection, name);
-        var isRepeated = present is not null && present.Id == wanted.Id && present.Run == wanted.Run && present.Attempt == wanted.Attempt;
-        if (present is { } other && !isRepeated && !await IsLeftByAPlanAsync(transaction, other))
+        if (present is { } other && !other.IsOf(wanted) && !await IsLeftByAPlanAsync(transaction, other))
             return present;
         await transaction.ExecuteAsync(
             $"""
@@ -169,8 +181,14 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
 
     private static Refusal IsHeld(string name, StateLock? holder) => new(RefusalReason.Conflict, $"{name} is locked by attempt {holder?.Attempt} of {holder?.Run} ({holder?.Id})");
 
-    private static async Task<StateLock?> FindLockAsync(SqlExecutor executor, string collection, string name) => await executor.QuerySingleOrNullAsync(
-        $"select lock_id, info, run, attempt, phase, locked_at from state_locks where collection = {collection} and name = {name}", static row => ReadLock(row, 0));
+    /// <summary>Like all that is done to locks and states it waits for a state that is being written, and nobody else must.</summary>
+    private async Task<bool> UnlockAsync(Sql delete, AuditEvent about, CancellationToken cancellationToken) => !(await audit.ChangeMuchAsync<string>(
+        async transaction => await transaction.ExecuteAsync(delete, cancellationToken) == 1 ? "gone" : new Refusal(RefusalReason.NotFound, "there is no such lock"),
+        _ => about,
+        cancellationToken)).IsRefused;
+
+    private static async Task<StateLock?> FindLockAsync(SqlExecutor executor, string collection, string name, SqlFragment locking = default) => await executor.QuerySingleOrNullAsync(
+        $"select lock_id, info, run, attempt, phase, locked_at from state_locks where collection = {collection} and name = {name} {locking}", static row => ReadLock(row, 0));
 
     private static async Task<bool> IsLeftByAPlanAsync(SqlExecutor executor, StateLock present) =>
         present.Phase == RunRules.PlanPhase
@@ -180,6 +198,9 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
         row.GetString(first), row.GetString(first + 1), row.GetString(first + 2), row.GetInt(first + 3), row.GetString(first + 4), row.GetInt64(first + 5));
 
     private static string Kid(string name, long version) => string.Create(CultureInfo.InvariantCulture, $"state/{name}/{version}");
+
+    /// <param name="Other">Whose it is, if it is not the caller's.</param>
+    private sealed record Taken(StateLock? Other, bool IsRepeated);
 
     private sealed record Box(long Version, byte[] Bytes);
 }
