@@ -30,7 +30,7 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
             return new Refused(refusal);
         using var following = stream.Follow(listed.Run, out var tail);
         if (following is null)
-            return new Refused(new Refusal(RefusalReason.TooManyRequests, $"more than {LogTails.Most} follow logs here"));
+            return new Refused(new Refusal(RefusalReason.TooManyRequests, $"more than {LogTails.MostOfOne} follow logs of the workspace here, or {LogTails.Most} of all"));
         var response = context.Response;
         response.ContentType = "text/event-stream";
         response.Headers.CacheControl = "no-store";

@@ -14,21 +14,22 @@ internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store,
     /// <summary>Followers of this replica together.</summary>
     public const int Most = 10_000;
 
+    /// <summary>Of them those of one workspace: who takes all that it can leaves the others theirs.</summary>
+    public const int MostOfOne = Most / 4;
+
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<string, Tail> _tails = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _byWorkspace = new(StringComparer.Ordinal);
     private int _followers;
 
     public int Followers => Volatile.Read(ref _followers);
 
-    /// <summary>Null where too many follow already.</summary>
+    /// <summary>Null where too many follow already, in all or in the run's workspace.</summary>
     public IDisposable? Follow(RunRecord run, out Tail tail)
     {
         tail = null!;
-        if (Interlocked.Increment(ref _followers) > Most)
-        {
-            Interlocked.Decrement(ref _followers);
+        if (!TryEnter(run.Workspace))
             return null;
-        }
         while (true)
         {
             tail = _tails.GetOrAdd(run.Id, static (_, parts) => new Tail(parts.Run, parts.Tails.LengthOf(parts.Run)), (Run: run, Tails: this));
@@ -39,6 +40,29 @@ internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store,
         if (tail.TryBegin())
             _ = WatchAsync(tail);
         return new Leaving(this, tail);
+    }
+
+    private bool TryEnter(string workspace)
+    {
+        lock (_byWorkspace)
+        {
+            var there = _byWorkspace.GetValueOrDefault(workspace);
+            if (_followers == Most || there == MostOfOne)
+                return false;
+            _byWorkspace[workspace] = there + 1;
+            Volatile.Write(ref _followers, _followers + 1);
+            return true;
+        }
+    }
+
+    private void Leave(string workspace)
+    {
+        lock (_byWorkspace)
+        {
+            if (--_byWorkspace[workspace] == 0)
+                _byWorkspace.Remove(workspace);
+            Volatile.Write(ref _followers, _followers - 1);
+        }
     }
 
     private long LengthOf(RunRecord run) => run.Attempt == 0 ? 0 : logs.Length(run.Id, run.Attempt);
@@ -72,7 +96,7 @@ internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store,
     {
         public void Dispose()
         {
-            Interlocked.Decrement(ref tails._followers);
+            tails.Leave(tail.State.Run.Workspace);
             if (tail.Leave())
                 tails._tails.TryRemove(new(tail.State.Run.Id, tail));
         }

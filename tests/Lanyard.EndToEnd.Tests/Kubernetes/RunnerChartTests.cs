@@ -18,7 +18,7 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
     [Needs("golang")]
     public async Task The_Helm_chart_makes_the_same_objects_as_the_overlay_whatever_kubectl_renders_it()
     {
-        var chart = (await Rendered.HelmAsync("lanyard-runner")).Order(StringComparer.Ordinal);
+        var chart = (await Rendered.HelmAsync("lanyard-runner", "workspace=acme")).Order(StringComparer.Ordinal);
 
         Assert.Equal(6, chart.Count());
         foreach (var kubectl in await KubectlOnPath.AllAsync())

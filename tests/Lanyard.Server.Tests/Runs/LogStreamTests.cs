@@ -47,6 +47,26 @@ public sealed class LogStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_workspace_that_follows_as_much_as_it_can_leaves_the_others_their_places()
+    {
+        var tails = _runs.Get<LogTails>();
+        var (_, run) = await TakenAsync();
+        var mine = (await _runs.Get<RunStore>().FindAsync(run, Cancel))!;
+        var following = Enumerable.Range(0, LogTails.Most).Select(_ => tails.Follow(mine, out var _)).ToList();
+        Assert.Equal((LogTails.MostOfOne, LogTails.MostOfOne), (following.Count(static one => one is not null), tails.Followers));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await _runs.Server.GetAsync($"{RunsServer.Runs}/{run}/logs/stream")).Status);
+
+        var others = tails.Follow(mine with { Id = "run_other", Workspace = "ws_other" }, out _);
+        Assert.NotNull(others);
+        following[0]!.Dispose();
+        var again = tails.Follow(mine, out _);
+        Assert.NotNull(again);
+
+        following.Skip(1).Append(others).Append(again).ToList().ForEach(static one => one?.Dispose());
+        Assert.Equal(0, tails.Followers);
+    }
+
+    [Fact]
     public async Task A_character_is_never_cut_and_one_that_is_none_is_replaced()
     {
         var (runner, run) = await TakenAsync();

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Logs;
@@ -91,7 +92,7 @@ internal sealed class CloudFiles(CloudPayload cloud, CloudFolder folder, CloudTe
         {
             // The attempt ends.
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or Win32Exception)
         {
             log.AppendNoteMeanwhile($"{file.Name} is not renewed any more: {exception.Message}");
         }

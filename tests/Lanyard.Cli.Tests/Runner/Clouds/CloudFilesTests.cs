@@ -109,6 +109,24 @@ public sealed class CloudFilesTests : IAsyncLifetime
         Assert.Contains("RENEWED", attempt.Log, StringComparison.Ordinal);
     }
 
+    /// <summary>.NET says so, and not that of an I/O error, where the name is a folder's.</summary>
+    [Fact]
+    public async Task A_token_that_can_not_be_written_at_renewal_is_noted_and_its_attempt_goes_on()
+    {
+        _plane.IdentityTokenSeconds = 2;
+        var attempt = Enqueue("echo READY; while [ ! -e $FOLDER/go ]; do sleep 0.05; done; echo WENT-on");
+        await attempt.LogSaysAsync("READY");
+        var memory = await File.ReadAllTextAsync(Path.Combine(_runner.Settings.WorkFolder, "memory"));
+        var folder = Assert.Single(Directory.GetDirectories(memory));
+        Directory.CreateDirectory(Path.Combine(folder, "aws.jwt.next", "in-the-way"));
+
+        await attempt.LogSaysAsync("aws.jwt is not renewed any more");
+        await File.WriteAllTextAsync(Path.Combine(folder, "go"), "");
+
+        Assert.Equal(RunStates.Succeeded, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
+        Assert.Contains("WENT-on", attempt.Log, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Where_the_server_refuses_a_clouds_audience_no_step_begins_and_the_reason_names_it()
     {
