@@ -119,7 +119,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         await Collections.ChangedAsync("ws_1");
     }
 
-    private Task MakeWorkspaceAsync() =>
+    private Task<int> MakeWorkspaceAsync() =>
         Database.ExecuteAsync($"insert into workspaces (id, slug, version, created, updated, spec) values ('ws_1', 'demo', 1, 0, 0, {NoSpec}) on conflict do nothing");
 
     /// <summary>A runner with a session, as the run protocol sees it.</summary>
