@@ -162,14 +162,7 @@ internal sealed class Doorkeeper(
         KnownPod pod, VerifiedToken token, KnownIssuer record, Trace? trace, CancellationToken cancellation)
     {
         trace?.Pass(Stage.Policy, $"bound to the pod of attempt {pod.Attempt} of {pod.Run}");
-        if (!await questions.IsAlive(PrincipalKind.Pod, pod.Run, pod.Attempt, cancellation))
-        {
-            var refusal = new Refusal(RefusalReason.SubjectEnded, $"attempt {pod.Attempt} of {pod.Run} has ended");
-            trace?.Refuse(refusal);
-            return refusal;
-        }
-
-        return Of(PrincipalKind.Pod, $"pod:{pod.Run}/{pod.Attempt}", token) with
+        var principal = Of(PrincipalKind.Pod, $"pod:{pod.Run}/{pod.Attempt}", token) with
         {
             SubjectId = pod.Run,
             Attempt = pod.Attempt,
@@ -178,6 +171,9 @@ internal sealed class Doorkeeper(
             TrustRecord = record.Versioned,
             Evidence = [$"{record.Record.Slug}: {token.Subject}"],
         };
+        var standing = await StillAsync(principal, cancellation);
+        if (standing.IsRefused) trace?.Refuse(standing.Refusal);
+        return standing;
     }
 
     /// <summary>Step 10 for a remembered token: what ends at once is asked every time.</summary>
@@ -191,6 +187,8 @@ internal sealed class Doorkeeper(
         if (principal.Kind == PrincipalKind.Workflow)
             return workflows.IsStanding(principal) ? principal : new Refusal(RefusalReason.IssuerUnknown, $"the workspace of {principal.Name} is gone");
         if (principal.Kind is not (PrincipalKind.Run or PrincipalKind.Machine or PrincipalKind.Pod)) return principal;
+        if (principal.Kind == PrincipalKind.Pod && await questions.RunnerById(principal.RunnerId!, cancellation) is null)
+            return new Refusal(RefusalReason.SubjectEnded, $"the runner {principal.RunnerId}, whose pod it is, is no longer registered");
         return await questions.IsAlive(principal.Kind, principal.SubjectId!, principal.Attempt, cancellation)
             ? principal
             : new Refusal(RefusalReason.SubjectEnded, $"{principal.SubjectId} has ended");

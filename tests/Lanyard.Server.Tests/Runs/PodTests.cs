@@ -56,6 +56,25 @@ public sealed class PodTests : IAsyncLifetime
         Assert.Single(await _server.AuditAsync("attempt.pod"));
     }
 
+    /// <summary>Whoever takes a runner away, because its cluster is in wrong hands perhaps, ends what it has made too.</summary>
+    [Fact]
+    public async Task A_pod_of_a_runner_that_was_taken_away_is_nobody_at_once_and_can_not_keep_its_attempt_alive()
+    {
+        var run = await TakeAsync();
+        await BindAsync(run);
+        var (pod, fresh) = (Pod(), Pod());
+        await AcceptAsync(run, pod);
+        Assert.Equal(HttpStatusCode.OK, (await AttemptAsync(run, "hold", """{"waitSeconds":0}""", pod)).Status);
+
+        Assert.Equal(HttpStatusCode.NoContent, (await _server.SendAsync(HttpMethod.Delete, "/v1/workspaces/acme/runners/pods", ifMatch: "*")).Status);
+
+        foreach (var token in (string[])[pod, fresh])
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await AttemptAsync(run, "hold", """{"waitSeconds":0}""", token)).Status);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await AcceptAsync(run, token)).Status);
+        }
+    }
+
     [Fact]
     public async Task A_pod_of_another_cluster_with_the_same_names_and_uid_gets_nothing()
     {
