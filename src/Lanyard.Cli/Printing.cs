@@ -51,6 +51,9 @@ internal static class Printing
             ? time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)
             : Connection.HttpCall.Text(node);
 
+    /// <summary>A text or a number for a column; null for what is neither.</summary>
+    public static string? Cell(JsonNode? node) => node is JsonValue value && value.GetValueKind() is JsonValueKind.String or JsonValueKind.Number ? node.ToString() : null;
+
     /// <summary>A name from elsewhere must not move the cursor or colour the screen.</summary>
     public static string Plain(string text) => string.Concat(text.Select(character => char.IsControl(character) ? '·' : character));
 

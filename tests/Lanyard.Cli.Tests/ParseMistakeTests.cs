@@ -43,6 +43,13 @@ public sealed class ParseMistakeTests : IDisposable
     }
 
     [Fact]
+    public async Task Help_names_the_formats_as_they_are_typed()
+    {
+        Assert.Equal(0, await _cli.RunAsync("get", "--help"));
+        Assert.Contains("--output <table|json|yaml>", _cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Nothing_said_is_answered_with_the_commands()
     {
         Assert.Equal(2, await _cli.RunAsync());

@@ -13,7 +13,7 @@ internal sealed class ConnectionOptions
 
     public Option<string?> TokenFile { get; } = Recursive<string?>("--token-file", "a file with a workload token to present, read anew for every request");
 
-    public Option<OutputFormat> Output { get; } = new("--output", "-o") { Description = "table, json or yaml", Recursive = true };
+    public Option<OutputFormat> Output { get; } = new("--output", "-o") { Description = "table, json or yaml", HelpName = "table|json|yaml", Recursive = true };
 
     public void AddTo(Command root)
     {

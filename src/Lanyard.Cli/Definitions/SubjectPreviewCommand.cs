@@ -41,7 +41,7 @@ internal static class SubjectPreviewCommand
             HttpCall.Text(item["name"]) + ((bool?)item["isDefault"] == true ? " (default)" : ""),
             HttpCall.Text(item["example"]) ?? "-",
             ((long?)item["tokens"] ?? 0).ToString(System.Globalization.CultureInfo.InvariantCulture),
-            HttpCall.Text(item["lastUsedAt"]) ?? "never",
+            Printing.Moment(item["lastUsedAt"]) ?? "never",
         }));
         foreach (var item in items)
         {

@@ -66,7 +66,7 @@ internal static class IssuerCommand
         writer.WriteLine();
         Printing.Table(writer, ["KEY", "ALGORITHM", "STATE", "SINCE"], keys.OfType<JsonObject>().Select(key => new[]
         {
-            HttpCall.Text(key["kid"]), HttpCall.Text(key["alg"]), HttpCall.Text(key["state"]), HttpCall.Text(key["createdAt"]),
+            HttpCall.Text(key["kid"]), HttpCall.Text(key["alg"]), HttpCall.Text(key["state"]), Printing.Moment(key["createdAt"]),
         }));
     }
 }

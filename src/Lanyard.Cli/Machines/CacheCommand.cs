@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Connection;
 using Lanyard.Cli.Resources;
@@ -95,7 +94,7 @@ internal static class CacheCommand
             var usage = await api.GetAsync($"{Home(scope, arguments, context)}/usage{query}", cancellationToken);
             context.Print(arguments, usage, writer =>
             {
-                writer.WriteLine($"{HttpCall.Text(usage["bytes"])} bytes of {HttpCall.Text(usage["quotaBytes"])}, {HttpCall.Text(usage["entries"])} entries");
+                writer.WriteLine($"{Printing.Cell(usage["bytes"])} bytes of {Printing.Cell(usage["quotaBytes"])}, {Printing.Cell(usage["entries"])} entries");
                 Printing.Table(writer, [(arguments.GetValue(by) ?? "repository").ToUpperInvariant(), "ENTRIES", "BYTES"], Rows(usage["rows"]!.AsArray().OfType<JsonObject>(), UsageColumns));
             });
             return ExitCode.Done;
@@ -157,13 +156,13 @@ internal static class CacheCommand
         : throw new CommandStopped(ExitCode.Usage, $"{Printing.Plain(text)} is no id of a cache entry.");
 
     private static void Say(CliContext context, ParseResult arguments, JsonNode changed) =>
-        context.Print(arguments, changed, writer => writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{HttpCall.Text(changed["entries"])} entries")));
+        context.Print(arguments, changed, writer => writer.WriteLine($"{Printing.Cell(changed["entries"])} entries"));
 
     private static void Table(CliContext context, ParseResult arguments, List<JsonObject> items, string[] head, string[] columns) =>
         context.Print(arguments, new JsonArray([.. items.Select(static item => item.DeepClone())]), writer => Printing.Table(writer, head, Rows(items, columns)));
 
     private static IEnumerable<string?[]> Rows(IEnumerable<JsonObject> items, string[] columns) =>
-        items.Select(item => columns.Select(name => HttpCall.Text(item[name])).ToArray());
+        items.Select(item => columns.Select(name => name.EndsWith("At", StringComparison.Ordinal) ? Printing.Moment(item[name]) : Printing.Cell(item[name])).ToArray());
 
     private static string Query(params (string Name, string? Value)[] parts)
     {

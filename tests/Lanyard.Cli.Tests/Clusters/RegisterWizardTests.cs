@@ -37,8 +37,8 @@ public sealed class RegisterWizardTests(KubeCluster cluster) : CliApiTests("acme
     public async Task The_same_registration_once_more_is_no_mistake_and_another_runner_of_that_name_is_left_alone()
     {
         Assert.Equal(0, await RegisterAsync("--namespace", "twice", "--create", "--runner", "r1", "--collection", "infra"));
-        Assert.Equal(0, await RegisterAsync("--namespace", "twice", "--runner", "r1", "--collection", "infra"));
-        Assert.Equal(3, await RegisterAsync("--namespace", "twice", "--runner", "r1", "--collection", "other"));
+        Assert.Equal(0, await RegisterAsync("--yes", "--namespace", "twice", "--runner", "r1", "--collection", "infra"));
+        Assert.Equal(3, await RegisterAsync("--yes", "--namespace", "twice", "--runner", "r1", "--collection", "other"));
         Assert.Contains("lanyard get runner r1 -w acme -o yaml", Cli.Error.ToString(), StringComparison.Ordinal);
         Assert.Equal("infra", Api.Resources["/v1/workspaces/acme/runners/r1"].Resource["spec"]!["collections"]![0]!.GetValue<string>());
     }
