@@ -11,6 +11,8 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>Ids stay below 2^53, which every client's number type holds exactly.</summary>
     private const int LowBits = 22;
 
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+
     internal static readonly SqlPart Columns = ((Sql)
         $"""
         id, workspace, repository, scope, version, key, state, blob, staged_bytes, committed, size, subject, created, pending_until, used_at,
@@ -30,22 +32,25 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     public Task<CacheEntry?> FindByBlobAsync(string workspaceId, string blob, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync($"select {Columns} from cache_entries where blob = {blob} and live and workspace = {workspaceId}", Read, cancellationToken);
 
-    /// <summary>Takes the name for a subject, if nobody holds it.</summary>
-    /// <returns>Null when somebody does.</returns>
+    /// <summary>Takes the name for a subject, if nobody holds it. Entries of the last minute are counted in the same statement: many at once would else all count before any is there.</summary>
+    /// <param name="perMinute">New entries that the repository may have in a minute; 0: as many as come.</param>
+    /// <returns>Null when somebody does, or the minute is full.</returns>
     public async Task<CacheEntry?> InsertAsync(
-        CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, bool encrypted, CancellationToken cancellationToken)
+        CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, bool encrypted, long perMinute, CancellationToken cancellationToken)
     {
         var json = JsonSerializer.Serialize(provenance, CacheJson.Default.CacheProvenance);
         var now = time.GetUtcNow();
         var (id, blob) = (NewId(), NewBlob());
+        var isFree = perMinute == 0 ? ((Sql)$"true").Part : ((Sql)$"({Recent(name.WorkspaceId, name.Repository, perMinute)}) < {perMinute}").Part;
         var inserted = await database.ExecuteTogetherAsync(
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
                 subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
-            values ({id}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
+            select {id}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
                 {blob}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
                 {name.Scope.StartsWith("refs/pull/", StringComparison.Ordinal)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
-                {provenance.TokenSha256}, {encrypted})
+                {provenance.TokenSha256}, {encrypted}
+            where {isFree}
             on conflict do nothing
             """,
             name.Row,
@@ -97,13 +102,14 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     public Task<int> MarkUnverifiedAsync(long id, CancellationToken cancellationToken) =>
         database.ExecuteAsync($"update cache_entries set unverified = true where id = {id} and not unverified", cancellationToken);
 
-    /// <summary>New entries of a repository since a time, counted to a limit.</summary>
-    public async Task<long> CountSinceAsync(string workspaceId, string repository, DateTimeOffset since, long limit, CancellationToken cancellationToken) =>
-        await database.ScalarAsync(
-            $"""
-            select count(*) from (select 1 from cache_entries where workspace || '/' || repository = {workspaceId + "/" + repository} and created > {since} limit {limit}) as c
-            """,
-            cancellationToken) ?? 0;
+    /// <summary>New entries of a repository in the last minute, counted to a limit.</summary>
+    public async Task<long> CountRecentAsync(string workspaceId, string repository, long limit, CancellationToken cancellationToken) =>
+        await database.ScalarAsync($"{Recent(workspaceId, repository, limit)}", cancellationToken) ?? 0;
+
+    private SqlPart Recent(string workspaceId, string repository, long limit) => ((Sql)
+        $"""
+        select count(*) from (select 1 from cache_entries where workspace || '/' || repository = {workspaceId + "/" + repository} and created > {time.GetUtcNow() - Minute} limit {limit}) as c
+        """).Part;
 
     internal static CacheEntry Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),

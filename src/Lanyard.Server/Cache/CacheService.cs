@@ -16,8 +16,6 @@ internal sealed class CacheService(
     ILogger<CacheService> logger)
 {
     private const int Tries = 4;
-    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-
     /// <returns>The best entry; or NotFound (a miss), Forbidden (no scope may be read), RequestMalformed.</returns>
     public async Task<Outcome<CacheEntry>> MatchAsync(HttpContext context, RuntimeSubject subject, IReadOnlyList<string> keys, string version)
     {
@@ -70,10 +68,13 @@ internal sealed class CacheService(
         var until = time.GetUtcNow() + options.PendingLife;
         for (var i = 0; i < Tries; i++)
         {
-            if (limits.EntriesPerMinute > 0 && await entries.FindAsync(name, context.RequestAborted) is null && await IsTooFastAsync(name, limits, context.RequestAborted))
-                return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
-            if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, context.RequestAborted) is { } made) return made;
-            if (await entries.FindAsync(name, context.RequestAborted) is not { } present) continue;
+            if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, limits.EntriesPerMinute, context.RequestAborted) is { } made) return made;
+            if (await entries.FindAsync(name, context.RequestAborted) is not { } present)
+            {
+                if (await IsTooFastAsync(name, limits, context.RequestAborted)) return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
+                continue;
+            }
+
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
             if (present.Subject == subject.Key && await entries.RenewAsync(present, until, context.RequestAborted)) return present;
             var isSuperseded = subject.Supersedes(present.Subject);
@@ -154,8 +155,8 @@ internal sealed class CacheService(
         return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry, now + CacheEvictor.Hold, context.RequestAborted);
     }
 
-    private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) =>
-        await entries.CountSinceAsync(name.WorkspaceId, name.Repository, time.GetUtcNow() - Minute, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;
+    private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) => limits.EntriesPerMinute > 0
+        && await entries.CountRecentAsync(name.WorkspaceId, name.Repository, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;
 
     private static Refusal TooLarge(CacheLimits limits, string repository) =>
         new(RefusalReason.RequestTooLarge, $"the cache is too large: an entry of this repository has at most {limits.EntryBytes(repository)} bytes");

@@ -74,6 +74,26 @@ public sealed class BlobInputTests : IAsyncLifetime
         Assert.Equal(isGood ? HttpStatusCode.Created : HttpStatusCode.BadRequest, answer.StatusCode);
     }
 
+    /// <summary>Each place of a block is a row, and each block a file beside it: no quota of bytes would ever stop them.</summary>
+    [Fact]
+    [Line("4.7")]
+    public async Task A_few_bytes_are_neither_named_nor_cut_so_often_that_they_fill_the_database_and_blocks_of_a_client_may_be_many()
+    {
+        var (url, id) = (await _server.ReserveAsync(_machine, "k"), CacheServer.BlockId("a"));
+        var block = $"&comp=block&blockid={Uri.EscapeDataString(id)}";
+        await _server.PutAsync(url, [1], block);
+
+        using var refused = await _server.PutListAsync(url, [.. Enumerable.Repeat(id, 1001)]);
+        Assert.Equal((HttpStatusCode.BadRequest, "BlockListTooLong"), (refused.StatusCode, refused.Headers.GetValues("x-ms-error-code").Single()));
+        Assert.Equal(0, await _server.Server.Database.ScalarAsync($"select count(*) from cache_layout"));
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutListAsync(url, [.. Enumerable.Repeat(id, 1000)])).StatusCode);
+
+        await _server.Server.Database.ExecuteAsync($"update cache_entries set staged_count = 1000");
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await _server.PutAsync(url, [1], "&comp=block&blockid=AAAA")).StatusCode);
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutAsync(url, new byte[64 * 1024], "&comp=block&blockid=AAAA")).StatusCode);
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutListAsync(url, [.. Enumerable.Repeat("AAAA", 10_000)])).StatusCode);
+    }
+
     [Fact]
     public async Task An_empty_list_makes_an_empty_entry_and_a_later_list_another_of_the_same_blocks()
     {

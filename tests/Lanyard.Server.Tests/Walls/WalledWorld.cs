@@ -84,7 +84,7 @@ internal sealed class WalledWorld : IAsyncDisposable
     {
         var name = new CacheName(await IdAsync("/v1/workspaces/acme"), "demo/app", "refs/heads/main", "1", key);
         var writer = new CacheProvenance("machine_1", "demo/app", "refs/heads/main", null, "somebody", "");
-        var entry = await Service<CacheEntryStore>().InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), false, CancellationToken.None);
+        var entry = await Service<CacheEntryStore>().InsertAsync(name, "machine_1", writer, TimeProvider.System.GetUtcNow().AddHours(1), encrypted: false, perMinute: 0, CancellationToken.None);
         return entry!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
 

@@ -124,9 +124,12 @@ internal static class BlobEndpoints
             return AzureAnswers.Error(400, "InvalidXmlDocument", "The body is not a block list.");
         var outcome = await segments.CommitAsync(entry.Blob, staged => ChunkOrder.Listed(staged, ids), context.RequestAborted);
         if (outcome.TryGet(out _, out var refusal)) return AzureAnswers.Created(context, entry);
-        return refusal.Reason == RefusalReason.RequestMalformed
-            ? AzureAnswers.Error(400, "InvalidBlockList", "The list names a block that was not uploaded.")
-            : Refused(refusal);
+        return refusal.Reason switch
+        {
+            RefusalReason.RequestMalformed => AzureAnswers.Error(400, "InvalidBlockList", "The list names a block that was not uploaded."),
+            RefusalReason.RequestTooLarge => AzureAnswers.Error(400, "BlockListTooLong", "The list names too many blocks for so few bytes."),
+            _ => Refused(refusal),
+        };
     }
 
     private static IResult Refused(Refusal refusal) => refusal.Reason switch

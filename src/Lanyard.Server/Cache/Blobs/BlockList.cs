@@ -9,6 +9,12 @@ internal static class BlockList
     /// <summary>Azure's own limit for a blob.</summary>
     public const int MaxBlocks = 50_000;
 
+    /// <summary>So many blocks an entry may have however small they are: each costs a row and a file, which no quota counts.</summary>
+    public const int SmallBlocks = 1000;
+
+    /// <summary>And one more for each of these. Clients' blocks have a MiB and more.</summary>
+    private const int LeastBytes = 64 * 1024;
+
     public const int MaxBytes = 8 * 1024 * 1024;
 
     private const int MaxIdBytes = 64;
@@ -17,6 +23,9 @@ internal static class BlockList
     public const int MaxIdLength = 88;
 
     private static readonly string[] Kinds = ["Latest", "Uncommitted", "Committed"];
+
+    /// <summary>How many blocks so many bytes may have.</summary>
+    public static long MostOf(long bytes) => Math.Min(MaxBlocks, SmallBlocks + (bytes / LeastBytes));
 
     /// <returns>The ids as they were sent; null for what is no block list. Nothing outside the document is ever read.</returns>
     public static IReadOnlyList<string>? Read(byte[] xml)

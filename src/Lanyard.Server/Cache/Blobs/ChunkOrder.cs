@@ -30,7 +30,7 @@ internal static class ChunkOrder
     }
 
     /// <summary>Blocks as a block list names them; one may be named more than once.</summary>
-    /// <returns>The blocks; or RequestMalformed for a name that is not staged.</returns>
+    /// <returns>The blocks; or RequestMalformed for a name that is not staged, RequestTooLarge for more of them than so few bytes may have.</returns>
     public static Outcome<IReadOnlyList<StagedBlock>> Listed(IReadOnlyList<StagedBlock> staged, IReadOnlyList<string> names)
     {
         var known = new Dictionary<string, StagedBlock>(staged.Count, StringComparer.Ordinal);
@@ -42,6 +42,8 @@ internal static class ChunkOrder
             listed.Add(block);
         }
 
+        var most = BlockList.MostOf(listed.Sum(static block => block.Length));
+        if (listed.Count > most) return new Refusal(RefusalReason.RequestTooLarge, $"{listed.Count} blocks are named, of at most {most}");
         return Outcome.Of<IReadOnlyList<StagedBlock>>(listed);
     }
 }

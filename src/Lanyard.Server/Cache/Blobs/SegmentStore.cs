@@ -33,7 +33,7 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
                 if (entry is null) return new Refusal(RefusalReason.Conflict, $"blob {blob} is not pending");
                 var replaced = entry.Count == 1 ? [] : await ReplacedAsync(transaction, blob, whole ? null : block);
                 var freed = replaced.Sum(static row => row.Length);
-                if (entry.Bytes - freed > maxBytes || entry.Count - replaced.Count > BlockList.MaxBlocks) throw new TooMuchException();
+                if (entry.Bytes - freed > maxBytes || entry.Count - replaced.Count > BlockList.MostOf(entry.Bytes - freed)) throw new TooMuchException();
                 if (replaced.Count > 0)
                 {
                     await transaction.ExecuteAsync(
@@ -52,7 +52,7 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
 
     /// <summary>Makes the blob of blocks, in the order listed.</summary>
     /// <param name="order">Names of the blocks, from all that are staged.</param>
-    /// <returns>Its length; or Conflict (not pending any more), RequestMalformed (an unknown block).</returns>
+    /// <returns>Its length; or Conflict (not pending any more), RequestMalformed (an unknown block), RequestTooLarge (too many for so few bytes).</returns>
     public Task<Outcome<long>> CommitAsync(string blob, Func<IReadOnlyList<StagedBlock>, Outcome<IReadOnlyList<StagedBlock>>> order, CancellationToken cancellationToken) =>
         database.TransactionAsync<Outcome<long>>(
             async transaction =>
