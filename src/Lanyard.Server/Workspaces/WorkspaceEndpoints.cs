@@ -52,7 +52,7 @@ internal static class WorkspaceEndpoints
         var allowed = Access.Require(principal, directory.Find(workspace)?.Id, null, Right.Administer);
         if (!allowed.TryGet(out _, out var refusal) || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
         {
-            return Refused.Told(refusal);
+            return new Refused(refusal);
         }
 
         if (!(await StrictJson.ReadAsync(context.Request, ResourceJson.Default.ResourceWriteWorkspaceSpec)).TryGet(out var write, out var refused))
@@ -70,7 +70,7 @@ internal static class WorkspaceEndpoints
 
         if (!(await store.PutAsync(workspace, write.Spec, precondition, AuditEvent.Of(context, "workspace.put"))).TryGet(out var put, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return ResourceAnswers.Answer(context, ToResource(put.Row, instance), ResourceJson.Default.ResourceWorkspaceSpec, put.Created);
