@@ -8,11 +8,11 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Runs;
 
-/// <summary><c>lanyard state ls|versions|pull|push|unlock</c>: the states of a collection.</summary>
+/// <summary><c>lanyard state ls|versions|pull|push|delete|unlock</c>: the states of a collection.</summary>
 internal static class InfrastructureStateCommand
 {
     public static Command Create(CliContext context) =>
-        new("state", "States of infrastructure.") { List(context), Versions(context), Pull(context), Push(context), Unlock(context) };
+        new("state", "States of infrastructure.") { List(context), Versions(context), Pull(context), Push(context), Delete(context), Unlock(context) };
 
     private static Command List(CliContext context)
     {
@@ -122,6 +122,25 @@ internal static class InfrastructureStateCommand
 
             var pushed = ApiClient.Expect(await api.SendAsync(HttpMethod.Put, path, state, etag, onlyIfNew: etag is null, cancellationToken: cancellationToken), path);
             context.Print(arguments, pushed, writer => writer.WriteLine($"{NameOf(arguments, name)} version {pushed["version"]}"));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Delete(CliContext context)
+    {
+        var name = StateArgument();
+        var scope = new ScopeOptions();
+        var command = new Command("delete", "Forget a state with all its versions. What it describes stays, and nothing knows of it any more: destroy that first.") { name };
+        scope.AddTo(command);
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            using var api = context.Connect(arguments);
+            var path = $"{Path(scope, arguments, context)}/{NameOf(arguments, name)}";
+            var present = await api.SendAsync(HttpMethod.Get, path + "/versions", cancellationToken: cancellationToken);
+            ApiClient.Expect(present, path);
+            ApiClient.Expect(await api.SendAsync(HttpMethod.Delete, path, ifMatch: EntityTagHeaderValue.Parse(present.ETag!), cancellationToken: cancellationToken), path);
+            context.Say($"{NameOf(arguments, name)} deleted");
             return ExitCode.Done;
         });
         return command;

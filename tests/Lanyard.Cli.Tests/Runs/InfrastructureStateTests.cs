@@ -56,4 +56,21 @@ public sealed class InfrastructureStateTests() : CliApiTests("acme", "infra")
         Assert.Equal($"{States}/network {(ifMatch is null ? "" : $"\"{ifMatch}\"")} {ifNoneMatch} {{\"version\":4}}", put);
         Assert.Equal("network version 4\n", Cli.Out.ToString());
     }
+
+    [Fact]
+    public async Task What_is_deleted_is_what_was_seen()
+    {
+        string? deleted = null;
+        Api.OnRequest = async http =>
+        {
+            if (http.Request.Method == "DELETE") deleted = $"{http.Request.Path} {http.Request.Headers.IfMatch}";
+            http.Response.Headers.ETag = "\"network.3\"";
+            http.Response.StatusCode = http.Request.Method == "DELETE" ? 204 : 200;
+            if (http.Request.Method == "GET") await http.Response.WriteAsync("{}");
+            return true;
+        };
+
+        Assert.Equal(ExitCode.Done, await Cli.RunAsync("state", "delete", "network"));
+        Assert.Equal($"{States}/network \"network.3\"", deleted);
+    }
 }

@@ -145,6 +145,11 @@ internal sealed record AuditedChange(string Action, string Route, Func<WalledWor
     [
         new("run.create", $"POST {Collection}/runs", Nothing, (world, _) => CallAsync(world, "POST", Collection + "/runs", """{"definition":"plan"}""")),
         new("state.push", $"PUT {Collection}/states/{{state}}", Nothing, (world, _) => CallAsync(world, "PUT", Collection + "/states/net", """{"version":4,"serial":1,"lineage":"l"}""")),
+        new("state.delete", $"DELETE {Collection}/states/{{state}}", async world =>
+        {
+            Assert.True(await CallAsync(world, "PUT", Collection + "/states/forgotten", """{"version":4,"serial":1,"lineage":"l"}"""));
+            return "";
+        }, (world, _) => CallAsync(world, "DELETE", Collection + "/states/forgotten", null, "*")),
         new("state.put", "an attempt", LockedAsync, async (world, collection) => !(await world.Service<StateStore>().PutAsync(
             collection, "net", ("run_1", 1), "held", "{}"u8.ToArray(), 1, Told("state.put"), CancellationToken.None)).IsRefused),
         new("state.unlock", "an attempt", LockedAsync, (world, collection) =>

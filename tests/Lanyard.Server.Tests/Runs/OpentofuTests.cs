@@ -55,4 +55,13 @@ public abstract class OpentofuTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await Runner.PlannedAsync(run, changes)).Status);
         return run;
     }
+
+    /// <summary>A run whose plan was approved, and whose second attempt applies it.</summary>
+    protected async Task<string> ApplyAsync(string definition)
+    {
+        var run = await PlanAsync(definition, "p");
+        await SayAsync(run, "approve");
+        Assert.Equal(run, await Runner.TakeAsync());
+        return run;
+    }
 }

@@ -41,14 +41,14 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
     [Fact]
     public async Task A_state_is_written_by_who_has_the_lock_and_by_nobody_else()
     {
-        var run = await TakeAsync("infra");
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Get, run, "state")).Status);
-        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}")).Status);
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
-        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state", "{}")).Status);
-        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-2", "{}")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"serial":1,"password":"hunter2"}""")).Status);
-        Assert.Equal((HttpStatusCode.OK, """{"serial":1,"password":"hunter2"}"""), await Runner.RawAsync(HttpMethod.Get, run, "state"));
+        var run = await ApplyAsync("infra");
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}", 2)).Status);
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state", "{}", 2)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-2", "{}", 2)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"serial":1,"password":"hunter2"}""", 2)).Status);
+        Assert.Equal((HttpStatusCode.OK, """{"serial":1,"password":"hunter2"}"""), await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2));
         var box = Assert.Single(await Runs.Server.Database.QueryAsync($"select box from states", static row => row.GetFieldValue<byte[]>(0), Cancel));
         Assert.DoesNotContain("hunter2", Encoding.Latin1.GetString(box), StringComparison.Ordinal);
 
@@ -57,36 +57,48 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
         foreach (var (method, path, body) in ((HttpMethod, string, string?)[])[
             (HttpMethod.Get, "state", null), (HttpMethod.Post, "state?ID=lock-1", "{}"), (HttpMethod.Post, "state/lock", Lock), (HttpMethod.Post, "state/unlock", Lock), (HttpMethod.Get, "plan", null)])
             Assert.Equal(HttpStatusCode.NotFound, (await other.RawAsync(method, run, path, body)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}", 2)).Status);
+    }
+
+    /// <summary>A pull request's code may run in a plan, and what is approved afterwards would be applied to a state of its making.</summary>
+    [Fact]
+    public async Task An_attempt_that_plans_locks_and_reads_a_state_and_does_not_write_it()
+    {
+        Assert.Equal(HttpStatusCode.OK, (await PushAsync("""{"version":4,"serial":1,"lineage":"l"}""")).Status);
+        var run = await TakeAsync("infra");
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"version":4,"serial":2,"lineage":"l"}""")).Status);
+        Assert.Equal((HttpStatusCode.OK, """{"version":4,"serial":1,"lineage":"l"}"""), await Runner.RawAsync(HttpMethod.Get, run, "state"));
         Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock)).Status);
-        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}")).Status);
     }
 
     [Fact]
     public async Task An_attempt_that_has_heard_of_anothers_lock_can_neither_give_it_back_nor_take_it_over()
     {
-        var run = await TakeAsync("infra");
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
         var second = await TakeAsync("shared");
         var (status, told) = await Runner.RawAsync(HttpMethod.Post, second, "state/lock", """{"ID":"lock-2"}""");
         Assert.Equal(HttpStatusCode.Locked, status);
         Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, second, "state/unlock", told)).Status);
         Assert.Equal(HttpStatusCode.Locked, (await Runner.RawAsync(HttpMethod.Post, second, "state/lock", told)).Status);
         Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, second, "state?ID=lock-1", "{}")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock)).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}", 2)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2)).Status);
     }
 
     [Fact]
     public async Task A_canceled_attempt_still_saves_its_state_until_it_has_ended()
     {
-        var run = await TakeAsync("infra");
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
         await Runs.Server.SendAsync(HttpMethod.Post, $"{RunsServer.Runs}/{run}/cancel", "admin", "{}");
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"serial":2}""")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock)).Status);
-        await Runner.EndAsync(run, "canceled");
-        Assert.Equal(HttpStatusCode.Gone, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"serial":2}""", 2)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2)).Status);
+        await Runner.EndAsync(run, "canceled", 2);
+        Assert.Equal(HttpStatusCode.Gone, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", "{}", 2)).Status);
         var state = (await Runs.Server.GetAsync($"{Home}/states")).Json.GetProperty("items")[0];
         Assert.Equal((1, false), (state.GetProperty("version").GetInt32(), state.TryGetProperty("lock", out _)));
     }
@@ -94,21 +106,21 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
     [Fact]
     public async Task The_last_twenty_versions_of_a_state_are_kept()
     {
-        var run = await TakeAsync("infra");
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
         for (var i = 0; i < 23; i++)
-            await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", $$"""{"serial":{{i}}}""");
+            await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", $$"""{"serial":{{i}}}""", 2);
         Assert.Equal((20, 4), ((int)(await Runs.Server.Database.ScalarAsync($"select count(*) from states", Cancel))!, (int)(await Runs.Server.Database.ScalarAsync($"select min(version) from states", Cancel))!));
-        Assert.Equal("""{"serial":22}""", (await Runner.RawAsync(HttpMethod.Get, run, "state")).Body);
+        Assert.Equal("""{"serial":22}""", (await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2)).Body);
     }
 
     [Fact]
     public async Task The_versions_of_a_state_are_everybodys_to_see_and_an_admins_to_read_and_each_reading_is_audited()
     {
-        var run = await TakeAsync("infra");
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
         for (var i = 1; i < 4; i++)
-            await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", $$"""{"serial":{{i}}}""");
+            await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", $$"""{"serial":{{i}}}""", 2);
         var workspace = (await Runs.Server.GetAsync("/v1/workspaces/demo")).Json.GetProperty("id").GetString()!;
         foreach (var role in (Role[])[Role.Viewer, Role.Operator])
         {
@@ -140,12 +152,12 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
         Assert.DoesNotContain("hunter2", Encoding.Latin1.GetString(box), StringComparison.Ordinal);
 
         // A run works on it: it finds what was pushed, and nobody pushes beneath it.
-        var run = await TakeAsync("infra");
-        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock);
-        Assert.Equal((HttpStatusCode.OK, state), await Runner.RawAsync(HttpMethod.Get, run, "state"));
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
+        Assert.Equal((HttpStatusCode.OK, state), await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2));
         Assert.Equal(HttpStatusCode.Conflict, (await PushAsync(state, "*")).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"version":4,"serial":8,"lineage":"l"}""")).Status);
-        await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"version":4,"serial":8,"lineage":"l"}""", 2)).Status);
+        await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2);
 
         // Who still thinks of the first version overwrites nothing.
         var stale = (await Runs.Server.GetAsync($"{Home}/states/infra/versions")).ETag!.Replace(".2", ".1", StringComparison.Ordinal);
@@ -153,7 +165,45 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
         Assert.Equal(HttpStatusCode.OK, (await PushAsync(state, stale.Replace(".1", ".2", StringComparison.Ordinal))).Status);
         var row = (await Runs.Server.GetAsync($"{Home}/states")).Json.GetProperty("items")[0];
         Assert.Equal((3, false, false), (row.GetProperty("version").GetInt32(), row.TryGetProperty("lock", out _), row.TryGetProperty("run", out _)));
-        Assert.Equal((HttpStatusCode.OK, state), await Runner.RawAsync(HttpMethod.Get, run, "state"));
+        Assert.Equal((HttpStatusCode.OK, state), await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2));
+    }
+
+    [Fact]
+    public async Task A_state_is_forgotten_by_an_admin_who_knows_its_last_version_where_nobody_works_on_it()
+    {
+        Assert.Equal(HttpStatusCode.NotFound, (await Runs.Server.DeleteAsync($"{Home}/states/infra")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await PushAsync("""{"version":4,"serial":1,"lineage":"l"}""")).Status);
+        var etag = (await Runs.Server.GetAsync($"{Home}/states/infra/versions")).ETag!;
+        var run = await ApplyAsync("infra");
+        await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runs.Server.DeleteAsync($"{Home}/states/infra", ifMatch: etag)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"serial":2}""", 2)).Status);
+        await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2);
+
+        Assert.Equal((HttpStatusCode)428, (await Runs.Server.DeleteAsync($"{Home}/states/infra", ifMatch: null)).Status);
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await Runs.Server.DeleteAsync($"{Home}/states/infra", ifMatch: etag)).Status);
+        var workspace = (await Runs.Server.GetAsync("/v1/workspaces/demo")).Json.GetProperty("id").GetString()!;
+        Runs.Server.Be("operator", new RoleBinding(new Scope(workspace, null), Role.Operator));
+        Assert.Equal(HttpStatusCode.Forbidden, (await Runs.Server.DeleteAsync($"{Home}/states/infra", "operator")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runs.Server.DeleteAsync($"{Home}/states/infra", ifMatch: etag.Replace(".1", ".2", StringComparison.Ordinal))).Status);
+
+        Assert.Equal(HttpStatusCode.NotFound, (await Runs.Server.GetAsync($"{Home}/states/infra/versions")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2)).Status);
+        Assert.Equal(0, await Runs.Server.Database.ScalarAsync($"select count(*) from state_locks", Cancel));
+    }
+
+    /// <summary>What nobody could find any more would still be there, and cost.</summary>
+    [Fact]
+    public async Task A_collection_with_a_state_is_not_deleted()
+    {
+        const string other = "/v1/workspaces/demo/collections/states";
+        Assert.Equal(HttpStatusCode.Created, (await Runs.Server.PutAsync(other, """{"spec":{}}""")).Status);
+        await Runs.Server.PutAsync($"{other}/states/net", """{"version":4,"serial":1,"lineage":"l"}""");
+
+        var refused = await Runs.Server.DeleteAsync(other);
+        Assert.Equal((HttpStatusCode.Conflict, ": states (net) still live in it: delete them first"), (refused.Status, Assert.Single(refused.Mistakes)));
+        await Runs.Server.DeleteAsync($"{other}/states/net");
+        Assert.Equal(HttpStatusCode.NoContent, (await Runs.Server.DeleteAsync(other)).Status);
     }
 
     [Fact]

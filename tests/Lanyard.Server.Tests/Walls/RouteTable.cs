@@ -121,6 +121,7 @@ internal sealed class RouteTable(WalledWorld world)
             Row("GET /v1/workspaces/{workspace}/collections/{collection}/states/{state}/versions", works: [404]),
             Row("GET /v1/workspaces/{workspace}/collections/{collection}/states/{state}/versions/{version}", works: [404]),
             Row("PUT /v1/workspaces/{workspace}/collections/{collection}/states/{state}", """{"version":4,"serial":1,"lineage":"l"}""", works: [412]),
+            Row("DELETE /v1/workspaces/{workspace}/collections/{collection}/states/{state}", works: [404]),
             Row("DELETE /v1/workspaces/{workspace}/collections/{collection}/states/{state}/locks/{lock}", works: [404]),
             Row($"POST {home}/{{run}}/cancel"),
         ];

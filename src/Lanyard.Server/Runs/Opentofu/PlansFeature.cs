@@ -2,6 +2,7 @@ using Lanyard.Protocol.Runs;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Collections;
 using Lanyard.Server.Http;
+using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -12,7 +13,8 @@ namespace Lanyard.Server.Runs.Opentofu;
 /// <summary>Plan, approval, apply: what people say to a plan, the states of a collection, and what runners hand on of the tool's HTTP backend (<see cref="StateEndpoints"/>).</summary>
 internal static class PlansFeature
 {
-    public static void AddPlans(this IServiceCollection services) => services.AddSingleton<PlanStore>().AddSingleton<StateStore>().AddSingleton<StateEndpoints>();
+    public static void AddPlans(this IServiceCollection services) => services.AddSingleton<PlanStore>().AddSingleton<StateStore>().AddSingleton<StateEndpoints>()
+        .AddContent(Home.Collection, "states", static id => $"select name from states where collection = {id} union all select name from state_locks where collection = {id}");
 
     public static void MapPlans(this IEndpointRouteBuilder routes)
     {
@@ -23,6 +25,7 @@ internal static class PlansFeature
         collection.MapGet("/states/{state}/versions", StateVersions.ListAsync).WithName("listStateVersions").Produces<StateVersionList>();
         collection.MapGet("/states/{state}/versions/{version}", StateVersions.PullAsync).WithName("pullState").Produces(StatusCodes.Status200OK, contentType: "application/json");
         collection.MapPut("/states/{state}", StateVersions.PushAsync).WithName("pushState").Accepts<byte[]>("application/json").Produces<StateVersionView>();
+        collection.MapDelete("/states/{state}", StateVersions.DeleteAsync).WithName("deleteState").Produces(StatusCodes.Status204NoContent);
         collection.MapDelete("/states/{state}/locks/{lock}", UnlockAsync).WithName("unlockState").Produces(StatusCodes.Status204NoContent);
 
         var attempt = routes.MapGroup("/v1/runner/attempts/{run}/{attempt}").WithTags("Runner");

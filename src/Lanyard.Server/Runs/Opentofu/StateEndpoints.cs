@@ -46,6 +46,9 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
 
     public static Task<IResult> PutAsync(string run, string attempt, HttpContext context, StateEndpoints state) => state.WithAsync(run, attempt, context, async (at, cancellation) =>
     {
+        // Before anybody has approved: what plans may run a stranger's code, and the tool itself writes nothing then.
+        if (at.Row.Phase == RunRules.PlanPhase)
+            return new Refused(new Refusal(RefusalReason.Conflict, $"{run} plans, which changes no state"));
         if (await ReadAsync(context, MaxBytes) is not { } body)
             return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a state has at most {MaxBytes} bytes"));
         var lockId = context.Request.Query["ID"].ToString();

@@ -49,28 +49,55 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
         static row => new StateRow(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4), null),
         cancellationToken);
 
-    /// <summary>
-    /// A human writes the next version, where nobody works on the state. The lock is taken for as long as this lasts, so that no run that begins meanwhile
-    /// works on what is about to be replaced.
-    /// </summary>
+    /// <summary>A human writes the next version, where nobody works on the state.</summary>
     /// <param name="check">Given the newest version, or null: why it may not be replaced.</param>
-    public async Task<Outcome<StateRow>> PushAsync(
-        string collection, string name, Func<long?, Refusal?> check, ReadOnlyMemory<byte> state, long now, Func<StateRow, AuditEvent> told, CancellationToken cancellationToken)
+    public Task<Outcome<StateRow>> PushAsync(
+        string collection, string name, Func<long?, Refusal?> check, ReadOnlyMemory<byte> state, long now, Func<StateRow, AuditEvent> told, CancellationToken cancellationToken) =>
+        WhereNobodyWorksAsync(
+            collection, name, now,
+            async Task<Outcome<StateRow>> (transaction, newest) =>
+            {
+                if (check(newest) is { } refusal)
+                    return refusal;
+                await WriteAsync(transaction, collection, name, ("", 0), state, now);
+                return new StateRow(name, (newest ?? 0) + 1, state.Length, "", now, null);
+            },
+            told, cancellationToken);
+
+    /// <summary>A human forgets a state with all its versions, where nobody works on it: its infrastructure is no more, or somebody else's.</summary>
+    /// <param name="check">Given the newest version: why it may not be forgotten.</param>
+    /// <returns>Its name; or NotFound, Conflict, or what the check says.</returns>
+    public Task<Outcome<string>> DeleteAsync(string collection, string name, Func<long, Refusal?> check, long now, AuditEvent about, CancellationToken cancellationToken) =>
+        WhereNobodyWorksAsync(
+            collection, name, now,
+            async Task<Outcome<string>> (transaction, newest) =>
+            {
+                if (newest is not { } present)
+                    return Http.Access.Missing($"no state {name} in {collection}");
+                if (check(present) is { } refusal)
+                    return refusal;
+                await transaction.ExecuteAsync($"delete from states where collection = {collection} and name = {name}");
+                return name;
+            },
+            _ => about, cancellationToken);
+
+    /// <summary>The lock is taken for as long as the work lasts, so that no run that begins meanwhile works on what is about to be replaced.</summary>
+    /// <param name="work">Is given the newest version, or null.</param>
+    private async Task<Outcome<T>> WhereNobodyWorksAsync<T>(
+        string collection, string name, long now, Func<Transaction, long?, Task<Outcome<T>>> work, Func<T, AuditEvent> told, CancellationToken cancellationToken)
+        where T : notnull
     {
         var held = new StateLock(Guid.NewGuid().ToString(), "{}", "", 0, RunRules.PlanPhase, now);
         try
         {
-            return await audit.ChangeMuchAsync<StateRow>(
+            return await audit.ChangeMuchAsync(
                 async transaction =>
                 {
                     if (await TakeAsync(transaction, collection, name, held) is { } other)
                         return IsHeld(name, other);
-                    var newest = await NewestAsync(transaction, collection, name);
-                    var refusal = check(newest);
-                    if (refusal is null)
-                        await WriteAsync(transaction, collection, name, (held.Run, held.Attempt), state, now);
+                    var outcome = await work(transaction, await NewestAsync(transaction, collection, name));
                     await transaction.ExecuteAsync($"delete from state_locks where collection = {collection} and name = {name} and lock_id = {held.Id}");
-                    return refusal is null ? new StateRow(name, (newest ?? 0) + 1, state.Length, held.Run, now, null) : refusal;
+                    return outcome;
                 },
                 told,
                 cancellationToken);

@@ -11,7 +11,7 @@ namespace Lanyard.Server.Runs.Opentofu;
 
 /// <summary>
 /// The versions of a state, for people: which ones are kept, one of them as it was, and the next one from a file, when infrastructure moves in or an older
-/// version is to be had back. A state holds what its resources hold, so its bytes are an admin's, and each reading is audited.
+/// version is to be had back, and none at all, when it is to be forgotten. A state holds what its resources hold, so its bytes are an admin's, and each reading is audited.
 /// </summary>
 internal static class StateVersions
 {
@@ -58,6 +58,18 @@ internal static class StateVersions
             return new Refused(refusal);
         context.Response.Headers.ETag = $"\"{ETagOf(entry.Id, state, row.Version)}\"";
         return Results.Json(ViewOf(row), RunsJson.Default.StateVersionView);
+    }
+
+    public static async Task<IResult> DeleteAsync(
+        string workspace, string collection, string state, HttpContext context, CollectionDirectory directory, StateStore states, RunRules rules)
+    {
+        if (!(await directory.RequireAsync(Access.PrincipalOf(context), workspace, collection, Right.Administer)).TryGet(out var entry, out var refusal)
+            || !Precondition.Read(context.Request).TryGet(out var precondition, out refusal))
+            return new Refused(refusal);
+        var about = AuditEvent.Of(context, "state.delete") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = $"{entry.Id}/{state}" };
+        var deleted = await states.DeleteAsync(
+            entry.Id, state, newest => precondition.Check(ETagOf(entry.Id, state, newest)), rules.Now, about, context.RequestAborted);
+        return deleted.TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
     }
 
     /// <summary>The run that wrote a version; null: somebody pushed it.</summary>
