@@ -19,7 +19,7 @@ public sealed class RunScriptTests : IDisposable
     {
         await CopyCheckoutAsync();
 
-        var said = await Command.RunAsync(Path.Combine(_folder.FullName, "run"), ["--once", "--json"], deadline: TimeSpan.FromMinutes(6));
+        var said = await Command.RunAsync(Path.Combine(_folder.FullName, "run"), ["--once", "--json"], deadline: TimeSpan.FromMinutes(12)); // It builds everything, beside other tests.
 
         var result = JsonNode.Parse(said.Succeeded())!.AsObject();
         Assert.Equal(

@@ -80,7 +80,8 @@ public abstract class PlanTests(DatabaseKind kind) : OpentofuTests(kind)
         var run = await TakeAsync("infra");
         await Runner.EndAsync(run);
         Assert.Equal(("failed", RunReasons.NoPlan), await Runs.RunAsync(run) is var view ? (Text(view, "state"), Text(view, "reason")) : default);
-        Assert.Equal(HttpStatusCode.Conflict, (await SayAsync(run, "approve")).Status);
+        var late = await SayAsync(run, "approve");
+        Assert.Equal((HttpStatusCode.Conflict, $": {run} does not wait for approval"), (late.Status, Assert.Single(late.Mistakes)));
     }
 
     private static AuditEvent Told => new("test.plan");

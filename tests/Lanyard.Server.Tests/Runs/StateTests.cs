@@ -155,7 +155,8 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
         var run = await ApplyAsync("infra");
         await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock, 2);
         Assert.Equal((HttpStatusCode.OK, state), await Runner.RawAsync(HttpMethod.Get, run, "state", attempt: 2));
-        Assert.Equal(HttpStatusCode.Conflict, (await PushAsync(state, "*")).Status);
+        var beneath = await PushAsync(state, "*");
+        Assert.Equal((HttpStatusCode.Conflict, $": infra is locked by attempt 2 of {run} (lock lock-1)"), (beneath.Status, Assert.Single(beneath.Mistakes)));
         Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state?ID=lock-1", """{"version":4,"serial":8,"lineage":"l"}""", 2)).Status);
         await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", Lock, 2);
 

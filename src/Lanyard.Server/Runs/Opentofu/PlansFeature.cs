@@ -52,7 +52,7 @@ internal static class PlansFeature
         var cancellation = context.RequestAborted;
         if (!(await RunsEndpoints.FindAsync(directory, queries, context, workspace, collection, run, Right.Operate)).TryGet(out var listed, out var refusal)
             || !(await changes.ApplyAsync(run, rule, done => RunAudit.Changed(context, action, done), cancellation)).TryGet(out var change, out refusal))
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         return Results.Json(await views.WholeAsync(listed with { Run = change.After }, workspace, collection, cancellation), RunsJson.Default.RunView);
     }
 

@@ -206,7 +206,9 @@ internal sealed class StateStore(Database database, AuditLog audit, KeyEncryptio
     private static Task<long?> NewestAsync(SqlExecutor executor, string collection, string name) =>
         executor.ScalarAsync($"select max(version) from states where collection = {collection} and name = {name}");
 
-    private static Refusal IsHeld(string name, StateLock? holder) => new(RefusalReason.Conflict, $"{name} is locked by attempt {holder?.Attempt} of {holder?.Run} ({holder?.Id})");
+    private static Refusal IsHeld(string name, StateLock? holder) => new(
+        RefusalReason.Conflict,
+        holder is { Run.Length: > 0 } ? $"{name} is locked by attempt {holder.Attempt} of {holder.Run} (lock {holder.Id})" : $"somebody else changes {name} at this moment");
 
     /// <summary>Like all that is done to locks and states it waits for a state that is being written, and nobody else must.</summary>
     private async Task<bool> UnlockAsync(Sql delete, AuditEvent about, CancellationToken cancellationToken) => !(await audit.ChangeMuchAsync<string>(

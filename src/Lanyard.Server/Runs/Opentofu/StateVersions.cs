@@ -55,7 +55,7 @@ internal static class StateVersions
             entry.Id, state, newest => precondition.Check(newest is { } present ? ETagOf(entry.Id, state, present) : null), body.WrittenMemory, rules.Now,
             row => EventOf(context, "state.push", entry, state, row.Version), context.RequestAborted);
         if (!pushed.TryGet(out var row, out refusal))
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         context.Response.Headers.ETag = $"\"{ETagOf(entry.Id, state, row.Version)}\"";
         return Results.Json(ViewOf(row), RunsJson.Default.StateVersionView);
     }
@@ -69,7 +69,7 @@ internal static class StateVersions
         var about = AuditEvent.Of(context, "state.delete") with { WorkspaceId = entry.Workspace.Id, CollectionId = entry.Id, Target = $"{entry.Id}/{state}" };
         var deleted = await states.DeleteAsync(
             entry.Id, state, newest => precondition.Check(ETagOf(entry.Id, state, newest)), rules.Now, about, context.RequestAborted);
-        return deleted.TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
+        return deleted.TryGet(out _, out refusal) ? Results.NoContent() : Refused.Told(refusal);
     }
 
     /// <summary>The run that wrote a version; null: somebody pushed it.</summary>
