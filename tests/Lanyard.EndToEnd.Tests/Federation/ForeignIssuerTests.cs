@@ -130,6 +130,8 @@ public sealed class ForeignIssuerTests
         Assert.NotNull(await ExchangeAsync(first, "acme", token, Audience));
 
         // Whoever makes a workspace of that name again is another owner.
+        (await second.LanyardAsync("delete", "trust-policy", "ci", "-w", "team")).Succeeded();
+        (await second.LanyardAsync("delete", "trusted-issuer", "outside", "-w", "team")).Succeeded();
         (await second.LanyardAsync("delete", "workspace", "team")).Succeeded();
         await using var third = await Installation.StartAsync();
         await third.ApplyAsync(theirs);
