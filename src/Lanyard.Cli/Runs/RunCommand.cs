@@ -60,20 +60,25 @@ internal static class RunCommand
                 return ExitCode.Done;
             }
 
-            context.Say(id);
-            try
-            {
-                await LogsCommand.CopyAsync(api, $"{runs}/{id}", follow: true, context.Console, cancellationToken);
-                return await RunEnd.ReportAsync(api, $"{runs}/{id}", context, cancellationToken);
-            }
-            catch (OperationCanceledException)
-            {
-                // Ctrl-C ends the looking only, which nobody would guess.
-                context.Say($"{id} goes on: lanyard logs -f {id} follows it again, lanyard cancel {id} ends it.");
-                throw;
-            }
+            return await FollowAsync(api, runs, id, context, cancellationToken);
         });
         return command;
+    }
+
+    private static async Task<int> FollowAsync(ApiClient api, string runs, string id, CliContext context, CancellationToken cancellationToken)
+    {
+        context.Say(id);
+        try
+        {
+            await LogsCommand.CopyAsync(api, $"{runs}/{id}", follow: true, context.Console, cancellationToken);
+            return await RunEnd.ReportAsync(api, $"{runs}/{id}", context, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Ctrl-C ends the looking only, which nobody would guess.
+            context.Say($"{id} goes on: lanyard logs -f {id} follows it again, lanyard cancel {id} ends it.");
+            throw;
+        }
     }
 
     private static async Task<JsonNode> CreateAsync(ApiClient api, string runs, JsonObject body, string? key, CancellationToken cancellationToken)
