@@ -30,13 +30,18 @@ public sealed class ForeignStore : IAsyncDisposable
 
     public static async Task<ForeignStore> StartAsync(string kind)
     {
-        // As s3rver has them; nothing else in this process looks for AWS.
-        Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", "S3RVER");
-        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", "S3RVER");
+        KnowKeys();
         var store = new ForeignStore(kind);
         await store.ResumeAsync();
         if (store._isAzure) await store.MakeContainerAsync();
         return store;
+    }
+
+    /// <summary>As s3rver has them; nothing else in this process looks for AWS.</summary>
+    public static void KnowKeys()
+    {
+        Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", "S3RVER");
+        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", "S3RVER");
     }
 
     /// <summary>Azurite is asked: it writes down what it knows only now and then.</summary>

@@ -112,6 +112,22 @@ public abstract class ObjectStoreTests(string kind) : IAsyncLifetime
         Assert.NotEqual(content[..100], stored);
     }
 
+    /// <summary>Deleted behind us, or misspelt: that an entry's bytes are not there is not what the store has said.</summary>
+    [Fact]
+    public async Task A_bucket_that_is_not_there_is_an_outage_and_no_object_of_it_counts_as_missing()
+    {
+        using ObjectStore elsewhere = _store.Url.IsAzure
+            ? new AzureStore(new Uri($"{_store.Origin}/devstoreaccount1/elsewhere"), "devstoreaccount1", _store.Key, null, TimeProvider.System)
+            : new S3Store("elsewhere", "eu-west-1", new Uri(_store.Origin), TimeProvider.System);
+
+        await Assert.ThrowsAsync<BlobStoreException>(() => elsewhere.OpenAsync("a/b/blob/segment", 0, 9, CancellationToken.None));
+        await Assert.ThrowsAsync<BlobStoreException>(() => elsewhere.ListAsync("a/b/", CancellationToken.None));
+        await Assert.ThrowsAsync<BlobStoreException>(() => elsewhere.DeleteAsync("a/b/blob/segment", CancellationToken.None));
+        using var here = StoreOf();
+        Assert.Null(await here.OpenAsync("a/b/blob/segment", 0, 9, CancellationToken.None));
+        await here.DeleteAsync("a/b/blob/segment", CancellationToken.None);
+    }
+
     [Fact]
     public async Task Bytes_that_are_missing_or_have_another_length_behind_us_are_a_miss()
     {

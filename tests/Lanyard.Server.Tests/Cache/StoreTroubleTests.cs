@@ -120,7 +120,9 @@ public sealed class StoreTroubleTests
     [InlineData("other bytes", 206, 3000, 3000, typeof(BlobDamagedException))]
     [InlineData("fewer, and it says so", 206, 2999, 2999, typeof(BlobDamagedException))]
     [InlineData("more, and it says so", 206, 3001, 3001, typeof(BlobDamagedException))]
-    [InlineData("gone", 404, 0, 0, typeof(BlobDamagedException))]
+    [InlineData("BlobNotFound", 404, 0, 0, typeof(BlobDamagedException))]
+    [InlineData("ContainerNotFound", 404, 0, 0, typeof(BlobStoreException))]
+    [InlineData("nothing of Azure", 404, 0, 0, typeof(BlobStoreException))]
     [InlineData("the whole for a range", 200, 3000, 3000, typeof(BlobStoreException))]
     [InlineData("an error", 500, 0, 0, typeof(BlobStoreException))]
     [InlineData("breaks off", 206, 3000, 1000, typeof(BlobStoreException))]
@@ -134,7 +136,7 @@ public sealed class StoreTroubleTests
         {
             await connection.ReadHeadAsync();
             var bytes = CacheServer.Random(3001, how == "other bytes" ? 2 : 1);
-            if (status > 0) await connection.WriteAsync($"HTTP/1.1 {status} x\r\nContent-Length: {said}\r\n\r\n{Encoding.Latin1.GetString(bytes, 0, sent)}");
+            if (status > 0) await connection.WriteAsync($"HTTP/1.1 {status} x\r\nx-ms-error-code: {how}\r\nContent-Length: {said}\r\n\r\n{Encoding.Latin1.GetString(bytes, 0, sent)}");
             if (how.StartsWith("silent", StringComparison.Ordinal)) await connection.ReadHeadAsync();
         });
         var digests = SHA256.HashData(Content);
@@ -155,6 +157,37 @@ public sealed class StoreTroubleTests
         Assert.Equal(outcome, failure?.GetType());
         await pipe.Writer.CompleteAsync();
         Assert.Equal(outcome is null ? Content : [], await ReadAsync(pipe.Reader));
+    }
+
+    [Theory]
+    [InlineData("azure", true)]
+    [InlineData("azure", false)]
+    [InlineData("s3", true)]
+    [InlineData("s3", false)]
+    [Line("4.5")]
+    public async Task An_entry_is_given_up_where_the_store_says_that_it_has_no_such_object_and_not_where_it_has_no_such_bucket(string kind, bool isObject)
+    {
+        var (isWhole, code) = (true, kind == "s3" ? isObject ? "NoSuchKey" : "NoSuchBucket" : isObject ? "BlobNotFound" : "ContainerNotFound");
+        var error = $"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code></Error>";
+        await using var store = RawUpstream.Answering(head => head.StartLine.StartsWith("PUT", StringComparison.Ordinal)
+            ? $"HTTP/1.1 {(kind == "s3" ? 200 : 201)} x\r\nETag: \"1\"\r\nContent-Length: 0\r\n\r\n"
+            : isWhole ? "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n"
+            : $"HTTP/1.1 404 x\r\nx-ms-error-code: {code}\r\nContent-Type: application/xml\r\nContent-Length: {error.Length}\r\n\r\n{error}");
+        ForeignStore.KnowKeys();
+        await using var server = await CacheServer.StartAsync(configure: options => options with
+        {
+            Store = CacheStoreUrl.Parse(kind == "s3" ? $"s3://cache?endpoint={store.Address}&region=eu-west-1" : $"azure://account/cache?endpoint={store.Address}account", out _),
+            StoreKey = new byte[32],
+        });
+        var machine = await server.MachineAsync();
+        await server.SaveAsync(machine, "k", Content);
+        isWhole = false;
+
+        var entry = (await server.Server.Database.QueryAsync($"select blob, workspace from cache_entries", static row => (Blob: row.GetString(0), Workspace: row.GetString(1)))).Single();
+        var url = server.Server.Services.GetRequiredService<BlobUrls>().Sign(server.Url, entry.Workspace, entry.Blob, BlobPermission.Read);
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => server.Client.GetByteArrayAsync(new Uri(url)));
+
+        Assert.Equal(isObject ? "damaged" : "ready", (await server.Server.GetAsync("/v1/workspaces/acme/cache/entries")).Json.GetProperty("items")[0].GetProperty("state").GetString());
     }
 
     [Theory]

@@ -37,7 +37,7 @@ internal sealed class AzureStore(Uri container, string account, byte[]? key, Azu
         var response = await SendAsync(HttpMethod.Get, key, "", null, cancellationToken, ("x-ms-range", string.Create(CultureInfo.InvariantCulture, $"bytes={first}-{last}")));
         try
         {
-            if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.RequestedRangeNotSatisfiable) return Nothing(response);
+            if (IsMissing(response) || response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) return Nothing(response);
             Expect(response, HttpStatusCode.PartialContent);
             return response.Content.Headers.ContentLength == last - first + 1 ? await response.Content.ReadAsStreamAsync(cancellationToken) : Nothing(response);
         }
@@ -75,7 +75,7 @@ internal sealed class AzureStore(Uri container, string account, byte[]? key, Azu
     public override async Task DeleteAsync(string key, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Delete, key, "", null, cancellationToken);
-        if (response.StatusCode != HttpStatusCode.NotFound) Expect(response, HttpStatusCode.Accepted);
+        if (!IsMissing(response)) Expect(response, HttpStatusCode.Accepted);
     }
 
     public override ValueTask<string?> SignAsync(string key1, TimeSpan life) =>
@@ -115,12 +115,16 @@ internal sealed class AzureStore(Uri container, string account, byte[]? key, Azu
         return $"sv={Version}&se={Uri.EscapeDataString(expires)}&sr={resource}&sp={permissions}&sig={Uri.EscapeDataString(signature)}";
     }
 
+    /// <summary>Any other 404 (<c>ContainerNotFound</c>, that of a server that knows nothing of Azure) is about the store and not about the object.</summary>
+    private static bool IsMissing(HttpResponseMessage response) => response.StatusCode == HttpStatusCode.NotFound && CodeOf(response) == "BlobNotFound";
+
     private static void Expect(HttpResponseMessage response, HttpStatusCode status)
     {
         if (response.StatusCode == status) return;
-        var code = response.Headers.TryGetValues("x-ms-error-code", out var values) ? string.Join(' ', values) : "";
-        throw new BlobStoreException(new HttpRequestException($"the store answered {(int)response.StatusCode} {code}", inner: null, response.StatusCode));
+        throw new BlobStoreException(new HttpRequestException($"the store answered {(int)response.StatusCode} {CodeOf(response)}", inner: null, response.StatusCode));
     }
+
+    private static string CodeOf(HttpResponseMessage response) => response.Headers.TryGetValues("x-ms-error-code", out var values) ? string.Join(' ', values) : "";
 
     private static async Task<XDocument> ReadXmlAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {

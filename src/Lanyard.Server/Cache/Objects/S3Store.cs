@@ -65,7 +65,7 @@ internal sealed class S3Store : ObjectStore
             response.Dispose();
             return null;
         }
-        catch (AmazonS3Exception exception) when (exception.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.RequestedRangeNotSatisfiable)
+        catch (AmazonS3Exception exception) when (IsMissing(exception) || exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
             return null;
         }
@@ -86,7 +86,15 @@ internal sealed class S3Store : ObjectStore
 
     public override Task DeleteAsync(string key, CancellationToken cancellationToken) => GuardedAsync(async () =>
     {
-        await _client.DeleteObjectAsync(new DeleteObjectRequest { BucketName = _bucket, Key = key }, cancellationToken);
+        try
+        {
+            await _client.DeleteObjectAsync(new DeleteObjectRequest { BucketName = _bucket, Key = key }, cancellationToken);
+        }
+        catch (AmazonS3Exception exception) when (IsMissing(exception))
+        {
+            // S3 itself says nothing of it; stores that speak like it do.
+        }
+
         return true;
     });
 
@@ -96,6 +104,9 @@ internal sealed class S3Store : ObjectStore
     }));
 
     public override void Dispose() => _client.Dispose();
+
+    /// <summary>Any other 404 (<c>NoSuchBucket</c>, that of a server that knows nothing of S3) is about the store and not about the object.</summary>
+    private static bool IsMissing(AmazonS3Exception exception) => exception.ErrorCode == "NoSuchKey";
 
     private static MemoryStream StreamOf(ReadOnlyMemory<byte> bytes) =>
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(bytes, out var segment)
