@@ -15,15 +15,20 @@ internal static class RuntimeSubjects
         var machines = services.GetRequiredService<MachineDirectory>();
         var sightings = services.GetRequiredService<MachineSightings>();
         var caches = new Lazy<RunCaches>(services.GetRequiredService<RunCaches>);
-        return new RuntimeQuestions(async (principal, cancellation) => principal.Kind switch
-        {
-            PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Seen(principal, machine) : null,
+        var attempts = new Lazy<AttemptLiveness>(services.GetRequiredService<AttemptLiveness>);
+        return new RuntimeQuestions(
+            SubjectOf: async (principal, cancellation) => principal.Kind switch
+            {
+                PrincipalKind.Machine => await machines.FindAliveAsync(principal.SubjectId!, cancellation) is { } machine ? Seen(principal, machine) : null,
 
-            // The door has asked whether its attempt lives.
-            PrincipalKind.Run => await caches.Value.FindAsync(principal.SubjectId!, cancellation) is { } cache ? Of(principal, cache) : Bare(principal),
-            PrincipalKind.Workflow => Of(principal, principal.Workflow!),
-            _ => null,
-        });
+                // The door has asked whether its attempt lives.
+                PrincipalKind.Run => await caches.Value.FindAsync(principal.SubjectId!, cancellation) is { } cache ? Of(principal, cache) : Bare(principal),
+                PrincipalKind.Workflow => Of(principal, principal.Workflow!),
+                _ => null,
+            },
+            HasEnded: async (key, cancellation) => RuntimeSubject.AttemptOf(key) is { } of
+                ? !await attempts.Value.IsAliveAsync(of.Run, of.Attempt, cancellation)
+                : key.StartsWith("machine_", StringComparison.Ordinal) && await machines.HasEndedAsync(key, cancellation));
 
         RuntimeSubject Seen(Principal principal, MachineRecord machine)
         {

@@ -71,11 +71,11 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             cancellationToken) == 1;
 
     /// <summary>Takes a pending entry out that nobody will finish: its name is free at once, its bytes and rows are for <see cref="Limits.CacheEvictor"/> to purge.</summary>
-    /// <param name="isSuperseded">Whoever reserved it is known to be over, however young it is.</param>
+    /// <param name="isOver">Whoever reserved it is known to be, however young it is.</param>
     /// <returns>False when it was renewed or finalised meanwhile.</returns>
-    public async Task<bool> AbandonAsync(CacheEntry entry, bool isSuperseded, CancellationToken cancellationToken) =>
+    public async Task<bool> AbandonAsync(CacheEntry entry, bool isOver, CancellationToken cancellationToken) =>
         await database.ExecuteAsync(
-            $"update cache_entries set state = 'gone', live = false where id = {entry.Id} and state = 'pending' and (pending_until <= {time.GetUtcNow()} or {isSuperseded})",
+            $"update cache_entries set state = 'gone', live = false where id = {entry.Id} and state = 'pending' and (pending_until <= {time.GetUtcNow()} or {isOver})",
             cancellationToken) == 1;
 
     /// <summary>The same for all that were abandoned.</summary>

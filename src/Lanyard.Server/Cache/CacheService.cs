@@ -13,7 +13,7 @@ namespace Lanyard.Server.Cache;
 /// </summary>
 internal sealed class CacheService(
     CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CacheEvictor evictor, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time,
-    ILogger<CacheService> logger)
+    RuntimeQuestions questions, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
     /// <returns>The best entry; or NotFound (a miss), Forbidden (no scope may be read), RequestMalformed.</returns>
@@ -77,9 +77,9 @@ internal sealed class CacheService(
 
             if (present.State == CacheStates.Ready) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is there");
             if (present.Subject == subject.Key && await entries.RenewAsync(present, until, context.RequestAborted)) return present;
-            var isSuperseded = subject.Supersedes(present.Subject);
-            if (present.PendingUntil > time.GetUtcNow() && !isSuperseded) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
-            if (await entries.AbandonAsync(present, isSuperseded, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
+            var isStanding = present.PendingUntil > time.GetUtcNow();
+            if (isStanding && !await IsOverAsync(present.Subject, subject, context.RequestAborted)) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
+            if (await entries.AbandonAsync(present, isOver: isStanding, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
         }
 
         return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast");
@@ -154,6 +154,10 @@ internal sealed class CacheService(
         var now = time.GetUtcNow();
         return entry.ReadUntil >= now + BlobUrls.DownloadLife || await entries.MarkUsedAsync(entry, now + CacheEvictor.Hold, context.RequestAborted);
     }
+
+    /// <summary>Whether nobody can finish any more what an owner has reserved.</summary>
+    private async ValueTask<bool> IsOverAsync(string owner, RuntimeSubject subject, CancellationToken cancellationToken) =>
+        subject.Supersedes(owner) || await questions.HasEnded(owner, cancellationToken);
 
     private async ValueTask<bool> IsTooFastAsync(CacheName name, CacheLimits limits, CancellationToken cancellationToken) => limits.EntriesPerMinute > 0
         && await entries.CountRecentAsync(name.WorkspaceId, name.Repository, limits.EntriesPerMinute, cancellationToken) >= limits.EntriesPerMinute;

@@ -43,6 +43,10 @@ internal sealed class MachineDirectory : IDisposable
         return known.Machine is { } machine && machine.IsAliveAt(_time.GetUtcNow()) ? machine : null;
     }
 
+    /// <summary>Whether one is over for good. From the database: who was renewed at another replica a moment ago lives longer than memory knows.</summary>
+    public async Task<bool> HasEndedAsync(string id, CancellationToken cancellationToken) =>
+        await _store.FindAsync(id, cancellationToken) is not { } machine || !machine.IsAliveAt(_time.GetUtcNow());
+
     /// <summary>After the commit that ended one.</summary>
     public void Ended(string id) => _notifications.Publish(Channel, id);
 

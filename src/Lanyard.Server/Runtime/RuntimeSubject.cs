@@ -53,11 +53,20 @@ internal sealed record RuntimeSubject
     public string Key => Attempt is { } attempt ? $"{Id}.{attempt}" : Id;
 
     /// <summary>Whether a key is of an earlier attempt of this run: it is over since this one began, and what it left undone is in this one's way.</summary>
-    public bool Supersedes(string key) =>
-        Attempt is { } attempt && key.StartsWith(Id + ".", StringComparison.Ordinal)
-        && int.TryParse(key.AsSpan(Id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var earlier) && earlier < attempt;
+    public bool Supersedes(string key) => Attempt is { } attempt && AttemptOf(key) is { } other && other.Run == Id && other.Attempt < attempt;
+
+    /// <returns>Null where the key is of something else than an attempt of a run.</returns>
+    public static (string Run, int Attempt)? AttemptOf(string key) =>
+        key.LastIndexOf('.') is var dot and > 0 && key.StartsWith("run_", StringComparison.Ordinal)
+        && int.TryParse(key.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var attempt)
+            ? (key[..dot], attempt)
+            : null;
 }
 
 /// <summary>What the runtime API must ask of rooms that it does not know; handed in where the server is put together.</summary>
 /// <param name="SubjectOf">The living run or machine of a principal, or null.</param>
-internal sealed record RuntimeQuestions(Func<Principal, CancellationToken, ValueTask<RuntimeSubject?>> SubjectOf);
+/// <param name="HasEnded">
+/// Whether whoever had this <see cref="RuntimeSubject.Key"/> is known to be over, which is for good: what it left undone is nobody's. The end of a workflow's job is never known.
+/// </param>
+internal sealed record RuntimeQuestions(
+    Func<Principal, CancellationToken, ValueTask<RuntimeSubject?>> SubjectOf, Func<string, CancellationToken, ValueTask<bool>> HasEnded);

@@ -18,22 +18,25 @@ public sealed class PostgresRunReservationTests() : RunReservationTests(Database
 public abstract class RunReservationTests(DatabaseKind kind) : IAsyncLifetime
 {
     private CacheServer _server = null!;
+    private readonly HashSet<string> _ended = new(StringComparer.Ordinal);
     private string _workspace = null!;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await CacheServer.StartAsync(kind, questions: new RuntimeQuestions(static (principal, _) => ValueTask.FromResult<RuntimeSubject?>(new RuntimeSubject
-        {
-            Kind = principal.Kind,
-            Id = principal.SubjectId!,
-            Attempt = principal.Attempt,
-            WorkspaceId = principal.WorkspaceId!,
-            Repository = "demo/app",
-            Ref = "refs/heads/main",
-            Scopes = [new ScopeGrant("refs/heads/main", ScopePermission.Read | ScopePermission.Write)],
-            TokenSha256 = principal.TokenSha256,
-            ExpiresAt = principal.ExpiresAt,
-        })));
+        _server = await CacheServer.StartAsync(kind, questions: new RuntimeQuestions(
+            SubjectOf: static (principal, _) => ValueTask.FromResult<RuntimeSubject?>(new RuntimeSubject
+            {
+                Kind = principal.Kind,
+                Id = principal.SubjectId!,
+                Attempt = principal.Attempt,
+                WorkspaceId = principal.WorkspaceId!,
+                Repository = "demo/app",
+                Ref = "refs/heads/main",
+                Scopes = [new ScopeGrant("refs/heads/main", ScopePermission.Read | ScopePermission.Write)],
+                TokenSha256 = principal.TokenSha256,
+                ExpiresAt = principal.ExpiresAt,
+            }),
+            HasEnded: (key, _) => ValueTask.FromResult(_ended.Contains(key))));
         _workspace = (await _server.Server.GetAsync("/v1/workspaces/acme")).Json.GetProperty("id").GetString()!;
     }
 
@@ -73,6 +76,17 @@ public abstract class RunReservationTests(DatabaseKind kind) : IAsyncLifetime
         var taken = await _server.TwirpAsync(Be(run, attempt), "CreateCacheEntry", $$"""{"key":"k","version":"{{CacheServer.Version}}"}""");
 
         Assert.Equal((HttpStatusCode.Conflict, "already_exists"), (taken.Status, taken.Json.GetProperty("code").GetString()));
+    }
+
+    [Fact]
+    public async Task What_an_ended_run_had_begun_is_not_in_the_way_of_another()
+    {
+        var (first, second) = (Be("run_a", 1), Be("run_b", 1));
+        var left = await _server.ReserveAsync(first, "k");
+        _ended.Add("run_a.1");
+
+        Assert.NotEqual(new Uri(left).AbsolutePath, new Uri(await _server.ReserveAsync(second, "k")).AbsolutePath);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.PutAsync(left, [2])).StatusCode);
     }
 
     [Fact]
