@@ -69,6 +69,11 @@ internal sealed class MachineStore(Database database, AuditLog audit)
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+    /// <summary>Of those whose last lifetime ended before a time. What another replica is taking away is passed over.</summary>
+    /// <returns>How many went.</returns>
+    public Task<int> RemoveAsync(DateTimeOffset before, int limit, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"delete from machines where expires < {before} and id in (select id from machines where expires < {before} order by expires limit {limit} {database.SkipLocked})", cancellationToken);
+
 [JsonSerializable(typeof(CacheScope[]))]
 [JsonSerializable(typeof(KnownOperation[]))]
 [JsonSerializable(typeof(AccessControlItem[]))]

@@ -23,6 +23,7 @@ internal static class MachinesFeature
         services.AddSingleton<MachineDirectory>();
         services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>().AddSingleton<MachineIdentityTokens>();
         services.AddSingleton<MachineSightings>().AddHostedService(static provider => provider.GetRequiredService<MachineSightings>());
+        services.AddSingleton<MachineSweeper>().AddHostedService(static provider => provider.GetRequiredService<MachineSweeper>());
         services.AddContent(Home.Workspace, "machine identities", static id => $"select slug as name from machine_identities where workspace = {id}");
         services.AddSingleton(new HomeContent(
             Home.Workspace, "machines", static (id, now) => $"select id as name from machines where workspace = {id} and ended is null and expires > {now}"));

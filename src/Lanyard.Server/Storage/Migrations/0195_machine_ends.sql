@@ -1,0 +1,2 @@
+-- Machines that were over long ago are looked for by their end, and taken away.
+create index machines_expires on machines (expires);
