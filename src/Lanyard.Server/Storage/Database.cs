@@ -91,6 +91,9 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
             },
             cancellationToken);
 
+    /// <summary>Waits until no other process has the name, and takes it: for work of minutes that several would do twice. See <see cref="DatabaseHold"/>.</summary>
+    public virtual Task<DatabaseHold> HoldAsync(string name, CancellationToken cancellationToken) => Task.FromResult(new DatabaseHold(null));
+
     public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
         TransactionAsync(
             async transaction =>

@@ -19,6 +19,7 @@ internal sealed class PostgresDatabase : Database
     private readonly PostgresWriter _serial;
     private readonly PostgresWriter _unsynced;
     private readonly PostgresLargeWrites? _large;
+    private readonly PostgresHolds _holds;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder location, TimeProvider time, ILoggerFactory loggers)
     {
@@ -26,6 +27,7 @@ internal sealed class PostgresDatabase : Database
         (_together, _serial) = (new PostgresWriter(new PostgresBatches(_source)), new PostgresWriter(new PostgresBatches(_source)));
         _unsynced = new PostgresWriter(new PostgresBatches(_source, isSynced: false));
         _large = PostgresLargeWrites.On(_source, _serial, location.MaxPoolSize);
+        _holds = new PostgresHolds(location);
         Notifications = new Notifications();
         _relay = new PostgresRelay(_source, Notifications, time, loggers.CreateLogger<PostgresRelay>());
     }
@@ -81,6 +83,8 @@ internal sealed class PostgresDatabase : Database
             },
             cancellationToken);
 
+    public override Task<DatabaseHold> HoldAsync(string name, CancellationToken cancellationToken) => _holds.TakeAsync(name, cancellationToken);
+
     public override Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default) =>
         RetriedAsync(() => TryTransactionAsync(work, cancellationToken));
 
@@ -116,6 +120,7 @@ internal sealed class PostgresDatabase : Database
         await _serial.DisposeAsync();
         await _unsynced.DisposeAsync();
         _large?.Dispose();
+        await _holds.DisposeAsync();
         await _source.DisposeAsync();
     }
 

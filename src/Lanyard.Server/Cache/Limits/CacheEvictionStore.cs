@@ -39,6 +39,9 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
             static row => KeyValuePair.Create(row.GetString(0), row.GetInt64(1)),
             cancellationToken);
 
+    /// <summary>While one replica makes way in a workspace no other does.</summary>
+    public Task<DatabaseHold> AloneAsync(string workspaceId, CancellationToken cancellationToken) => database.HoldAsync($"cache eviction {workspaceId}", cancellationToken);
+
     /// <summary>What may go, in the order in which it goes: the longest unused first.</summary>
     /// <param name="isPull">Pull requests' entries, which go before all others, or those.</param>
     public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, bool isPull, int limit, CancellationToken cancellationToken) =>

@@ -1,10 +1,11 @@
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache.Blobs;
+using Lanyard.Server.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache.Limits;
 
-/// <summary>Keeps workspaces and repositories within their quotas and forgets what nobody uses. Several replicas may do it at once.</summary>
+/// <summary>Keeps workspaces and repositories within their quotas and forgets what nobody uses. Every replica does so; what is over a quota of a workspace is taken out by one at a time.</summary>
 internal sealed class CacheEvictor(
     CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, BlobStore files, BlobReads reads, AuditLog audit, TimeProvider time,
     ILogger<CacheEvictor> logger)
@@ -111,17 +112,19 @@ internal sealed class CacheEvictor(
     }
 
     /// <summary>
-    /// One at a time for a workspace: two that count before either has taken anything out would both take it all. Other replicas are seen by counting again: before
-    /// branches pay, after a step that got less than it chose, and at the latest after <see cref="StepsACount"/> of them.
+    /// One at a time for a workspace, of all replicas: two that count before either has taken anything out would both take it all. What people take away meanwhile is seen by counting again:
+    /// before branches pay, after a step that got less than it chose, and at the latest after <see cref="StepsACount"/> of them.
     /// </summary>
     private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
     {
+        if (await store.BytesAsync(workspace, repository, cancellationToken) <= quota) return 0;
         var gate = _gates[(uint)workspace.GetHashCode(StringComparison.Ordinal) % _gates.Length];
         await gate.WaitAsync(cancellationToken);
         try
         {
-            var (pulls, holds) = await ShrinkAsync(workspace, repository, quota, isPull: true, cancellationToken);
-            return holds ? pulls : pulls + (await ShrinkAsync(workspace, repository, quota, isPull: false, cancellationToken)).Evicted;
+            await using var alone = await store.AloneAsync(workspace, cancellationToken);
+            var (pulls, holds) = await ShrinkAsync(workspace, repository, quota, isPull: true, alone, cancellationToken);
+            return holds ? pulls : pulls + (await ShrinkAsync(workspace, repository, quota, isPull: false, alone, cancellationToken)).Evicted;
         }
         finally
         {
@@ -130,19 +133,25 @@ internal sealed class CacheEvictor(
     }
 
     /// <returns>How many went, and whether the quota holds now.</returns>
-    private async Task<(int Evicted, bool Holds)> ShrinkAsync(string workspace, string? repository, long quota, bool isPull, CancellationToken cancellationToken)
+    private async Task<(int Evicted, bool Holds)> ShrinkAsync(
+        string workspace, string? repository, long quota, bool isPull, DatabaseHold alone, CancellationToken cancellationToken)
     {
         var (evicted, over, pace) = (0, 0L, new EvictionPace(reads, time));
         for (var step = 0; ; step++)
         {
-            if (step % StepsACount == 0 || over <= 0) over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
+            if (step % StepsACount == 0 || over <= 0)
+            {
+                await alone.CheckAsync(cancellationToken);
+                over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
+            }
+
             if (over <= 0) return (evicted, true);
             var chosen = await ChooseAsync(workspace, repository, over, isPull, cancellationToken);
             if (chosen.Count == 0) return (evicted, false);
             var gone = await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
             evicted += gone.Count;
 
-            // What is missing was taken out by another replica, or given out by a look-up.
+            // What is missing was taken away by somebody, or given out by a look-up.
             over = gone.Count == chosen.Count ? over - gone.Bytes : 0;
             await pace.RestAsync(cancellationToken);
         }
