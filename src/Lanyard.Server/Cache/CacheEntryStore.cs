@@ -32,9 +32,12 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     public Task<CacheEntry?> FindByBlobAsync(string workspaceId, string blob, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync($"select {Columns} from cache_entries where blob = {blob} and live and workspace = {workspaceId}", Read, cancellationToken);
 
-    /// <summary>Takes the name for a subject, if nobody holds it. Entries of the last minute are counted in the same statement: many at once would else all count before any is there.</summary>
+    /// <summary>
+    /// Takes the name for a subject, if nobody holds it. Entries of the last minute are counted in the same statement: many at once would else all count before any is there. On several replicas too:
+    /// <see cref="Database.ExecuteCountingAsync"/>.
+    /// </summary>
     /// <param name="perMinute">New entries that the repository may have in a minute; 0: as many as come.</param>
-    /// <returns>Null when somebody does, or the minute is full.</returns>
+    /// <returns>Null when somebody does, the minute is full, or the workspace has gone.</returns>
     public async Task<CacheEntry?> InsertAsync(
         CacheName name, string subject, CacheProvenance provenance, DateTimeOffset pendingUntil, bool encrypted, long perMinute, CancellationToken cancellationToken)
     {
@@ -42,7 +45,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         var now = time.GetUtcNow();
         var (id, blob) = (NewId(), NewBlob());
         var isFree = perMinute == 0 ? ((Sql)$"true").Part : ((Sql)$"({Recent(name.WorkspaceId, name.Repository, perMinute)}) < {perMinute}").Part;
-        var inserted = await database.ExecuteTogetherAsync(
+        Sql insert =
             $"""
             insert into cache_entries (id, workspace, repository, scope, version, key, folded, state, live, blob, staged_bytes, staged_count, committed, size,
                 subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
@@ -52,14 +55,12 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
                 {provenance.TokenSha256}, {encrypted}
             where {isFree}
             on conflict do nothing
-            """,
-            name.Row,
-            cancellationToken);
-        return inserted == 0
-            ? null
-            : new CacheEntry(
+            """;
+        return await IsInsertedAsync(insert, name, perMinute, cancellationToken)
+            ? new CacheEntry(
                 id, name.WorkspaceId, name.Repository, name.Scope, name.Version, name.Key, CacheStates.Pending, blob, 0, false, 0, subject, now, pendingUntil, now,
-                DateTimeOffset.UnixEpoch, encrypted);
+                DateTimeOffset.UnixEpoch, encrypted)
+            : null;
     }
 
     /// <summary>The same subject asks for its pending entry again.</summary>
@@ -110,6 +111,20 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
         $"""
         select count(*) from (select 1 from cache_entries where workspace || '/' || repository = {workspaceId + "/" + repository} and created > {time.GetUtcNow() - Minute} limit {limit}) as c
         """).Part;
+
+    private async Task<bool> IsInsertedAsync(Sql insert, CacheName name, long perMinute, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return 1 == (perMinute == 0
+                ? await database.ExecuteTogetherAsync(insert, name.Row, cancellationToken)
+                : await database.ExecuteCountingAsync(insert, name.Row, $"new cache entries {name.WorkspaceId}/{name.Repository}", cancellationToken));
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
+        {
+            return false;
+        }
+    }
 
     internal static CacheEntry Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetString(7),

@@ -38,6 +38,13 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// </param>
     public virtual Task<int> ExecuteTogetherAsync(Sql sql, string row, CancellationToken cancellationToken = default) => ExecuteAsync(sql, cancellationToken);
 
+    /// <summary>
+    /// As <see cref="ExecuteTogetherAsync"/>, for a statement that decides by a count of what others of its kind have written: one of another process that is on its way to disk would not be in
+    /// the count, so it is waited for.
+    /// </summary>
+    /// <param name="kind">Statements of the same are counted together.</param>
+    public virtual Task<int> ExecuteCountingAsync(Sql sql, string row, string kind, CancellationToken cancellationToken = default) => ExecuteAsync(sql, cancellationToken);
+
     /// <summary>As <see cref="ExecuteTogetherAsync"/>, for an <c>update … returning</c> that waits for no row (<see cref="SkipLocked"/>).</summary>
     public virtual Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         QueryAsync(sql, read, cancellationToken);

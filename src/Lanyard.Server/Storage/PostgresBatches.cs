@@ -97,7 +97,10 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
         }
     }
 
-    /// <summary>The first statements of all jobs in one journey. Without a transaction around them they are one by themselves.</summary>
+    /// <summary>
+    /// The first statements of all jobs in one journey. Without a transaction around them they are one by themselves. Kinds are locked before any row, and in one order, so that no two batches
+    /// wait for each other; each statement after that sees what was committed before it.
+    /// </summary>
     /// <returns>The counts of each job's.</returns>
     private static async Task<int[][]> FirstAsync(NpgsqlConnection connection, List<PostgresJob> jobs, bool isSynced)
     {
@@ -107,6 +110,13 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
             batch.BatchCommands.Add(new NpgsqlBatchCommand(WithoutSync));
         }
 
+        foreach (var kind in jobs.Select(static job => job.Kind).OfType<string>().Select(PostgresHolds.KeyOf).Distinct().Order())
+        {
+            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf($"select pg_advisory_xact_lock({kind})"));
+        }
+
+        var before = batch.BatchCommands.Count;
+
         foreach (var sql in jobs.SelectMany(static job => job.First))
         {
             batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
@@ -114,18 +124,19 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
 
         if (batch.BatchCommands.Count > 0)
         {
-            await ReadAsync(batch, jobs, isSynced);
+            await ReadAsync(batch, jobs, before);
         }
 
-        var at = isSynced ? 0 : 1;
+        var at = before;
         return [.. jobs.Select(job => job.First.Select(_ => batch.BatchCommands[at++].RecordsAffected).ToArray())];
     }
 
     /// <summary>Statements without rows give no result to stop at: the n-th result is that of the n-th query.</summary>
-    private static async Task ReadAsync(NpgsqlBatch batch, List<PostgresJob> jobs, bool isSynced)
+    /// <param name="before">So many queries, whose results say nothing, stand before the jobs' statements.</param>
+    private static async Task ReadAsync(NpgsqlBatch batch, List<PostgresJob> jobs, int before)
     {
         await using var reader = await batch.ExecuteReaderAsync();
-        if (!isSynced)
+        for (var i = 0; i < before; i++)
         {
             await reader.NextResultAsync();
         }

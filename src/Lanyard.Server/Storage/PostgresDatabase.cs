@@ -55,7 +55,10 @@ internal sealed class PostgresDatabase : Database
     }
 
     public override Task<int> ExecuteTogetherAsync(Sql sql, string row, CancellationToken cancellationToken = default) =>
-        _together.RunAsync(new PostgresExecuteJob(sql, row, cancellationToken), cancellationToken);
+        _together.RunAsync(new PostgresExecuteJob(sql, row, null, cancellationToken), cancellationToken);
+
+    public override Task<int> ExecuteCountingAsync(Sql sql, string row, string kind, CancellationToken cancellationToken = default) =>
+        _together.RunAsync(new PostgresExecuteJob(sql, row, kind, cancellationToken), cancellationToken);
 
     public override Task<List<T>> QueryTogetherAsync<T>(Sql sql, Func<DbDataReader, T> read, CancellationToken cancellationToken = default) =>
         _together.RunAsync(new PostgresQueryJob<T>(sql, read, cancellationToken), cancellationToken);

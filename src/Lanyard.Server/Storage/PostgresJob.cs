@@ -12,6 +12,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
 
     public string? Row => row;
 
+    /// <summary>Batches in which the same name stands, of whatever process, are committed one after the other; null: it minds none.</summary>
+    public virtual string? Kind => null;
+
     /// <summary>The first statement answers with rows.</summary>
     public virtual bool IsQuery => false;
 
@@ -22,7 +25,7 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     public virtual bool IsAlone => false;
 
     /// <summary>What <see cref="First"/> changes is known beforehand, but for rare cases.</summary>
-    public bool IsForeseen => !IsQuery && first.All(static sql => sql.ChangesOne);
+    public bool IsForeseen => !IsQuery && Kind is null && first.All(static sql => sql.ChangesOne);
 
     /// <summary>A job that nobody waits for any more is not begun.</summary>
     public bool IsCanceled => cancellationToken.IsCancellationRequested;
@@ -110,8 +113,10 @@ internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, string? row, Ca
 }
 
 /// <summary>A lone statement.</summary>
-internal sealed class PostgresExecuteJob(Sql sql, string row, CancellationToken cancellationToken) : PostgresJob<int>([sql], row, cancellationToken)
+internal sealed class PostgresExecuteJob(Sql sql, string row, string? kind, CancellationToken cancellationToken) : PostgresJob<int>([sql], row, cancellationToken)
 {
+    public override string? Kind => kind;
+
     public override Task GoOnAsync(NpgsqlConnection? connection, IReadOnlyList<int> counts, List<Sql> later)
     {
         Result = counts[0];
