@@ -21,7 +21,7 @@ public sealed record CacheSettings(
     bool? Encrypt = null);
 
 /// <summary>Who reads as one of these refs (and workflows, where named) finds only entries that were written from those refs. Each pattern is exact, or a prefix with <c>*</c> at its end.</summary>
-/// <param name="Refs">Of the reader; <c>*</c> is everybody, also without a ref.</param>
+/// <param name="Refs">Of the reader; <c>*</c> is everybody. A reader whose ref is not known is held by every rule.</param>
 /// <param name="WrittenBy">Refs of the writers that are trusted.</param>
 /// <param name="Workflows">Of the reader; all when absent.</param>
 public sealed record CacheReadRule(IReadOnlyList<string> Refs, IReadOnlyList<string> WrittenBy, IReadOnlyList<string>? Workflows = null);

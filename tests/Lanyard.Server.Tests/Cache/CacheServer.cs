@@ -57,10 +57,11 @@ internal sealed class CacheServer : IAsyncDisposable
     }
 
     /// <returns>Its id, which is its bearer here.</returns>
-    public async Task<string> MachineAsync(string repository = "demo/app", string gitRef = "refs/heads/main", string more = "", string workspace = "acme")
+    /// <param name="gitRef">Null: it says none.</param>
+    public async Task<string> MachineAsync(string repository = "demo/app", string? gitRef = "refs/heads/main", string more = "", string workspace = "acme")
     {
-        var answer = await Server.SendAsync(
-            HttpMethod.Post, $"/v1/workspaces/{workspace}/machines", "admin", $$"""{"repository":"{{repository}}","ref":"{{gitRef}}"{{more}}}""");
+        var said = gitRef is null ? "" : $$""","ref":"{{gitRef}}" """;
+        var answer = await Server.SendAsync(HttpMethod.Post, $"/v1/workspaces/{workspace}/machines", "admin", $$"""{"repository":"{{repository}}"{{said}}{{more}}}""");
         Assert.True((int)answer.Status == 201, answer.Body);
         var id = answer.Json.GetProperty("machine").GetProperty("id").GetString()!;
         var owner = (await Server.GetAsync($"/v1/workspaces/{workspace}")).Json.GetProperty("id").GetString();

@@ -75,6 +75,25 @@ public abstract class CacheTrustTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Null(await _server.FindAsync(await _server.MachineAsync(more: SharedScope), "k"));
     }
 
+    [Theory]
+    [InlineData("""{"refs":["refs/tags/*"],"writtenBy":["refs/heads/main"]}""", false)]
+    [InlineData("""{"refs":["refs/tags/*","refs/heads/x"],"writtenBy":["refs/heads/main","refs/heads/feature"]}""", true)]
+    [InlineData("""{"refs":["refs/tags/*"],"writtenBy":["*"]}""", true)]
+    [InlineData("""{"refs":["refs/tags/*"],"workflows":["demo/app/.github/workflows/release.yml"],"writtenBy":["refs/heads/main"]}""", true)]
+    public async Task A_reader_that_says_no_ref_is_held_by_every_rule_of_refs(string rule, bool finds)
+    {
+        var feature = await _server.MachineAsync(gitRef: "refs/heads/feature", more: SharedScope);
+        await _server.SaveAsync(feature, "k");
+        var unsaid = await _server.MachineAsync(gitRef: null, more: SharedScope);
+        Assert.Equal("k", await _server.FindAsync(unsaid, "k"));
+
+        await SetAsync($$"""{"readRules":[{{rule}}]}""");
+
+        Assert.Equal(finds ? "k" : null, await _server.FindAsync(unsaid, "k"));
+        Assert.Equal(finds ? 1 : 0, (await _server.Server.SendAsync(HttpMethod.Get, "/runtime/cache/_apis/artifactcache/caches?key=k", unsaid)).Json.GetProperty("totalCount").GetInt32());
+        Assert.Equal("k", await _server.FindAsync(feature, "k"));
+    }
+
     [Fact]
     public async Task All_rules_that_match_a_reader_hold_together()
     {

@@ -16,11 +16,11 @@ internal static class CacheReadRules
     public static bool Matches(string pattern, string? text) => pattern == "*"
         || (text is not null && (pattern.EndsWith('*') ? text.StartsWith(pattern[..^1], StringComparison.Ordinal) : text == pattern));
 
-    /// <summary>For each rule that holds for the reader, the writers' refs that it trusts.</summary>
+    /// <summary>For each rule that holds for the reader, the writers' refs that it trusts. A reader of an unknown ref may be any that a rule names: it is held by every rule's.</summary>
     public static IReadOnlyList<IReadOnlyList<string>> For(IEnumerable<CacheReadRule> rules, RuntimeSubject reader) =>
     [
         .. rules
-            .Where(rule => rule.Refs.Any(pattern => Matches(pattern, reader.Ref)) && (rule.Workflows?.Any(pattern => Matches(pattern, reader.Workflow)) ?? true))
+            .Where(rule => (reader.Ref is null || rule.Refs.Any(pattern => Matches(pattern, reader.Ref))) && (rule.Workflows?.Any(pattern => Matches(pattern, reader.Workflow)) ?? true))
             .Select(static rule => rule.WrittenBy),
     ];
 
