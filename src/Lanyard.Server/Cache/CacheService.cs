@@ -82,7 +82,7 @@ internal sealed class CacheService(
             if (await entries.AbandonAsync(present, isOver: isStanding, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
         }
 
-        return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast");
+        return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast, or workspace {name.WorkspaceId} is gone");
     }
 
     /// <summary>By name, as protocol v2 has it. Repeating it after a lost answer gives the same again.</summary>

@@ -30,7 +30,8 @@ internal sealed class MachineCreation(MachineStore store, MachineTokens tokens, 
 
     /// <param name="about">What the audit says of it, but for the machine.</param>
     /// <param name="identity">Id of the machine identity by which the host proved itself.</param>
-    public async Task<MachineCreated> CreateAsync(
+    /// <returns>Or NotFound (the workspace has gone).</returns>
+    public async Task<Outcome<MachineCreated>> CreateAsync(
         WorkspaceEntry workspace, MachineRequest request, IReadOnlyList<KnownOperation> operations, string by, string? identity, AuditEvent about, CancellationToken cancellationToken)
     {
         var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
@@ -38,7 +39,7 @@ internal sealed class MachineCreation(MachineStore store, MachineTokens tokens, 
         var machine = new MachineRecord(
             Ids.New("machine", time), workspace.Id, request.Runner, request.Repository?.ToLowerInvariant(), request.Ref, MachineRules.Scopes(request), by, now,
             now.AddSeconds(lifetime), null, operations.Count == 0 ? null : operations, lifetime, Identity: identity);
-        await store.InsertAsync(machine, about, cancellationToken);
+        if (!await store.InsertAsync(machine, about, cancellationToken)) return Access.Missing($"workspace {workspace.Id} is gone");
         return new MachineCreated(machine.ToView(), await tokens.MintAsync(machine, cancellationToken));
     }
 

@@ -32,7 +32,7 @@ internal static class MachineEndpoints
         {
             Details = new Dictionary<string, string> { ["repository"] = request.Repository?.ToLowerInvariant() ?? "", ["ref"] = request.Ref ?? "" },
         };
-        var created = await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, identity: null, about, context.RequestAborted);
+        if (!(await creation.CreateAsync(entry, request, resolved.Operations, principal.Name, identity: null, about, context.RequestAborted)).TryGet(out var created, out refusal)) return new Refused(refusal);
         context.Response.Headers.CacheControl = "no-store";
         return Results.Json(created, RuntimeJson.Default.MachineCreated, statusCode: StatusCodes.Status201Created);
     }

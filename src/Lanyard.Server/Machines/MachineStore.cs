@@ -13,20 +13,28 @@ internal sealed class MachineStore(Database database, AuditLog audit)
 {
     private static readonly SqlPart Columns = ((Sql)$"id, workspace, runner, repository, ref, scopes, created_by, created, expires, ended, operations, lifetime, last_seen, identity").Part;
 
-    public Task InsertAsync(MachineRecord machine, AuditEvent about, CancellationToken cancellationToken)
+    /// <returns>False where the workspace has gone.</returns>
+    public async Task<bool> InsertAsync(MachineRecord machine, AuditEvent about, CancellationToken cancellationToken)
     {
         var scopes = JsonSerializer.Serialize([.. machine.Scopes], MachineJson.Default.CacheScopeArray);
         var operations = machine.Operations is null ? null : JsonSerializer.Serialize([.. machine.Operations], MachineJson.Default.KnownOperationArray);
-        return audit.RecordWithAsync(
-            $"""
-            insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime, identity)
-            values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
-                {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds}, {machine.Identity})
-            """,
-            machine.Id,
-            about with { WorkspaceId = machine.WorkspaceId, Target = machine.Id },
-            static () => { },
-            cancellationToken);
+        try
+        {
+            return await audit.RecordWithAsync(
+                $"""
+                insert into machines (id, workspace, runner, repository, ref, scopes, created_by, created, expires, operations, lifetime, identity)
+                values ({machine.Id}, {machine.WorkspaceId}, {machine.Runner}, {machine.Repository}, {machine.Ref}, {scopes}, {machine.CreatedBy},
+                    {machine.CreatedAt}, {machine.ExpiresAt}, {operations}, {machine.LifetimeSeconds}, {machine.Identity})
+                """,
+                machine.Id,
+                about with { WorkspaceId = machine.WorkspaceId, Target = machine.Id },
+                static () => { },
+                cancellationToken);
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
+        {
+            return false;
+        }
     }
 
     public Task<MachineRecord?> FindAsync(string id, CancellationToken cancellationToken) =>
@@ -61,6 +69,11 @@ internal sealed class MachineStore(Database database, AuditLog audit)
     public Task<int> SawAsync(IReadOnlyList<string> ids, DateTimeOffset now, CancellationToken cancellationToken) =>
         database.ExecuteAsync($"update machines set last_seen = {now} where id in ({ids})", cancellationToken);
 
+    /// <summary>Of those whose last lifetime ended before a time. What another replica is taking away is passed over.</summary>
+    /// <returns>How many went.</returns>
+    public Task<int> RemoveAsync(DateTimeOffset before, int limit, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"delete from machines where expires < {before} and id in (select id from machines where expires < {before} order by expires limit {limit} {database.SkipLocked})", cancellationToken);
+
     private static MachineRecord Read(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetStringOrNull(2), row.GetStringOrNull(3), row.GetStringOrNull(4),
         JsonSerializer.Deserialize(row.GetString(5), MachineJson.Default.CacheScopeArray) ?? [], row.GetString(6), row.GetTime(7), row.GetTime(8),
@@ -69,11 +82,6 @@ internal sealed class MachineStore(Database database, AuditLog audit)
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
-    /// <summary>Of those whose last lifetime ended before a time. What another replica is taking away is passed over.</summary>
-    /// <returns>How many went.</returns>
-    public Task<int> RemoveAsync(DateTimeOffset before, int limit, CancellationToken cancellationToken) => database.ExecuteAsync(
-        $"delete from machines where expires < {before} and id in (select id from machines where expires < {before} order by expires limit {limit} {database.SkipLocked})", cancellationToken);
-
 [JsonSerializable(typeof(CacheScope[]))]
 [JsonSerializable(typeof(KnownOperation[]))]
 [JsonSerializable(typeof(AccessControlItem[]))]

@@ -1,5 +1,6 @@
 using System.Net;
 using Lanyard.Server.Audit;
+using Lanyard.Server.Cache;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Runners;
 using Lanyard.Server.Storage;
@@ -101,10 +102,30 @@ public abstract class DeletionTests(DatabaseKind kind) : IAsyncLifetime
         Assert.True((await _world.Service<TrustRecordStore>().AddAsync(record, null, new AuditEvent("test"), CancellationToken.None)).IsRefused);
         var runner = new RunnerRecord("rnr_1", gone, "a", "{}", null, null, "thumb", null, false, 1, 1, 1);
         Assert.True((await _world.Service<RunnerStore>().PutAsync(runner, [], 0, new AuditEvent("test"), CancellationToken.None)).IsRefused);
+        foreach (var perMinute in (long[])[0, 200])
+            Assert.Null(await _world.Service<CacheEntryStore>().InsertAsync(new CacheName(gone, "a/b", "s", "v", "k"), "m", new CacheProvenance("m", "a/b", null, null, null, ""), default, false, perMinute, CancellationToken.None));
         Assert.Empty(await LeftOfAsync(gone));
         Assert.True(await AddAsync(Policy(other, null)));
         var moved = Policy(other, inner) with { Version = 2 };
         Assert.False(await _world.Service<TrustPolicyStore>().ReplaceAsync(moved, 1, new AuditEvent("test"), CancellationToken.None));
+    }
+
+    /// <summary>As a request that another replica's deletion overtakes: this one's directory knows the workspace still.</summary>
+    [Theory]
+    [InlineData("PUT", "cache/settings", "{}")]
+    [InlineData("POST", "machines", """{"repository":"demo/app"}""")]
+    [InlineData("PUT", "machine-identities/vm", """{"spec":{"proof":{"cluster":"lab","subject":"system:serviceaccount:a:b"},"machine":{}}}""")]
+    [Line("4.1")]
+    [Line("4.7")]
+    public async Task What_a_deletion_overtakes_is_told_that_there_is_no_such_workspace_and_nothing_of_it_happens(string method, string path, string body)
+    {
+        var id = await _world.Server.MakeWorkspaceAsync("overtaken");
+        await Database.ExecuteAsync($"delete from workspaces where id = {id}");
+
+        var answer = await _world.Server.SendAsync(new HttpMethod(method), $"/v1/workspaces/overtaken/{path}", "admin", body);
+
+        Assert.True((HttpStatusCode.NotFound, "not-found") == (answer.Status, answer.Problem), answer.Body);
+        Assert.Empty(await LeftOfAsync(id));
     }
 
     /// <summary>Whoever is not on disk yet when the deletion looks is not seen by it.</summary>

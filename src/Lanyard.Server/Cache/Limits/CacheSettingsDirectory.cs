@@ -46,26 +46,19 @@ internal sealed class CacheSettingsDirectory : IDisposable
         await _database.QuerySingleOrNullAsync($"select version, spec from cache_settings where workspace = {workspaceId}", Read, cancellationToken)
         ?? new KeptSettings(0, new CacheSettings());
 
-    /// <returns>What is kept now; or PreconditionRequired, PreconditionFailed.</returns>
+    /// <returns>What is kept now; or PreconditionRequired, PreconditionFailed, NotFound (the workspace has gone).</returns>
     public async Task<Outcome<KeptSettings>> PutAsync(string workspaceId, CacheSettings settings, Precondition precondition, AuditEvent about, CancellationToken cancellationToken)
     {
-        var json = JsonSerializer.Serialize(settings, CacheAdminJson.Default.CacheSettings);
-        var outcome = await _audit.ChangeAsync<KeptSettings>(
-            async transaction =>
-            {
-                var present = await transaction.QuerySingleOrNullAsync(
-                    $"select version, spec from cache_settings where workspace = {workspaceId} {_database.ForUpdate}", Read);
-                if (precondition.Check(present is null ? null : ETagOf(workspaceId, present.Version)) is { } refusal) return refusal;
-                var kept = new KeptSettings((present?.Version ?? 0) + 1, settings);
-                await transaction.ExecuteAsync(
-                    $"""
-                    insert into cache_settings (workspace, version, updated, spec) values ({workspaceId}, {kept.Version}, {_time.GetUtcNow()}, {json})
-                    on conflict (workspace) do update set version = excluded.version, updated = excluded.updated, spec = excluded.spec
-                    """);
-                return kept;
-            },
-            _ => about,
-            cancellationToken);
+        Outcome<KeptSettings> outcome;
+        try
+        {
+            outcome = await _audit.ChangeAsync(transaction => PutAsync(transaction, workspaceId, settings, precondition), _ => about, cancellationToken);
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
+        {
+            return Access.Missing($"workspace {workspaceId} is gone");
+        }
+
         Forget(workspaceId);
         _database.Notifications.Publish(Channel, workspaceId);
         return outcome;
@@ -74,6 +67,22 @@ internal sealed class CacheSettingsDirectory : IDisposable
     public static string ETagOf(string workspaceId, long version) => Precondition.ETagOf(workspaceId + ".cache", version);
 
     public void Dispose() => _subscription.Dispose();
+
+    private async Task<Outcome<KeptSettings>> PutAsync(Transaction transaction, string workspaceId, CacheSettings settings, Precondition precondition)
+    {
+        var present = await transaction.QuerySingleOrNullAsync($"select version, spec from cache_settings where workspace = {workspaceId} {_database.ForUpdate}", Read);
+        if (precondition.Check(present is null ? null : ETagOf(workspaceId, present.Version)) is { } refusal) return refusal;
+        var kept = new KeptSettings((present?.Version ?? 0) + 1, settings);
+        var json = JsonSerializer.Serialize(settings, CacheAdminJson.Default.CacheSettings);
+
+        // The first of all are seen by nobody else before they are on disk.
+        var written = await transaction.ExecuteAsync(
+            $"""
+            insert into cache_settings (workspace, version, updated, spec) values ({workspaceId}, {kept.Version}, {_time.GetUtcNow()}, {json})
+            on conflict (workspace) do update set version = excluded.version, updated = excluded.updated, spec = excluded.spec where cache_settings.version = {kept.Version - 1}
+            """);
+        return written == 1 ? kept : new Refusal(RefusalReason.PreconditionFailed, "they were written at the same moment");
+    }
 
     private void Forget(string? workspaceId)
     {

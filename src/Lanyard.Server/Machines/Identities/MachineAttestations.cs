@@ -24,17 +24,7 @@ internal sealed class MachineAttestations(
         var bearer = Bearer.Of(context.Request);
         var outcome = bearer is null ? new Refusal(RefusalReason.TokenMissing, "no bearer token") : await attestations.JudgeAsync(request, bearer, context.RequestAborted);
         if (!outcome.TryGet(out var judged, out var refusal) || !creation.Resolve(judged.Workspace, judged.Spec.Machine, static _ => true).TryGet(out var operations, out refusal))
-        {
-            await audit.RecordAsync(new AuditEvent("machine.attest")
-            {
-                RequestId = context.TraceIdentifier,
-                WorkspaceId = attestations.IdOf(request.Workspace),
-                Refusal = refusal,
-                Target = request.Identity.Length <= 63 ? request.Identity : null,
-                TokenSha256 = bearer is null ? null : TokenHash.Of(bearer.AsSpan()).ToString(),
-            });
-            return new Refused(refusal.Reason == RefusalReason.TokenMissing ? refusal : new Refusal(RefusalReason.NoMatchingPolicy, refusal.Detail));
-        }
+            return await RefuseAsync(refusal);
 
         var about = new AuditEvent("machine.attest")
         {
@@ -42,10 +32,24 @@ internal sealed class MachineAttestations(
             TokenSha256 = TokenHash.Of(bearer!.AsSpan()).ToString(),
             Details = new Dictionary<string, string>(StringComparer.Ordinal) { ["identity"] = request.Identity, ["proof"] = judged.Proof },
         };
-        var created = await creation.CreateAsync(
-            judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", judged.Identity, about, context.RequestAborted);
+        if (!(await creation.CreateAsync(
+            judged.Workspace, judged.Spec.Machine, operations, $"identity:{request.Identity}", judged.Identity, about, context.RequestAborted)).TryGet(out var created, out refusal))
+            return await RefuseAsync(refusal);
         context.Response.Headers.CacheControl = "no-store";
         return Results.Json(created, RuntimeJson.Default.MachineCreated, statusCode: StatusCodes.Status201Created);
+
+        async Task<IResult> RefuseAsync(Refusal why)
+        {
+            await audit.RecordAsync(new AuditEvent("machine.attest")
+            {
+                RequestId = context.TraceIdentifier,
+                WorkspaceId = attestations.IdOf(request.Workspace),
+                Refusal = why,
+                Target = request.Identity.Length <= 63 ? request.Identity : null,
+                TokenSha256 = bearer is null ? null : TokenHash.Of(bearer.AsSpan()).ToString(),
+            });
+            return new Refused(why.Reason == RefusalReason.TokenMissing ? why : new Refusal(RefusalReason.NoMatchingPolicy, why.Detail));
+        }
     }
 
     private string? IdOf(string workspace) => workspaces.Find(workspace)?.Id;

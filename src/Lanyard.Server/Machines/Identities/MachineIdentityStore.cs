@@ -22,8 +22,20 @@ internal sealed class MachineIdentityStore(Database database, AuditLog audit, Ti
         """,
         Read);
 
-    /// <returns>What was done; or PreconditionFailed, PreconditionRequired, Conflict (made at the same moment).</returns>
-    public Task<Outcome<Put<MachineIdentitySpec>>> PutAsync(string workspaceId, string slug, MachineIdentitySpec spec, Precondition precondition, AuditEvent about) =>
+    /// <returns>What was done; or PreconditionFailed, PreconditionRequired, Conflict (made at the same moment), NotFound (the workspace has gone).</returns>
+    public async Task<Outcome<Put<MachineIdentitySpec>>> PutAsync(string workspaceId, string slug, MachineIdentitySpec spec, Precondition precondition, AuditEvent about)
+    {
+        try
+        {
+            return await WriteAsync(workspaceId, slug, spec, precondition, about);
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
+        {
+            return Access.Missing($"workspace {workspaceId} is gone");
+        }
+    }
+
+    private Task<Outcome<Put<MachineIdentitySpec>>> WriteAsync(string workspaceId, string slug, MachineIdentitySpec spec, Precondition precondition, AuditEvent about) =>
         audit.ChangeAsync<Put<MachineIdentitySpec>>(
             async transaction =>
             {
