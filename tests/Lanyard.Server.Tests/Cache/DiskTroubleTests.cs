@@ -69,6 +69,23 @@ public sealed class DiskTroubleTests : IAsyncLifetime
         Assert.True((await _server.FinalizeAsync(_machine, "new", Content.Length)).Json.GetProperty("ok").GetBoolean());
     }
 
+    /// <summary>Here a folder stands where the block's file was.</summary>
+    [Fact]
+    public async Task A_block_is_taken_though_the_file_of_the_one_that_it_replaces_can_not_be_deleted()
+    {
+        var url = await _server.ReserveAsync(_machine, "new");
+        var block = $"&comp=block&blockid={CacheServer.BlockId("1")}";
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutAsync(url, [1], block)).StatusCode);
+        var file = _server.Files.Single(static file => new FileInfo(file).Length == 1);
+        File.Delete(file);
+        Directory.CreateDirectory(file);
+
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutAsync(url, [2], block)).StatusCode);
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutListAsync(url, CacheServer.BlockId("1"))).StatusCode);
+        Assert.True((await _server.FinalizeAsync(_machine, "new", 1)).Json.GetProperty("ok").GetBoolean());
+        Assert.Equal([2], await _server.Client.GetByteArrayAsync(await _server.DownloadUrlAsync(_machine, "new")));
+    }
+
     private Task PurgeAsync() => _server.Server.Services.GetRequiredService<CacheEvictor>().PurgeAsync(TestContext.Current.CancellationToken);
 
     private void Break()

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using Lanyard.Identity;
 using Lanyard.Protocol.Runtime;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
@@ -11,6 +12,8 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
 {
     /// <summary>Entries that are changed in one transaction: it shares the commits of others, who do not wait for a whole cache.</summary>
     private const int Step = 1000;
+
+    private const int Tries = 4;
 
     private static readonly SqlPart Columns = ((Sql)
         $"""
@@ -114,10 +117,25 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
             if (last is null && after > 0) return all;
             var step = ((Sql)$"{which} and id > {after} and id <= {last ?? after}").Part;
             var isFirst = after == 0;
-            all += (await audit.ChangeAsync<int>(
-                async transaction => await change(transaction, step), count => count > 0 || isFirst ? told(count) : null, cancellationToken)).Value;
+            all += await ChangeAsync(async transaction => await change(transaction, step), count => count > 0 || isFirst ? told(count) : null, cancellationToken);
             if (last is null) return all;
             after = last.Value;
+        }
+    }
+
+    /// <summary>A key that somebody takes in this moment is not seen as taken before that is on disk.</summary>
+    private async Task<int> ChangeAsync(Func<Transaction, Task<Outcome<int>>> step, Func<int, AuditEvent?> told, CancellationToken cancellationToken)
+    {
+        for (var tried = 1; ; tried++)
+        {
+            try
+            {
+                return (await audit.ChangeAsync(step, told, cancellationToken)).Value;
+            }
+            catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique && tried < Tries)
+            {
+                // It is there now, and the next look sees it.
+            }
         }
     }
 

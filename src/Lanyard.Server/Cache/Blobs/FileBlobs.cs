@@ -91,15 +91,13 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         return ValueTask.CompletedTask;
     }
 
-    public override ValueTask<int> CountAsync(string blob) => ValueTask.FromResult(Directory.Exists(FolderOf(blob)) ? Directory.EnumerateFiles(FolderOf(blob)).Count() : 0);
+    public override ValueTask<int> CountAsync(string blob) => ValueTask.FromResult(FilesOf(blob).Length);
 
     public override ValueTask DeleteAllButAsync(string blob, IReadOnlySet<string> segments)
     {
-        var folder = FolderOf(blob);
-        if (!Directory.Exists(folder)) return ValueTask.CompletedTask;
-        foreach (var path in Directory.EnumerateFiles(folder))
+        foreach (var path in FilesOf(blob))
         {
-            if (!segments.Contains(Path.GetFileName(path))) File.Delete(path);
+            if (!segments.Contains(Path.GetFileName(path))) DeleteFile(path);
         }
 
         return ValueTask.CompletedTask;
@@ -167,15 +165,28 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 
     private string PathOf(string blob, string segment) => Path.Combine(FolderOf(blob), segment);
 
+    /// <returns>None where the disk can't be asked.</returns>
+    private string[] FilesOf(string blob)
+    {
+        try
+        {
+            return Directory.GetFiles(FolderOf(blob));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>What can't be deleted, or was with the whole blob meanwhile, is nobody's failure who has stored something: it goes with the blob at last.</summary>
     private static void DeleteFile(string path)
     {
         try
         {
             File.Delete(path);
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The whole blob was cleared away meanwhile.
         }
     }
 }
