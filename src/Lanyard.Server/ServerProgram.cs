@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using Lanyard.Identity.Trust;
 using Lanyard.Server.AccessEntries;
 using Lanyard.Server.Audit;
@@ -67,18 +68,30 @@ public static class ServerProgram
     /// <summary>Opens the database, brings it up to date, and starts to listen.</summary>
     internal static async Task<RunningServer> StartAsync(ServerOptions options, CancellationToken cancellation, TimeProvider? clock = null)
     {
-        var time = clock ?? TimeProvider.System;
-        var listen = StartFault.Reserve(options.Listen);
+        var door = StartFault.Reserve(options.Listen);
+        try
+        {
+            return await StartAsync(options, door, clock ?? TimeProvider.System, cancellation);
+        }
+        catch
+        {
+            door.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<RunningServer> StartAsync(ServerOptions options, Socket door, TimeProvider time, CancellationToken cancellation)
+    {
         var data = StartFault.MakeDataDirectory(options.DataDirectory);
         var scheme = options.TlsCertificateFile is null ? "http" : "https";
-        var instance = new Instance(options.InstanceSlug, options.PublicUrl ?? $"{scheme}://{listen}", data);
+        var instance = new Instance(options.InstanceSlug, options.PublicUrl ?? $"{scheme}://{door.LocalEndPoint}", data);
 
         // Nothing is configured by a file in the data folder, and nothing watches it: the database writes there all the time.
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = data, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders();
         Log(builder.Logging);
         using var loggers = LoggerFactory.Create(Log);
-        var certificate = Listen(builder, options, listen, time, loggers);
+        var certificate = Listen(builder, options, door, time, loggers);
         var database = Database.Open(options.Database ?? Path.Combine(data, "lanyard.db"), time, loggers);
         try
         {
@@ -184,14 +197,18 @@ public static class ServerProgram
         app.MapCache();
     }
 
-    private static ServerCertificate? Listen(WebApplicationBuilder builder, ServerOptions options, IPEndPoint listen, TimeProvider time, ILoggerFactory loggers)
+    private static ServerCertificate? Listen(WebApplicationBuilder builder, ServerOptions options, Socket door, TimeProvider time, ILoggerFactory loggers)
     {
         var log = loggers.CreateLogger("Lanyard.Server");
         var certificate = options is { TlsCertificateFile: { } file, TlsPrivateKeyFile: { } key }
             ? new ServerCertificate(file, key, time, log.CertificateUnusable)
             : null;
         // A request runs on the thread that heard of it: each change of threads costs more than most requests do.
-        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
+        builder.Services.Configure<SocketTransportOptions>(sockets =>
+        {
+            sockets.UnsafePreferInlineScheduling = true;
+            sockets.CreateBoundListenSocket = _ => door;
+        });
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, SocketBuffers>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -203,7 +220,7 @@ public static class ServerProgram
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
             // Where many transfer at once, one may wait for the server itself longer than Kestrel's five seconds, and is not to be taken for too slow.
             kestrel.Limits.MinResponseDataRate = kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
-            kestrel.Listen(listen, endpoint =>
+            kestrel.Listen((IPEndPoint)door.LocalEndPoint!, endpoint =>
             {
                 if (certificate is null) return;
                 endpoint.Protocols = HttpProtocols.Http1AndHttp2;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lanyard.Server.Storage;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Lanyard.Server;
 
@@ -32,16 +33,16 @@ internal static class StartFault
     }
 
     /// <summary>
-    /// The address to listen on, found free before anything is begun. Port 0 becomes a free one here: the URL is needed before the listening starts, because it is in every token.
+    /// The address to listen on, taken before anything is begun: nobody else gets it while the database is brought up to date. Port 0 becomes a free one
+    /// here: the URL is needed before the listening starts, because it is in every token.
     /// </summary>
+    /// <returns>Bound, not listening.</returns>
     /// <exception cref="InvalidOperationException">It is somebody else's.</exception>
-    public static IPEndPoint Reserve(IPEndPoint listen)
+    public static Socket Reserve(IPEndPoint listen)
     {
         try
         {
-            using var probe = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            probe.Bind(listen);
-            return new IPEndPoint(listen.Address, ((IPEndPoint)probe.LocalEndPoint!).Port);
+            return SocketTransportOptions.CreateDefaultBoundListenSocket(listen);
         }
         catch (SocketException exception)
         {

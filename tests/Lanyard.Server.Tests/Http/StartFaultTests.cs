@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Lanyard.Server.Storage;
 using Lanyard.Testing;
@@ -28,6 +29,26 @@ public sealed class StartFaultTests : IDisposable
 
         Assert.Equal($"--listen {other.LocalEndpoint}: Address already in use: another process listens there (a server that still runs?); end it, or choose another port", words);
         Assert.False(Directory.Exists(Data));
+    }
+
+    [Fact]
+    public void A_port_that_was_chosen_is_nobody_elses_from_then_on()
+    {
+        using var door = StartFault.Reserve(new IPEndPoint(IPAddress.Loopback, 0));
+
+        Assert.Equal(AddressInUse, BindPlainly((IPEndPoint)door.LocalEndPoint!));
+    }
+
+    [Fact]
+    public async Task A_server_that_could_not_start_gives_its_port_back()
+    {
+        using var probe = StartFault.Reserve(new IPEndPoint(IPAddress.Loopback, 0));
+        var listen = (IPEndPoint)probe.LocalEndPoint!;
+        probe.Dispose();
+
+        await FaultAsync(Options() with { Listen = listen, Database = "postgres://lanyard@127.0.0.1:1/lanyard" });
+
+        Assert.Equal(0, BindPlainly(listen));
     }
 
     [Fact]
@@ -89,4 +110,19 @@ public sealed class StartFaultTests : IDisposable
         Assert.NotNull(fault);
         return StartFault.Words(fault) ?? throw new InvalidOperationException("it was taken for a bug", fault);
     }
+
+    private const int AddressInUse = 98;
+
+    /// <summary>As the kernel does it for outgoing connections and port 0: a port that anybody has is not taken. (.NET's own way shares it with whoever shares, until one listens.)</summary>
+    /// <returns>0 or errno.</returns>
+    private static int BindPlainly(IPEndPoint endpoint)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var address = endpoint.Serialize();
+        return bind(socket.SafeHandle, address.Buffer[..address.Size].ToArray(), address.Size) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int bind(SafeHandle socket, byte[] address, int length);
 }
