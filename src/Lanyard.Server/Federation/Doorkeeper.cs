@@ -25,6 +25,7 @@ internal sealed class Doorkeeper(
 {
     private const int Capacity = 100_000;
     private readonly RememberedTokens<Judgement> _remembered = new(Capacity, time);
+    private readonly Sightings _sightings = new();
 
     /// <param name="doors">Which audiences of our own tokens are taken.</param>
     /// <param name="workspaceId">Only trust of that workspace and of the instance counts; null: all.</param>
@@ -39,7 +40,7 @@ internal sealed class Doorkeeper(
 
         var epoch = _remembered.Epoch;
         var (outcome, mayRemember) = await JudgeAsync(token, sha256, doors, workspaceId, trace, cancellation);
-        if (!outcome.IsRefused && mayRemember) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
+        if (!outcome.IsRefused && mayRemember && _sightings.Again(hash)) _remembered.Remember(hash, new Judgement(outcome.Value, doors, workspaceId), outcome.Value.ExpiresAt, epoch);
         return outcome;
     }
 

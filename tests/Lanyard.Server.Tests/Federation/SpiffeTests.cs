@@ -118,7 +118,7 @@ public sealed class SpiffeTests : IAsyncLifetime
         await TrustAsync(new JsonObject { ["url"] = _domain.Issuer + "/bundle" });
         var old = _domain.Key;
         var remembered = _domain.MintRaw(_domain.Header(), Claims(Workload).ToJsonString());
-        Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync(Collections, remembered)).Status);
+        for (var i = 0; i < 3; i++) Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync(Collections, remembered)).Status);
         Assert.Equal(1, _fetches);
         _time.Advance(TimeSpan.FromSeconds(45));
         Assert.Equal(HttpStatusCode.OK, await AskAsync(Workload));

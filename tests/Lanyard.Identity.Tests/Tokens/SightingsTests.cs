@@ -1,9 +1,8 @@
-using Lanyard.ClusterProxy.Authentication;
 using Lanyard.Identity.Tokens;
 using Lanyard.Testing;
 using Xunit;
 
-namespace Lanyard.ClusterProxy.Tests.Authentication;
+namespace Lanyard.Identity.Tests.Tokens;
 
 [Line("3.1")]
 public sealed class SightingsTests

@@ -1,6 +1,4 @@
-using Lanyard.Identity.Tokens;
-
-namespace Lanyard.ClusterProxy.Authentication;
+namespace Lanyard.Identity.Tokens;
 
 /// <summary>
 /// Tells tokens that come again from those that come once. What a token became is worth keeping only if somebody asks for it: a pipeline that makes a
@@ -8,7 +6,7 @@ namespace Lanyard.ClusterProxy.Authentication;
 /// A filter of 128 KiB (Bloom's, two bits a token) that is emptied when it has seen 50,000 of them; at its fullest one new token in a hundred is
 /// taken for an old one, and merely kept at once. It decides about memory only, never about who gets in.
 /// </summary>
-internal sealed class Sightings
+public sealed class Sightings
 {
     private const int Most = 50_000;
     private const int Bits = 1 << 20;
