@@ -24,7 +24,7 @@ internal sealed class RunCreation(
 {
     /// <param name="tell">What the audit says of a run with this id.</param>
     /// <param name="mistakes">What is wrong with what the request names; when there is any, nothing was made.</param>
-    /// <returns>The run; Conflict when the idempotency key was used with another body.</returns>
+    /// <returns>The run; Conflict when the idempotency key was used with another body; NotFound when the collection was deleted meanwhile.</returns>
     public async Task<Outcome<CreatedRun>> CreateAsync(
         CollectionEntry collection, CreateRun request, RunContext context, string? idempotencyKey, Func<string, AuditEvent> tell, List<Mistake> mistakes, CancellationToken cancellationToken,
         RunOrigin? origin = null)
@@ -55,9 +55,12 @@ internal sealed class RunCreation(
         if (collection.State is CollectionStates.Cordoned or CollectionStates.Draining)
             return await RepeatedAsync(collection, key, hash, $"{collection.Path} is {collection.State}: it takes no new runs", cancellationToken);
         var (json, priority) = (document.ToJson(), request.Priority ?? 0);
-        if (await store.InsertAsync(run, (document.DefinitionId, document.DefinitionName), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken))
-            return new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.DefinitionName, priority), document));
-        return await RepeatedAsync(collection, key, hash, "the idempotency key was used with another body", cancellationToken);
+        return await store.InsertAsync(run, (document.DefinitionId, document.DefinitionName), priority, json, key, hash, tell(run.Id), Inserted, cancellationToken) switch
+        {
+            null => new CreatedRun(run.Id, new NewRun(new ListedRun(run, document.DefinitionName, priority), document)),
+            { Reason: RefusalReason.Conflict } => await RepeatedAsync(collection, key, hash, "the idempotency key was used with another body", cancellationToken),
+            var refusal => refusal,
+        };
 
         void Inserted()
         {

@@ -1,5 +1,7 @@
 using System.Data.Common;
+using Lanyard.Identity;
 using Lanyard.Server.Audit;
+using Lanyard.Server.Http;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Runs;
@@ -18,13 +20,13 @@ internal sealed class RunStore(Database database, AuditLog audit)
     /// <summary>How many <see cref="Columns"/> there are.</summary>
     internal const int ColumnCount = 37;
 
-    /// <summary>Puts a new run into its queue.</summary>
+    /// <summary>Puts a new run into its queue. Nobody can delete its collection meanwhile: either the run is there for who deletes, or the collection is gone for the run.</summary>
     /// <param name="definition">Its id and its slug: the slug is shown, the id stays right when the slug is given to another.</param>
     /// <param name="idempotency">Null, or a text that one run of the collection can have only.</param>
     /// <param name="told">What the audit says of it.</param>
     /// <param name="inserted">Called right after the commit.</param>
-    /// <returns>False when the collection has a run with that idempotency text.</returns>
-    public async Task<bool> InsertAsync(
+    /// <returns>Null; or Conflict when the collection has a run with that idempotency text, NotFound when the collection has gone.</returns>
+    public async Task<Refusal?> InsertAsync(
         RunRecord run,
         (string Id, string Slug) definition,
         int priority,
@@ -37,17 +39,23 @@ internal sealed class RunStore(Database database, AuditLog audit)
     {
         try
         {
-            return await audit.RecordWithAsync(
+            await audit.RecordWithAsync(
                 [Insert(run, definition, priority, idempotency, requestHash).ChangingOne(), ((Sql)$"insert into run_documents (run, document) values ({run.Id}, {document})").ChangingOne()],
                 idempotency is null ? run.Id : $"{run.Collection} {idempotency}",
                 static (_, _) => Task.FromResult(true),
                 told,
                 inserted,
                 cancellationToken);
+            return null;
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Unique && idempotency is not null)
         {
-            return false;
+            return new Refusal(RefusalReason.Conflict, "the idempotency text is another run's");
+        }
+        catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
+        {
+            // The document that would be nobody's: no run was put in.
+            return Access.Missing($"collection {run.Collection} is gone");
         }
     }
 
@@ -193,14 +201,16 @@ internal sealed class RunStore(Database database, AuditLog audit)
         row.GetBoolean(22), row.GetInt64(23), row.GetInt64(24), row.GetInt64(25), row.GetInt64(26), row.GetInt(27),
         new RunTerms(row.GetIntOrNull(28), (RetryCauses?)row.GetIntOrNull(29), row.GetIntOrNull(30), row.GetIntOrNull(31), row.GetIntOrNull(36)), row.GetInt64(32), row.GetStringOrNull(33), row.GetBoolean(34), row.GetStringOrNull(35));
 
-    private static Sql Insert(RunRecord run, (string Id, string Slug) definition, int priority, string? idempotency, string? requestHash) =>
+    /// <summary>It puts nothing in where the collection is gone, and the document behind it fails then. A column that references the collection would keep that from going while old runs are there.</summary>
+    private Sql Insert(RunRecord run, (string Id, string Slug) definition, int priority, string? idempotency, string? requestHash) =>
         $"""
         insert into runs (id, workspace, collection, definition, queue, priority, phase, timeout_seconds, state, waiting, live, attempt, attempt_state,
             accepts, deadline, stop_by, offered_at, accepted_at, started_at, ended_at, log_bytes, log_complete, cancel_requested_at, created_at,
             finished_at, idempotency, request_hash, version, definition_slug, step_count, retry_attempts, retry_causes, queue_seconds, grace_seconds, queue_until, flow, approval_seconds)
-        values ({run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
+        select {run.Id}, {run.Workspace}, {run.Collection}, {definition.Id}, {run.Queue}, {priority}, {run.Phase}, {run.TimeoutSeconds}, {run.State},
             {run.IsWaiting}, {run.IsLive}, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, {run.CreatedAt}, 0, {idempotency}, {requestHash}, {run.Version}, {definition.Slug},
-            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow}, {run.Terms.ApprovalSeconds})
+            {run.StepCount}, {run.Terms.Attempts}, {(int?)run.Terms.Retry}, {run.Terms.QueueSeconds}, {run.Terms.GraceSeconds}, {run.QueueUntil}, {run.Flow}, {run.Terms.ApprovalSeconds}
+        from collections where id = {run.Collection} {database.ForKeyShare}
         """;
 
     private static Sql Update(RunRecord next) =>

@@ -16,6 +16,9 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// <summary>Behind a select in a transaction: the rows stay as read until its end.</summary>
     public abstract SqlFragment ForUpdate { get; }
 
+    /// <summary>Behind a select whose rows something is written under: until the end they are not deleted. Those who do the same do not wait for each other.</summary>
+    public abstract SqlFragment ForKeyShare { get; }
+
     /// <summary>
     /// Knows <c>lateral</c>: many questions are then one for its planner, which looks at each branch of a union anew. SQLite does not know it, and is asked one question after the other.
     /// </summary>

@@ -1,3 +1,4 @@
+using Lanyard.Identity;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Storage;
 using Lanyard.Server.Tests.Storage;
@@ -11,7 +12,28 @@ public sealed class SqliteRunStoreTests() : RunStoreContract(DatabaseKind.Sqlite
 
 [Line("2.9")]
 [Needs("postgres")]
-public sealed class PostgresRunStoreTests() : RunStoreContract(DatabaseKind.Postgres);
+public sealed class PostgresRunStoreTests() : RunStoreContract(DatabaseKind.Postgres)
+{
+    /// <summary>Another replica deletes the collection: it has looked for runs and found none, and is not done yet.</summary>
+    [Fact]
+    public async Task A_run_waits_for_a_deletion_of_its_collection_that_is_under_way()
+    {
+        await Runs.MakeCollectionAsync("col_1");
+        var inserted = Task.FromResult<Refusal?>(null);
+        await Test.Database.TransactionAsync(
+            async transaction =>
+            {
+                await transaction.ExecuteAsync($"delete from collections where id = 'col_1'", Cancel);
+                inserted = InsertAsync(Samples.Queued(Time));
+                while (!inserted.IsCompleted && await Test.Database.ScalarAsync($"select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'", Cancel) == 0)
+                    await Task.Yield();
+                Assert.False(inserted.IsCompleted);
+            },
+            Cancel);
+        Assert.Equal(RefusalReason.NotFound, (await inserted)?.Reason);
+        Assert.Null(await Runs.Store.FindAsync("run_1", Cancel));
+    }
+}
 
 /// <summary>What is written of a run must hold to on every database.</summary>
 public abstract class RunStoreContract(DatabaseKind kind) : RunsFixture(kind)
@@ -34,12 +56,35 @@ public abstract class RunStoreContract(DatabaseKind kind) : RunsFixture(kind)
     [Fact]
     public async Task A_second_run_with_the_same_idempotency_text_is_not_made()
     {
+        foreach (var collection in (string[])["col_1", "col_2"])
+            await Runs.MakeCollectionAsync(collection);
         var run = Samples.Queued(Time, "run_a");
-        Assert.True(await Runs.Store.InsertAsync(run, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
-        Assert.False(await Runs.Store.InsertAsync(run with { Id = "run_b" }, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
-        Assert.True(await Runs.Store.InsertAsync(run with { Id = "run_c", Collection = "col_2" }, ("def_1", "build"), 0, "{}", "key", "hash", RunsHarness.Created, static () => { }, Cancel));
+        Assert.Null(await InsertAsync(run));
+        Assert.Equal(RefusalReason.Conflict, (await InsertAsync(run with { Id = "run_b" }))!.Reason);
+        Assert.Null(await InsertAsync(run with { Id = "run_c", Collection = "col_2" }));
         Assert.Equal("run_a", (await Runs.Queries.FindByIdempotencyAsync("col_1", "key", Cancel))!.Run);
         Assert.Null(await Runs.Store.FindAsync("run_b", Cancel));
+    }
+
+    [Fact]
+    public async Task A_run_whose_collection_is_gone_is_not_made_whoever_comes_with_it_is_and_no_event_tells_of_it()
+    {
+        var (ended, events, inserted) = (Samples.Queued(Time, "run_old"), 0L, 0);
+        await Runs.MakeCollectionAsync("col_1");
+        await Runs.MakeCollectionAsync("col_2");
+        await InsertAsync(ended, key: null);
+        await Runs.Database.ExecuteAsync($"update runs set state = 'canceled', waiting = false, finished_at = 1 where id = {ended.Id}", Cancel);
+        await Runs.Database.ExecuteAsync($"delete from collections where id = 'col_1'", Cancel);
+        events = await CountAsync("audit_events");
+
+        var made = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => Runs.Store.InsertAsync(
+            Samples.Queued(Time, $"run_{i}", i % 2 == 0 ? "col_1" : "col_2"), ("def_1", "build"), 0, "{}", null, null, RunsHarness.Created, () => Interlocked.Increment(ref inserted), Cancel)));
+
+        Assert.Equal(Enumerable.Range(0, 10).Select(static i => i % 2 == 0 ? RefusalReason.NotFound : (RefusalReason?)null), made.Select(static refusal => refusal?.Reason));
+        Assert.Equal((events + 5, 5), (await CountAsync("audit_events"), inserted));
+        Assert.Null(await Runs.Store.FindAsync("run_0", Cancel));
+        Assert.NotNull(await Runs.Store.FindAsync("run_1", Cancel));
+        Assert.Equal(1, await CountAsync("audit_chains"));
     }
 
     [Fact]
@@ -60,6 +105,9 @@ public abstract class RunStoreContract(DatabaseKind kind) : RunsFixture(kind)
         await Runs.CreateRunAsync("col_1", labels: ["gpu"]);
         Assert.Equal(["col_1", "col_1||gpu", "col_2", "col_3"], (await Runs.Claims.WaitingQueuesAsync(Cancel)).Order(StringComparer.Ordinal));
     }
+
+    private protected Task<Refusal?> InsertAsync(RunRecord run, string? key = "key") =>
+        Runs.Store.InsertAsync(run, ("def_1", "build"), 0, "{}", key, "hash", RunsHarness.Created, static () => { }, Cancel);
 
     private async Task<long> CountAsync(string table) =>
         (await Runs.Database.ScalarAsync(table == "audit_events" ? (Sql)$"select count(*) from audit_events" : $"select count(*) from audit_chains", Cancel))!.Value;

@@ -100,8 +100,9 @@ internal sealed class RunsHarness : IAsyncDisposable
             Terms = terms,
             QueueUntil = Rules.QueueUntil(terms),
         };
-        if (!await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null, Created, () => Dispatch.Queued(run.Queue)))
-            throw new InvalidOperationException("not inserted");
+        await MakeCollectionAsync(collection);
+        if (await Store.InsertAsync(run, ("def_1", "build"), priority, "{}", null, null, Created, () => Dispatch.Queued(run.Queue)) is { } refusal)
+            throw new InvalidOperationException(refusal.Detail);
         return run;
     }
 
@@ -117,6 +118,14 @@ internal sealed class RunsHarness : IAsyncDisposable
             """);
         await Workspaces.LoadAsync();
         await Collections.ChangedAsync("ws_1");
+    }
+
+    /// <summary>The row alone, which a run needs; who asks for collections finds none.</summary>
+    public async Task MakeCollectionAsync(string id)
+    {
+        await MakeWorkspaceAsync();
+        await Database.ExecuteAsync(
+            $"insert into collections (id, workspace, slug, version, created, updated, spec) values ({id}, 'ws_1', {id.Replace('_', '-')}, 1, 0, 0, {NoSpec}) on conflict do nothing");
     }
 
     private Task<int> MakeWorkspaceAsync() =>
