@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Lanyard.Protocol.Runs;
 
 // What the run protocol says about attempts that run in a pod of their own (docs/decisions/0096). The runner names the pod; the pod then makes
@@ -7,9 +9,24 @@ namespace Lanyard.Protocol.Runs;
 /// <c>PUT /v1/runner/attempts/{run}/{attempt}/pod</c>: the pod that the runner has made for the attempt. Written once: the same uid again is fine,
 /// another one is 409.
 /// </summary>
+/// <param name="Name">As Kubernetes calls the pods of the Job <c>run-…-ATTEMPT</c>: so it can be this attempt's only, whoever else in the cluster learns the uid.</param>
 /// <param name="Uid">The pod's <c>metadata.uid</c>: the one thing that no other pod will ever have.</param>
 /// <param name="ServiceAccount">Whose token the pod proves itself by; never the runner's own.</param>
 public sealed record PodReport(string Session, string Namespace, string Name, string Uid, string ServiceAccount);
+
+/// <summary>
+/// What the pods of an attempt are called, which their tokens say too. A run's id is random, and only who has its attempt may name a pod for it: a pod that is so called was made for that attempt, and a runner
+/// that names one for its own attempt can't have meant another's.
+/// </summary>
+public static class PodNames
+{
+    /// <summary>The Job's name: the same for the same attempt, so that a runner that has forgotten that it made the Job finds it.</summary>
+    public static string OfJob(string run, int attempt) => string.Create(CultureInfo.InvariantCulture, $"{run.Replace('_', '-')}-{attempt}");
+
+    /// <summary>Kubernetes calls a Job's pods by the Job's name, a hyphen, and letters of its own.</summary>
+    public static bool IsOf(string pod, string run, int attempt) =>
+        OfJob(run, attempt) is var job && pod.Length > job.Length + 1 && pod.StartsWith(job, StringComparison.Ordinal) && pod[job.Length] == '-';
+}
 
 /// <summary><c>POST /v1/runner/attempts/{run}/{attempt}/events</c>: at most 50 at once; of an attempt the first 100 are kept.</summary>
 public sealed record EventsReport(string Session, IReadOnlyList<AttemptEvent> Events);

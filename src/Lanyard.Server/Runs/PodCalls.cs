@@ -13,7 +13,7 @@ internal sealed class PodCalls(
     PodStore store, RunStore runs, AttemptCalls calls, AttemptNews news, AttemptLiveness liveness, RunnerDirectory runners, RunRules rules, TimeProvider time)
 {
     /// <param name="about">What the audit says of it.</param>
-    /// <returns>The attempt's state; StaleAttempt when the attempt has another pod; RequestMalformed where the runner can have none.</returns>
+    /// <returns>The attempt's state; StaleAttempt when the attempt has another pod; RequestMalformed where the runner can have none, or the pod was not made for the attempt.</returns>
     public async Task<Outcome<string>> NameAsync(string run, AttemptCall call, PodReport report, AuditEvent about, CancellationToken cancellationToken)
     {
         if (!(await calls.HoldAsync(run, call, cancellationToken)).TryGet(out var state, out var refusal))
@@ -22,10 +22,12 @@ internal sealed class PodCalls(
             return new Refusal(RefusalReason.RequestMalformed, $"{call.Runner} is in no registered cluster: nobody could vouch for its pods");
         if (runner.Subject == $"system:serviceaccount:{report.Namespace}:{report.ServiceAccount}")
             return new Refusal(RefusalReason.RequestMalformed, "a pod's service account must not be the runner's own");
+        if (!PodNames.IsOf(report.Name, run, call.Attempt))
+            return new Refusal(RefusalReason.RequestMalformed, $"pod {report.Name} is not called as the pods of attempt {call.Attempt} of {run} are: {PodNames.OfJob(run, call.Attempt)}-…");
         var pod = new AttemptPod(run, call.Attempt, call.Runner, record, report.Namespace, report.Name, report.Uid, report.ServiceAccount);
         return await store.BindAsync(pod, rules.Now, about, cancellationToken)
             ? state
-            : new Refusal(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run} has another pod, or pod {report.Uid} is another attempt's");
+            : new Refusal(RefusalReason.StaleAttempt, $"attempt {call.Attempt} of {run} has another pod than {report.Uid}");
     }
 
     /// <summary>Also of an attempt that is over, as long as no other has followed: why it ended is often known a moment later.</summary>

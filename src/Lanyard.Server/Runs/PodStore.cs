@@ -17,7 +17,7 @@ internal sealed class PodStore(Database database, AuditLog audit)
 {
     public const int MaxEvents = 100;
 
-    /// <summary>Writes the pod, unless the attempt has one or the pod is another attempt's.</summary>
+    /// <summary>Writes the pod, unless the attempt has one. Its name is of this attempt alone, so nobody who names the same uid for another one is in the way.</summary>
     /// <param name="about">What the audit says of it, where something changes.</param>
     /// <returns>Whether the attempt's pod is now this one: also where it was before.</returns>
     public async Task<bool> BindAsync(AttemptPod pod, long now, AuditEvent about, CancellationToken cancellationToken = default) =>
@@ -25,7 +25,7 @@ internal sealed class PodStore(Database database, AuditLog audit)
             $"""
             insert into attempt_pods (run, attempt, runner, trust_record, namespace, name, uid, service_account, bound_at)
             values ({pod.Run}, {pod.Attempt}, {pod.Runner}, {pod.TrustRecord}, {pod.Namespace}, {pod.Name}, {pod.Uid}, {pod.ServiceAccount}, {now})
-            on conflict do nothing
+            on conflict (run, attempt) do nothing
             """,
             pod.Run,
             about,

@@ -119,11 +119,11 @@ public sealed class TakenOverClusterTests : IAsyncLifetime
         await SayAsync(HttpMethod.Post, "/v1/runner/poll", $$"""{"session":"{{session}}","free":1,"waitSeconds":0,"holds":[]}""", Token(Runner));
         await SayAsync(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/accept", $$"""{"session":"{{session}}"}""", Token(Runner));
         var bound = await SayAsync(
-            HttpMethod.Put, $"/v1/runner/attempts/{run}/1/pod", $$"""{"session":"{{session}}","namespace":"runs","name":"p1","uid":"u1","serviceAccount":"run"}""", Token(Runner));
+            HttpMethod.Put, $"/v1/runner/attempts/{run}/1/pod", $$"""{"session":"{{session}}","namespace":"runs","name":"{{NameOf(run)}}","uid":"u1","serviceAccount":"run"}""", Token(Runner));
         Assert.Equal(HttpStatusCode.OK, bound.Status);
 
-        Assert.Equal(HttpStatusCode.OK, (await SayAsync(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/accept", """{"session":""}""", Pod(), "acme")).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await SayAsync(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/accept", """{"session":""}""", Pod())).Status);
+        Assert.Equal(HttpStatusCode.OK, (await SayAsync(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/accept", """{"session":""}""", Pod(run), "acme")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SayAsync(HttpMethod.Post, $"/v1/runner/attempts/{run}/1/accept", """{"session":""}""", Pod(run))).Status);
     }
 
     private static string Served((HttpStatusCode Status, JsonNode Json) answer)
@@ -134,11 +134,13 @@ public sealed class TakenOverClusterTests : IAsyncLifetime
 
     private string Token(string subject) => _cluster.Mint(_server.Url, subject);
 
-    private string Pod() => _cluster.Mint(_server.Url, Run, static claims => claims["kubernetes.io"] = new JsonObject
+    private static string NameOf(string run) => $"{run.Replace('_', '-')}-1-x7k2p";
+
+    private string Pod(string run) => _cluster.Mint(_server.Url, Run, claims => claims["kubernetes.io"] = new JsonObject
     {
         ["namespace"] = "runs",
         ["serviceaccount"] = new JsonObject { ["name"] = "run", ["uid"] = "s1" },
-        ["pod"] = new JsonObject { ["name"] = "p1", ["uid"] = "u1" },
+        ["pod"] = new JsonObject { ["name"] = NameOf(run), ["uid"] = "u1" },
     });
 
     /// <summary>Whose cluster it is shows a token of it; the other one, under the same issuer, a token by a key of its own.</summary>

@@ -16,6 +16,9 @@ public sealed class PodTests : IAsyncLifetime
     private TestIssuer _cluster = null!;
     private string _session = "";
 
+    /// <summary>The last that was taken: whose pod a token is of where nothing else is said.</summary>
+    private string _run = "";
+
     public async ValueTask InitializeAsync()
     {
         _server = await DoorServer.StartAsync(_time);
@@ -49,7 +52,7 @@ public sealed class PodTests : IAsyncLifetime
         Assert.Equal(("tools:2", 1000), (given.Json["pod"]!["image"]!.GetValue<string>(), given.Json["pod"]!["user"]!.GetValue<long>()));
         Assert.Equal(HttpStatusCode.OK, (await _server.GetAsync("/runtime/whoami", given.Json["runtimeToken"]!.GetValue<string>())).Status);
 
-        foreach (var other in (string[])[Pod(uid: "another"), Pod(name: "another"), Pod(place: "elsewhere"), Pod(account: "another"), Pod(isBound: false), Pod(subject: "ci")])
+        foreach (var other in (string[])[Pod(uid: "another"), Pod(name: NameOf(run) + "x"), Pod(place: "elsewhere"), Pod(account: "another"), Pod(isBound: false), Pod(subject: "ci")])
             Assert.Equal(HttpStatusCode.Unauthorized, (await AcceptAsync(run, other)).Status);
 
         Assert.Single(await _server.AuditAsync("attempt.give"));
@@ -99,9 +102,23 @@ public sealed class PodTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NotFound, (await BindAsync(run, bearer: Pod())).Status);
 
         var second = await TakeAsync();
-        Assert.Equal(HttpStatusCode.Conflict, (await BindAsync(second)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await AcceptAsync(second, Pod(uid: "another"))).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync(second, Pod())).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync(second, Pod(name: NameOf(run)))).Status);
+    }
+
+    /// <summary>Names and uids of a cluster's pods are no secret there, and its runners may be of several workspaces.</summary>
+    [Fact]
+    public async Task A_runner_that_names_anothers_pod_as_its_own_gets_nothing_and_keeps_nobody_out()
+    {
+        var (first, second) = (await TakeAsync(), await TakeAsync());
+        Assert.Equal(HttpStatusCode.BadRequest, (await BindAsync(second, name: NameOf(first))).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await BindAsync(second, name: NameOf(second).Replace("-1-", "-11-", StringComparison.Ordinal))).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await BindAsync(second, name: "deployer-7d5c")).Status);
+        Assert.Equal(HttpStatusCode.OK, (await BindAsync(second)).Status);
+
+        Assert.Equal(HttpStatusCode.OK, (await BindAsync(first)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await AcceptAsync(first, Pod(name: NameOf(first)))).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync(second, Pod(name: NameOf(first)))).Status);
     }
 
     [Fact]
@@ -219,15 +236,17 @@ public sealed class PodTests : IAsyncLifetime
     public async Task A_pod_block_that_Kubernetes_would_not_take_is_refused(string pod) =>
         Assert.Equal(HttpStatusCode.BadRequest, (await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/collections/second", $$$"""{"spec":{"pod":{{{pod}}}}}""")).Status);
 
+    private static string NameOf(string run) => $"{run.Replace('_', '-')}-1-x7k2p";
+
     private string Own() => _cluster.Mint(_server.Url, Runner);
 
     private string Pod(
-        string uid = "u1", string name = "p1", string place = "runs", string account = "run", bool isBound = true, string? subject = null, TestIssuer? cluster = null) =>
+        string uid = "u1", string? name = null, string place = "runs", string account = "run", bool isBound = true, string? subject = null, TestIssuer? cluster = null) =>
         (cluster ?? _cluster).Mint(_server.Url, subject ?? $"system:serviceaccount:{place}:{account}", claims =>
         {
             var about = new JsonObject { ["namespace"] = place, ["serviceaccount"] = new JsonObject { ["name"] = account, ["uid"] = "s1" } };
             if (isBound)
-                about["pod"] = new JsonObject { ["name"] = name, ["uid"] = uid };
+                about["pod"] = new JsonObject { ["name"] = name ?? NameOf(_run), ["uid"] = uid };
             claims["kubernetes.io"] = about;
         });
 
@@ -261,12 +280,13 @@ public sealed class PodTests : IAsyncLifetime
         var run = await CreateAsync();
         Assert.Equal(run, (await PollAsync())["offers"]!.AsArray().Single()!["run"]!.GetValue<string>());
         Assert.Equal(HttpStatusCode.OK, (await AttemptAsync(run, "accept", $$"""{"session":"{{_session}}"}""", Own())).Status);
+        _run = run;
         return run;
     }
 
-    private Task<(HttpStatusCode Status, JsonNode Json)> BindAsync(string run, string uid = "u1", string account = "run", string? session = null, string? bearer = null) => SayAsync(
+    private Task<(HttpStatusCode Status, JsonNode Json)> BindAsync(string run, string uid = "u1", string account = "run", string? session = null, string? bearer = null, string? name = null) => SayAsync(
         HttpMethod.Put, $"/v1/runner/attempts/{run}/1/pod",
-        $$"""{"session":"{{session ?? _session}}","namespace":"runs","name":"p1","uid":"{{uid}}","serviceAccount":"{{account}}"}""", bearer ?? Own());
+        $$"""{"session":"{{session ?? _session}}","namespace":"runs","name":"{{name ?? NameOf(run)}}","uid":"{{uid}}","serviceAccount":"{{account}}"}""", bearer ?? Own());
 
     private Task<(HttpStatusCode Status, JsonNode Json)> AcceptAsync(string run, string bearer) => AttemptAsync(run, "accept", """{"session":""}""", bearer);
 

@@ -21,9 +21,7 @@ internal static class JobManifest
     private const int StopSeconds = 60;
     private const int TokenSeconds = 3600;
 
-    /// <summary>The same for the same attempt: a runner that has forgotten that it made the Job finds it.</summary>
-    public static string NameOf(AttemptKey key) =>
-        string.Create(CultureInfo.InvariantCulture, $"{key.Run.Replace('_', '-')}-{key.Attempt}");
+    public static string NameOf(AttemptKey key) => PodNames.OfJob(key.Run, key.Attempt);
 
     /// <returns>Or why this runner makes no pod for it.</returns>
     public static Outcome<JsonObject> Create(AttemptPayload payload, RunnerSettings settings, string runner)
