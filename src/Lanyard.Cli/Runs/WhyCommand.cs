@@ -12,7 +12,7 @@ internal static class WhyCommand
     {
         var id = new Argument<string>("run") { Description = "run_…" };
         var scope = new ScopeOptions();
-        var command = new Command("why", "Say why a run waits.") { id };
+        var command = new Command("why", "Say why a run waits, or how it ended.") { id };
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {

@@ -99,6 +99,15 @@ public sealed record WhyReason(string Code, string Text, string? Runner = null);
 public static class WhyCodes
 {
     public const string Finished = "finished";
+
+    /// <summary>Of a run that has ended: an attempt before its last.</summary>
+    public const string Attempt = "attempt";
+
+    /// <summary>Of a run that has ended: somebody asked for it.</summary>
+    public const string Canceled = "canceled";
+
+    /// <summary>Of a run that has ended: where its log is.</summary>
+    public const string Log = "log";
     public const string Running = "running";
     public const string Offered = "offered";
     public const string Approval = "approval";

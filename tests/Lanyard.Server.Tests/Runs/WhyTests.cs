@@ -51,7 +51,38 @@ public abstract class WhyTests(DatabaseKind kind) : IAsyncLifetime
         await runner.StartAsync(run);
         Assert.Equal((WhyCodes.Running, "attempt 1 is running on runner r1"), await FirstAsync(run));
         await runner.EndAsync(run);
-        Assert.Equal((WhyCodes.Finished, "it is succeeded"), await FirstAsync(run));
+        Assert.Equal((WhyCodes.Finished, $"it succeeded at {Now()} in attempt 1 on runner r1"), await FirstAsync(run));
+    }
+
+    [Fact]
+    public async Task A_run_that_has_ended_says_when_where_and_why_and_where_to_look()
+    {
+        (await _runs.Server.PutAsync($"{Collection}/definitions/twice", """{"spec":{"steps":[{"name":"make","script":"true"},{"name":"test","script":"false"}],"retry":{"on":["failed"],"attempts":2}}}""")).Made();
+        var runner = await _runs.RunnerAsync("r1", "one");
+        await runner.OpenAsync();
+        var run = await _runs.CreateAsync("""{"definition":"twice"}""");
+        var first = Now();
+        for (var attempt = 1; attempt <= 2; attempt++)
+        {
+            Assert.Equal(run, Assert.Single((await runner.PollAsync()).Value!.Offers).Run);
+            await runner.AcceptAsync(run, attempt);
+            await runner.StartAsync(run, attempt);
+            await runner.StepAsync(run, 0, "succeeded", 0, attempt);
+            await runner.StepAsync(run, 1, "failed", 1, attempt);
+            await runner.EndAsync(run, "failed", attempt);
+            _time.Advance(TimeSpan.FromSeconds(attempt == 1 ? 5 : 0));
+        }
+
+        Assert.Equal(
+            [
+                (WhyCodes.Finished, $"it failed at {Now()} in step test of attempt 2 on runner r1"), (WhyCodes.Attempt, $"attempt 1 on runner r1 ended (failed) at {first}"),
+                (WhyCodes.Log, $"lanyard logs {run} --attempt 1 to 2"),
+            ],
+            (await WhyAsync(run)).Select(static reason => (reason.GetProperty("code").GetString(), reason.GetProperty("text").GetString())));
+
+        var canceled = await _runs.CreateAsync();
+        await _runs.Server.SendAsync(HttpMethod.Post, $"{RunsServer.Runs}/{canceled}/cancel", "admin", "{}");
+        Assert.Equal((WhyCodes.Finished, $"it was canceled at {Now()}: no runner had it (canceled_before_start)"), await FirstAsync(canceled));
     }
 
     [Theory]
@@ -163,6 +194,8 @@ public abstract class WhyTests(DatabaseKind kind) : IAsyncLifetime
         var run = await _runs.CreateAsync();
         Assert.Equal(HttpStatusCode.NotFound, (await _runs.Server.GetAsync($"/v1/workspaces/demo/collections/two/runs/{run}/why")).Status);
     }
+
+    private string Now() => _time.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 
     private async Task SetRunnerAsync(string slug, string members) => (await _runs.Server.PutAsync(
         $"/v1/workspaces/demo/runners/{slug}",
