@@ -95,7 +95,7 @@ internal static class ClusterEndpoints
             ? await trust.Resting(new ClusterPlace(entry.Id, cluster, row.Row.Id), context.RequestAborted)
             : null;
         var about = AuditEvent.Of(context, "cluster.delete") with { Details = resting };
-        return (await store.DeleteAsync(entry.Id, cluster, precondition, about, context.RequestAborted)).TryGet(out _, out refusal) ? Results.NoContent() : new Refused(refusal);
+        return (await store.DeleteAsync(entry.Id, cluster, precondition, about, context.RequestAborted)).TryGet(out _, out refusal) ? Results.NoContent() : Refused.Told(refusal);
     }
 
     public static IResult TrialRefused(HttpContext context, TrialReport report) => Results.Json(

@@ -125,7 +125,7 @@ internal static class ClusterRequestEndpoints
             }
 
             await audit.RecordAsync(about with { Refusal = refusal });
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return ResourceAnswers.Answer(context, row.ToResource(entry.Slug), ClusterJson.Default.ResourceClusterSpec, created: true);

@@ -75,7 +75,7 @@ internal sealed class ClusterRequestStore(Database database, AuditLog audit, Clu
 
         // The code is still good for another slug.
         await RestoreAsync(transaction, code, request, cancellationToken);
-        return refusal.Reason == RefusalReason.PreconditionRequired ? new Refusal(RefusalReason.Conflict, $"{workspaceId} has a cluster {slug}") : refusal;
+        return refusal.Reason == RefusalReason.PreconditionRequired ? new Refusal(RefusalReason.Conflict, $"the workspace has a cluster {slug}: approve it under another slug, or delete that one first") : refusal;
     }
 
     private static Task<int> RestoreAsync(Transaction transaction, string code, ClusterRequestView request, CancellationToken cancellationToken)

@@ -111,7 +111,7 @@ internal sealed class ClusterStore(Database database, AuditLog audit, ClusterTru
         }
         catch (ConstraintViolationException violation) when (violation.Kind == ConstraintKind.Reference)
         {
-            return new Refusal(RefusalReason.Conflict, $"cluster {slug} is still needed: {violation.Constraint}");
+            return new Refusal(RefusalReason.Conflict, $"something still needs it ({violation.Constraint}): delete it first");
         }
     }
 

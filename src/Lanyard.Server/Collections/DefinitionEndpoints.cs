@@ -67,7 +67,7 @@ internal static class DefinitionEndpoints
 
         if (!(await store.PutAsync(entry, definition, write.Spec, precondition, AuditEvent.Of(context, "definition.put"))).TryGet(out var put, out refusal))
         {
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         }
 
         return ResourceAnswers.Answer(context, ToResource(put.Row, entry), ResourceJson.Default.ResourceDefinitionSpec, put.Created);

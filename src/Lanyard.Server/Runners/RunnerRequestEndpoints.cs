@@ -113,7 +113,7 @@ internal static class RunnerRequestEndpoints
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!put.TryGet(out var done, out var refusal))
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         return ResourceAnswers.Answer(
             context, await RunnerResourceEndpoints.ToResourceAsync(done.Runner, place, parts, context.RequestAborted), ResourceJson.Default.ResourceRunnerSpec, true);
     }

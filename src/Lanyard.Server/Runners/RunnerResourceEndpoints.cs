@@ -59,7 +59,7 @@ internal static class RunnerResourceEndpoints
         if (mistakes.Count > 0)
             return Refused.Malformed(mistakes);
         if (!put.TryGet(out var done, out refusal))
-            return new Refused(refusal);
+            return Refused.Told(refusal);
         return ResourceAnswers.Answer(
             context, await ToResourceAsync(done.Runner, place, parts, context.RequestAborted), ResourceJson.Default.ResourceRunnerSpec, done.IsNew);
     }

@@ -118,7 +118,8 @@ public sealed partial class ClusterRequestTests(KubeCluster cluster) : IClassFix
         var (_, first) = await RequestAsync(await SpecAsync(), await cluster.RequestTokenAsync("default", await AccountAsync(), [_server.Url], 600));
         var (_, second) = await RequestAsync(await SpecAsync(), await cluster.RequestTokenAsync("default", await AccountAsync(), [_server.Url], 601));
         Assert.Equal(201, (await ApproveAsync(first!, "prod")).Status);
-        Assert.Equal(409, (await ApproveAsync(second!, "prod")).Status);
+        var taken = await ApproveAsync(second!, "prod");
+        Assert.Equal((409, "the workspace has a cluster prod: approve it under another slug, or delete that one first"), (taken.Status, taken.Body!["mistakes"]![0]!["text"]!.GetValue<string>()));
         Assert.Equal(201, (await ApproveAsync(second!, "prod-2")).Status);
     }
 

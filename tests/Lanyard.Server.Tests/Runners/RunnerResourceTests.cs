@@ -65,6 +65,7 @@ public abstract class RunnerResourceTests(DatabaseKind kind) : IAsyncLifetime
             "/v1/workspaces/demo/runners/r2",
             """{"spec":{"collections":["one"],"identity":{"cluster":"lab","subject":"system:serviceaccount:runners:r1"}}}""");
         Assert.Equal(HttpStatusCode.Conflict, second.Status);
+        Assert.Contains("its identity is another runner's", Assert.Single(second.Mistakes), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await Server.GetAsync("/v1/workspaces/demo/runners/r2")).Status);
     }
 

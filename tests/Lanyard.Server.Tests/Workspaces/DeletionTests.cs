@@ -128,6 +128,20 @@ public abstract class DeletionTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Empty(await LeftOfAsync(id));
     }
 
+    /// <summary>Nothing of today's does; whatever comes to do so is to be heard of by its name.</summary>
+    [Fact]
+    public async Task A_cluster_that_something_needs_is_not_deleted_and_says_what_that_is()
+    {
+        await Database.TransactionAsync(t => t.ExecuteAsync($"create table things (cluster text, constraint things_cluster foreign key (cluster) references clusters (id))"));
+        await Database.ExecuteAsync($"insert into things (cluster) values ({await _world.IdAsync(Acme + "/clusters/lab")})");
+        var refused = await _world.Server.DeleteAsync(Acme + "/clusters/lab");
+        Assert.Equal(HttpStatusCode.Conflict, refused.Status);
+        Assert.Contains("something still needs it (", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
+
+        await Database.ExecuteAsync($"delete from things");
+        Assert.Equal(HttpStatusCode.NoContent, (await _world.Server.DeleteAsync(Acme + "/clusters/lab")).Status);
+    }
+
     /// <summary>Whoever is not on disk yet when the deletion looks is not seen by it.</summary>
     [Fact]
     public async Task A_deletion_waits_for_what_is_just_coming_in()

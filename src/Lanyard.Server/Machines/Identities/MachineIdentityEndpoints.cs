@@ -43,7 +43,7 @@ internal static class MachineIdentityEndpoints
         mistakes.AddRange(MachineRules.Mistakes(write.Spec.Machine).Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count == 0) mistakes.AddRange(creation.Resolve(entry, write.Spec.Machine, static _ => true).Mistakes.Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
-        if (!(await store.PutAsync(entry.Id, identity, write.Spec, precondition, AuditEvent.Of(context, "machine-identity.put"))).TryGet(out var put, out refusal)) return new Refused(refusal);
+        if (!(await store.PutAsync(entry.Id, identity, write.Spec, precondition, AuditEvent.Of(context, "machine-identity.put"))).TryGet(out var put, out refusal)) return Refused.Told(refusal);
         return ResourceAnswers.Answer(context, put.Row.ToResource(Kind, entry.Slug), MachineIdentityJson.Default.ResourceMachineIdentitySpec, put.Created);
     }
 
