@@ -25,14 +25,21 @@ internal static class ApplyCommand
         var documents = await ResourceFile.ReadAsync(files, context.Console, cancellationToken);
         using var api = context.Connect(arguments);
         var done = new JsonArray();
+        var isSent = false;
         try
         {
             foreach (var (file, document) in documents)
             {
-                var verb = await ApplyAsync(context, api, file, document, cancellationToken);
+                isSent = false;
+                var verb = await ApplyAsync(context, api, file, document, () => isSent = true, cancellationToken);
                 context.Say($"{document.Title}: {verb}");
-                done.Add(new JsonObject { ["kind"] = document.Kind.Name, ["path"] = document.Path, ["result"] = verb });
+                done.Add(Entry(document, verb));
             }
+        }
+        catch (Exception exception)
+        {
+            TellStop(context, [.. documents.Select(static entry => entry.Document)], done, isSent, exception);
+            throw;
         }
         finally
         {
@@ -45,7 +52,41 @@ internal static class ApplyCommand
         return ExitCode.Done;
     }
 
-    private static async Task<string> ApplyAsync(CliContext context, ApiClient api, string file, ResourceDocument document, CancellationToken cancellationToken)
+    /// <summary>
+    /// Where it stopped, and what that leaves undone. Of a call that got no answer nobody knows whether it took effect: the next <c>apply</c> looks.
+    /// </summary>
+    private static void TellStop(CliContext context, IReadOnlyList<ResourceDocument> documents, JsonArray done, bool isSent, Exception exception)
+    {
+        var held = done.Count;
+        var isRefused = exception is CommandStopped { ExitCode: ExitCode.Refused or ExitCode.NotAuthenticated };
+        var entry = Entry(documents[held], isRefused ? "refused" : isSent ? "unknown" : "not applied");
+        if (exception is CommandStopped)
+        {
+            entry["error"] = exception.Message;
+        }
+
+        done.Add(entry);
+        foreach (var rest in documents.Skip(held + 1))
+        {
+            done.Add(Entry(rest, "not applied"));
+        }
+
+        if (documents.Count == 1)
+        {
+            return;
+        }
+
+        var left = held + 1 == documents.Count ? "" : $"; not applied: {string.Join(", ", documents.Skip(held + 1).Select(static rest => rest.Title))}";
+        context.Say($"Stopped at {documents[held].Title}{(isSent && !isRefused ? ", of which it is not known whether it was applied" : "")}.");
+        context.Say($"{held} of {documents.Count} hold{left}.");
+        context.Say("Apply the same again when that is mended: what holds already is left as it is.");
+    }
+
+    private static JsonObject Entry(ResourceDocument document, string result) =>
+        new() { ["kind"] = document.Kind.Name, ["path"] = document.Path, ["result"] = result };
+
+    /// <param name="sending">From here on it may take effect.</param>
+    private static async Task<string> ApplyAsync(CliContext context, ApiClient api, string file, ResourceDocument document, Action sending, CancellationToken cancellationToken)
     {
         var present = await api.SendAsync(HttpMethod.Get, document.Path, cancellationToken: cancellationToken);
         if (present.Status != HttpStatusCode.NotFound && !present.IsSuccess)
@@ -66,6 +107,7 @@ internal static class ApplyCommand
         }
 
         var etag = present.ETag is { } tag ? EntityTagHeaderValue.Parse(tag) : null;
+        sending();
         var answer = await api.SendAsync(HttpMethod.Put, document.Path, document.ToBody(), etag, onlyIfNew: !present.IsSuccess, cancellationToken);
         if (answer.Status == HttpStatusCode.NotFound && document.Workspace is { } workspace)
         {

@@ -37,6 +37,52 @@ public sealed class ApplyTests : CliApiTests
         Assert.Equal(0, await Cli.RunAsync("diff", "-f", "-"));
     }
 
+    [Theory]
+    [InlineData(409, 3, "refused", "Stopped at Collection acme/infra.")]
+    [InlineData(401, 5, "refused", "Stopped at Collection acme/infra.")]
+    [InlineData(503, 4, "unknown", "Stopped at Collection acme/infra, of which it is not known whether it was applied.")]
+    [InlineData(0, 4, "unknown", "Stopped at Collection acme/infra, of which it is not known whether it was applied.")]
+    public async Task Apply_that_stops_midway_says_what_holds_where_it_stopped_and_what_is_left(int status, int exit, string result, string told)
+    {
+        var file = Cli.Write("three.yaml", TwoDocuments + "\n---\nkind: Definition\nmetadata: {workspace: acme, collection: infra, slug: plan}\nspec: {steps: [{name: a, script: 'true'}]}\n");
+        var isMended = false;
+        Api.OnRequest = async http =>
+        {
+            if (isMended || http.Request.Method != "PUT" || http.Request.Path != "/v1/workspaces/acme/collections/infra")
+            {
+                return false;
+            }
+
+            if (status == 0)
+            {
+                http.Abort();
+            }
+            else
+            {
+                await FakeApi.ProblemAsync(http, status, "Not now.");
+            }
+
+            return true;
+        };
+
+        Assert.Equal(exit, await Cli.RunAsync("-o", "json", "apply", "-f", file));
+        var entries = JsonNode.Parse(Cli.Out.ToString())!.AsArray();
+        Assert.Equal(["created", result, "not applied"], entries.Select(static entry => entry!["result"]!.GetValue<string>()));
+        Assert.Equal(["Workspace", "Collection", "Definition"], entries.Select(static entry => entry!["kind"]!.GetValue<string>()));
+        var lines = Lines(Cli.Error);
+        Assert.Equal(("Workspace acme: created", told), (lines[0], lines[1]));
+        Assert.Equal("1 of 3 hold; not applied: Definition acme/infra/plan.", lines[2]);
+        if (status != 0)
+        {
+            Assert.Contains("Not now.", lines[^1], StringComparison.Ordinal);
+            Assert.Contains("Not now.", entries[1]!["error"]!.GetValue<string>(), StringComparison.Ordinal);
+        }
+
+        isMended = true;
+        Assert.Equal(0, await Cli.RunAsync("apply", "-f", file));
+        Assert.Equal(["Workspace acme: unchanged", "Collection acme/infra: created", "Definition acme/infra/plan: created"], Lines(Cli.Error));
+    }
+
     /// <summary>The server takes no policy for an issuer that is not there.</summary>
     [Fact]
     public async Task An_issuer_comes_before_the_policies_that_name_it_wherever_it_stands_in_the_file()
