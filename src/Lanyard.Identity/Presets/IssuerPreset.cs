@@ -19,6 +19,10 @@ public sealed record IssuerPreset(
     public IReadOnlyDictionary<string, string> Facts { get; } =
         Claims.Values.Where(static claim => claim.Fact is not null).ToDictionary(static claim => claim.Fact!, static claim => claim.Name, StringComparer.Ordinal);
 
+    /// <summary>Whether a rule says which of the issuer's owners it means: by the id, or by a name that is never given to another.</summary>
+    internal bool IsTenantAsked(Func<string, bool> asks) =>
+        Tenant != TenantInIssuer && (asks(Tenant) || (Facts.GetValueOrDefault("tenant") is { } name && !Claims[name].IsReusable && asks(name)));
+
     /// <summary>Whether an <c>iss</c> has one of the forms.</summary>
     public bool Knows(string issuer) => Issuers.Any(form => Fits(form, issuer));
 

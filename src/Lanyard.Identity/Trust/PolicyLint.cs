@@ -37,7 +37,7 @@ public static partial class PolicyLint
     {
         if (IssuerPresets.LastingOf(value.Claim, preset) is not { } lasting || asked.Contains(lasting)) return null;
         // Where the tenant is fixed, a name can only change hands among those who belong to it.
-        if (preset is not null && preset.Tenant != IssuerPreset.TenantInIssuer && asked.Contains(preset.Tenant)) return null;
+        if (preset is not null && preset.IsTenantAsked(asked.Contains)) return null;
         if (preset?.Claims[value.Claim].LastingForm is { } form && Glob.TryParse(form, out _) is { } glob
             && glob.Matches(string.Join(':', value.Text.Split(':').Take(form.Split(':').Length)))) return null;
         return new PolicyMistake(value.Path, $"{value.Claim} can be renamed and taken by somebody else: ask for {lasting} beside it or instead");
@@ -60,7 +60,7 @@ public static partial class PolicyLint
 
     private static IEnumerable<PolicyMistake> Missing(JsonElement policy, IssuerPreset preset, AskedClaims asked)
     {
-        var hasTenant = preset.Tenant == IssuerPreset.TenantInIssuer || asked.Contains(preset.Tenant);
+        var hasTenant = preset.Tenant == IssuerPreset.TenantInIssuer || preset.IsTenantAsked(asked.Contains);
         if (!hasTenant)
             yield return new PolicyMistake("claims", $"asks for no {preset.Tenant}: {preset.Title} has many owners, and that says which ({preset.Claims[preset.Tenant].Means})");
         else if (!preset.Place.Any(asked.Contains) && !asked.Contains("sub"))

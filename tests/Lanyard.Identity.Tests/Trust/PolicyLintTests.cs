@@ -10,6 +10,7 @@ namespace Lanyard.Identity.Tests.Trust;
 public sealed class PolicyLintTests
 {
     private const string GitHub = "https://token.actions.githubusercontent.com";
+    private const string Lanyard = "https://lanyard.example/oidc/acme";
     private const string Deploy = "\"allow\":{\"roles\":[\"operator\"]}";
     private const string Look = "\"allow\":{\"roles\":[\"viewer\"]}";
 
@@ -39,6 +40,8 @@ public sealed class PolicyLintTests
     [InlineData(GitHub, """{"claims":{"repository_owner_id":{"glob":"99*"},"repository_id":"2","ref":"x"},""" + Deploy, "claims.repository_owner_id.glob: repository_owner_id is an id")]
     [InlineData(GitHub, """{"claims":{"repository_owner_id":"1","sub":{"glob":"repo:acme/app:*"}},""" + Deploy, "matches pull_request and nothing else")]
     [InlineData(GitHub, """{"claims":{"repository_owner_id":"1","repository_id":"2","ref":{"glob":"refs/*"}},""" + Deploy, "matches no branch")]
+    [InlineData(Lanyard, """{"claims":{"collection":"prod"},""" + Look, "claims: asks for no workspace_id")]
+    [InlineData(Lanyard, """{"claims":{"workspace":"acme"},""" + Look, "claims: lets in everything of the owner")]
     // A preset for another issuer.
     [InlineData("https://gitlab.com", """{"preset":"github","identity":{"tenant_id":"1","repository_id":"2","ref":"x"},""" + Deploy, "preset: https://gitlab.com is no issuer of GitHub Actions")]
     public void A_dangerous_rule_is_told_with_its_place(string? issuer, string policy, string expected) =>
@@ -54,6 +57,10 @@ public sealed class PolicyLintTests
     [InlineData(GitHub, """{"preset":"github","identity":{"tenant_id":"1","repository_id":"2","environment":["staging","production"]},""" + Deploy)]
     [InlineData(null, """{"claims":{"sub":"subject"},""" + Deploy)]
     [InlineData(null, """{"issuer":"cluster/lab","claims":{"sub":"system:serviceaccount:ci:deployer"},""" + Deploy)]
+    // A workspace's slug never changes and is never given again, and it says whose collection and definition are meant.
+    [InlineData(Lanyard, """{"claims":{"workspace":"acme","collection":["main","prod"],"definition":{"glob":"read*"}},""" + Deploy)]
+    [InlineData(Lanyard, """{"claims":{"workspace":"acme","sub":"workspace:acme:collection:prod:definition:deploy"},""" + Deploy)]
+    [InlineData(null, """{"claims":{"workspace":"acme","team":"x"},""" + Deploy)]
     [InlineData("https://vault.example", """{"claims":{"team":{"glob":"team-*"}},""" + Deploy)]
     public void Of_a_good_rule_nothing_is_said(string? issuer, string policy) => Assert.Empty(Warnings(issuer, policy));
 
