@@ -3,9 +3,11 @@ namespace Lanyard.Protocol.Resources;
 /// <summary>A machine process that takes runs. Under a workspace it serves that workspace's collections; without one it is shared.</summary>
 /// <param name="Collections"><c>workspace/collection</c>, or the collection alone where it is of the runner's own workspace; 1 to 500.</param>
 /// <param name="Identity">How it proves itself: a service account of a registered cluster, a key of its own, or what its platform says of it.</param>
+/// <param name="Labels">What it can offer to runs that ask for labels; its process may say more of itself.</param>
 /// <param name="Weights">Turns of a collection (named as in <paramref name="Collections"/>) in the rotation, 1 to 100; absent: 1.</param>
 /// <param name="State">One of <see cref="RunnerStates"/>; absent: active.</param>
 /// <param name="Ephemeral">True: it is given one run, and is deleted a minute after that has ended.</param>
+/// <param name="SessionLabels">Labels that its process may say of itself (<c>lanyard runner --label</c>); absent: any, empty: none.</param>
 public sealed record RunnerSpec(
     IReadOnlyList<string> Collections,
     RunnerIdentity Identity,
@@ -14,7 +16,8 @@ public sealed record RunnerSpec(
     IReadOnlyDictionary<string, int>? Weights = null,
     string? State = null,
     string? DisplayName = null,
-    bool? Ephemeral = null);
+    bool? Ephemeral = null,
+    IReadOnlyList<string>? SessionLabels = null);
 
 /// <summary>What a runner is offered. What it holds goes on in every state.</summary>
 public static class RunnerStates

@@ -69,7 +69,7 @@ internal sealed class RunnerDirectory : IDisposable
         var collections = await _runners.CollectionsAsync(id, cancellationToken);
         var present = await _sessions.FindAsync(id, cancellationToken);
         var spec = RunnerRules.SpecOf(runner);
-        var labels = (spec.Labels ?? []).Concat(present?.Labels ?? []).Concat((present?.Executors ?? []).SelectMany(RunnerRules.LabelsOf)).ToHashSet(StringComparer.Ordinal);
+        var labels = RunnerRules.LabelsOf(spec, present?.Labels ?? [], present?.Executors ?? []).ToHashSet(StringComparer.Ordinal);
         var active = new ActiveRunner(
             runner, collections, present, labels, spec.Concurrency, spec.State ?? RunnerStates.Active, spec.Ephemeral ?? false);
         if (_active.Count >= Most)

@@ -16,6 +16,13 @@ internal static class RunnerRules
     /// </summary>
     public static IReadOnlyList<string> LabelsOf(string? executor) => executor is null ? [] : [$"executor:{executor}"];
 
+    /// <summary>The labels that a runner has: its record's, those of its process that the record lets it have, and its executors.</summary>
+    public static IEnumerable<string> LabelsOf(RunnerSpec spec, IReadOnlyList<string> said, IReadOnlyList<string> executors) =>
+        (spec.Labels ?? []).Concat(said.Where(label => MaySay(spec, label))).Concat(executors.SelectMany(LabelsOf));
+
+    /// <summary>Whether a runner's process may have a label that it says of itself.</summary>
+    public static bool MaySay(RunnerSpec spec, string label) => spec.SessionLabels?.Contains(label) ?? true;
+
     public static RunnerSpec SpecOf(RunnerRecord runner) =>
         JsonSerializer.Deserialize(runner.Spec, ResourceJson.Default.RunnerSpec) ?? throw new JsonException("a stored spec is null");
 
@@ -31,8 +38,11 @@ internal static class RunnerRules
             mistakes.Add(new("spec.state", "must be active, paused, cordoned or draining"));
         if (spec.DisplayName is { Length: > 200 })
             mistakes.Add(new("spec.displayName", "must be at most 200 characters"));
-        if (spec.Labels is { Count: > MaxLabels } || spec.Labels?.Any(l => !IsLabel(l)) == true)
-            mistakes.Add(new("spec.labels", $"must be at most {MaxLabels} of 1 to 63 letters, digits and - _ . / ="));
+        foreach (var (labels, path) in ((IReadOnlyList<string>?, string)[])[(spec.Labels, "spec.labels"), (spec.SessionLabels, "spec.sessionLabels")])
+        {
+            if (labels is { Count: > MaxLabels } || labels?.Any(l => !IsLabel(l)) == true)
+                mistakes.Add(new(path, $"must be at most {MaxLabels} of 1 to 63 letters, digits and - _ . / ="));
+        }
         foreach (var (name, weight) in spec.Weights ?? new Dictionary<string, int>())
         {
             if (!spec.Collections.Contains(name))

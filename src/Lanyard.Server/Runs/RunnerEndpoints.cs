@@ -1,3 +1,5 @@
+using Lanyard.Identity;
+using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runners;
@@ -17,7 +19,7 @@ internal static class RunnerEndpoints
         if (RunnerCalls.Check(request) is { Count: > 0 } mistakes)
             return Refused.Malformed(mistakes);
         if (!(await sessions.OpenAsync(id, request, (known, session) => RunAudit.Session(context, known, session), context.RequestAborted)).TryGet(out var runner, out refusal))
-            return new Refused(refusal);
+            return refusal.Reason == RefusalReason.RequestMalformed ? Refused.Malformed([new Mistake("labels", refusal.Detail)]) : new Refused(refusal);
         return JsonAnswer.Of(
             new SessionResponse(
                 runner.Session!.Session, id, runner.Runner.Slug, (int)options.Lease.TotalSeconds, (int)options.LongPoll.TotalSeconds, options.MaxLogChunkBytes,

@@ -18,12 +18,15 @@ internal sealed class RunnerSessions(
 
     /// <summary>A new session fences the older one at once: what it had is the new one's, and a poll of its that waits is answered.</summary>
     /// <param name="tell">What the audit says of it.</param>
-    /// <returns>The runner with its session; NotFound when the runner is gone.</returns>
+    /// <returns>The runner with its session; NotFound when the runner is gone, RequestMalformed (the detail is for the caller) when it says a label that its record does not let it have.</returns>
     public async Task<Outcome<ActiveRunner>> OpenAsync(
         string runner, SessionRequest request, Func<RunnerRecord, RunnerSession, AuditEvent> tell, CancellationToken cancellationToken)
     {
         if (await directory.FindActiveAsync(runner, null, cancellationToken) is not { } known)
             return Access.Missing($"runner {runner} is gone");
+        var spec = RunnerRules.SpecOf(known.Runner);
+        if (request.Labels.FirstOrDefault(label => !RunnerRules.MaySay(spec, label)) is { } label)
+            return new Refusal(RefusalReason.RequestMalformed, $"{label} is none of the spec.sessionLabels of runner {known.Runner.Slug}");
         var now = rules.Now;
         var wanted = new RunnerSession(
             runner, Ids.New("ses", time), request.Nonce, request.Version, request.Concurrency, request.Labels, request.Executors, request.Sandboxed, now, now, false);

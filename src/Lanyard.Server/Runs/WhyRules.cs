@@ -100,7 +100,7 @@ internal static class WhyRules
     }
 
     private static HashSet<string> Labels(ServingRunner runner) =>
-        [.. SpecOf(runner).Labels ?? [], .. runner.Labels, .. runner.Executors.SelectMany(RunnerRules.LabelsOf)];
+        [.. RunnerRules.LabelsOf(SpecOf(runner), runner.Labels, runner.Executors)];
 
     private static RunnerSpec SpecOf(ServingRunner runner) =>
         JsonSerializer.Deserialize(runner.Spec, ResourceJson.Default.RunnerSpec) ?? throw new JsonException("a stored spec is null");

@@ -19,10 +19,13 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
 
     public async Task<SessionResponse> OpenAsync(string nonce = "nonce-of-16-chars", bool sandboxed = true, string[]? labels = null)
     {
-        var answer = await PostAsync("session", new SessionRequest(nonce, "1.0", 4, labels ?? [], ["process"], sandboxed), Json.SessionRequest, Json.SessionResponse);
+        var answer = await TryOpenAsync(nonce, sandboxed, labels);
         Session = answer.Value!.Session;
         return answer.Value;
     }
+
+    public Task<Said<SessionResponse>> TryOpenAsync(string nonce, bool sandboxed, string[]? labels) =>
+        PostAsync("session", new SessionRequest(nonce, "1.0", 4, labels ?? [], ["process"], sandboxed), Json.SessionRequest, Json.SessionResponse);
 
     public Task<Said<PollResponse>> PollAsync(int free = 1, int wait = 0, params Hold[] holds) =>
         PostAsync("poll", new PollRequest(Session, free, wait, holds), Json.PollRequest, Json.PollResponse);

@@ -105,6 +105,25 @@ public abstract class WhyTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_runners_process_says_no_label_of_itself_that_its_record_does_not_let_it_have()
+    {
+        var runner = await _runs.RunnerAsync("r1", "one");
+        await SetRunnerAsync("r1", """ "labels":["x64"],"sessionLabels":["gpu"] """);
+        var refused = await runner.TryOpenAsync("nonce-of-16-chars", true, ["gpu", "production"]);
+        Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
+        Assert.Contains("production is none of the spec.sessionLabels of runner r1", refused.Body, StringComparison.Ordinal);
+
+        await runner.OpenAsync(labels: ["gpu"]);
+        var run = await _runs.CreateAsync("""{"definition":"build","labels":["gpu","x64"]}""");
+        Assert.Equal(WhyCodes.Next, (await FirstAsync(run)).Code);
+        await SetRunnerAsync("r1", """ "labels":["x64"],"sessionLabels":[] """);
+        Assert.Equal((WhyCodes.NoRunnerWithLabel, "no runner with label gpu is online"), await FirstAsync(run));
+        Assert.Empty((await runner.PollAsync()).Value!.Offers);
+        await SetRunnerAsync("r1", """ "labels":["x64"] """);
+        Assert.Equal(run, Assert.Single((await runner.PollAsync()).Value!.Offers).Run);
+    }
+
+    [Fact]
     public async Task A_cordoned_runner_takes_a_run_that_names_it()
     {
         var runner = await _runs.RunnerAsync("r1", "one");
