@@ -29,6 +29,19 @@ public abstract class StateTests(DatabaseKind kind) : OpentofuTests(kind)
         Assert.Equal(HttpStatusCode.NoContent, (await Runner.RawAsync(HttpMethod.Post, run, "state/lock", Lock.Replace("lock-1", "lock-2", StringComparison.Ordinal), 2)).Status);
     }
 
+    /// <summary>The tool's calls come through a step's hands.</summary>
+    [Theory]
+    [InlineData("""{"ID":"a\u0000"}""")]
+    [InlineData("""{"ID":"\ud800"}""")]
+    [InlineData("""{"ID":""}""")]
+    [InlineData("[]")]
+    public async Task A_lock_whose_id_is_no_text_is_a_mistake_and_no_outage(string asked)
+    {
+        var run = await TakeAsync("infra");
+        Assert.Equal(HttpStatusCode.BadRequest, (await Runner.RawAsync(HttpMethod.Post, run, "state/lock", asked)).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await Runner.RawAsync(HttpMethod.Post, run, "state/unlock", asked)).Status);
+    }
+
     [Fact]
     public async Task Of_many_locks_at_once_one_is_given()
     {

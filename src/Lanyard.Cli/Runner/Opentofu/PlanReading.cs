@@ -26,9 +26,9 @@ internal static class PlanReading
                     && outputs.EnumerateObject().Any(static output => Changes(Words(output.Value))),
                 ActionsOf(root, "resource_drift").Count(Changes));
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return null;
+            return null; // the second: a text that is no Unicode. A step may have written it, and must not break the attempt off
         }
     }
 

@@ -104,13 +104,13 @@ internal sealed class StateEndpoints(AttemptCalls calls, RunStore runs, PlanStor
         {
             using var document = JsonDocument.Parse(body.WrittenMemory);
             return document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("ID", out var id) && id.ValueKind == JsonValueKind.String
-                && id.GetString() is { Length: > 0 and <= 200 } text
+                && id.GetString() is { Length: > 0 and <= 200 } text && !text.Any(char.IsControl)
                     ? (text, Encoding.UTF8.GetString(body.WrittenSpan))
                     : null;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return null;
+            return null; // the second: a text that is no Unicode
         }
     }
 

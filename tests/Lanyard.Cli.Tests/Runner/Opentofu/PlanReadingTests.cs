@@ -34,6 +34,7 @@ public sealed class PlanReadingTests : IDisposable
     [InlineData("[]")]
     [InlineData("{}")]
     [InlineData("not json")]
+    [InlineData("""{"format_version":"1.2","resource_changes":[{"change":{"actions":["\ud800"]}}]}""")]
     public void What_is_no_plan_is_none(string text) => Assert.Null(PlanReading.Read(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
