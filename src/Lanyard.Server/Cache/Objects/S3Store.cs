@@ -19,14 +19,15 @@ internal sealed class S3Store : ObjectStore
     private readonly TimeProvider _time;
 
     /// <param name="endpoint">Null: AWS's own.</param>
-    public S3Store(string bucket, string? region, Uri? endpoint, TimeProvider time)
+    /// <param name="timeout">Of a call, and each of its repetitions; null: <see cref="ObjectStore.CallTimeout"/>.</param>
+    public S3Store(string bucket, string? region, Uri? endpoint, TimeProvider time, TimeSpan? timeout = null)
     {
         var config = new AmazonS3Config
         {
             RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             MaxErrorRetry = 2,
-            Timeout = CallTimeout,
+            Timeout = timeout ?? CallTimeout,
         };
         if (endpoint is not null)
         {
@@ -61,9 +62,11 @@ internal sealed class S3Store : ObjectStore
         try
         {
             var response = await _client.GetObjectAsync(new GetObjectRequest { BucketName = _bucket, Key = key, ByteRange = new Amazon.S3.Model.ByteRange(first, last) }, cancellationToken);
-            if (response.ContentLength == last - first + 1) return response.ResponseStream;
+            if (response.HttpStatusCode == HttpStatusCode.PartialContent && response.ContentLength == last - first + 1) return response.ResponseStream;
             response.Dispose();
-            return null;
+
+            // What knows no ranges is not what this is made for, and says nothing about the object.
+            return response.HttpStatusCode == HttpStatusCode.PartialContent ? null : throw new HttpRequestException($"the store answered {(int)response.HttpStatusCode} to a range");
         }
         catch (AmazonS3Exception exception) when (IsMissing(exception) || exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
