@@ -88,6 +88,19 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
             """,
             cancellationToken);
 
+    /// <summary>Whose reservations stand, in an order.</summary>
+    /// <param name="after">From where on.</param>
+    public Task<List<string>> OwnersAsync(string after, int limit, CancellationToken cancellationToken) => database.QueryAsync(
+        $"select distinct subject from cache_entries where state = 'pending' and subject > {after} order by subject limit {limit}", static row => row.GetString(0), cancellationToken);
+
+    /// <summary>The same for all of an owner that is known to be over.</summary>
+    public Task<int> AbandonAsync(string owner, int limit, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"""
+        update cache_entries set state = 'gone', live = false
+        where state = 'pending' and subject = {owner} and id in (select id from cache_entries where state = 'pending' and subject = {owner} limit {limit})
+        """,
+        cancellationToken);
+
     /// <summary>Takes a ready entry whose bytes are not what was written out of service; its key is free again.</summary>
     public Task<int> MarkDamagedAsync(long id, CancellationToken cancellationToken) =>
         database.ExecuteAsync(

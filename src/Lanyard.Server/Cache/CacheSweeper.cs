@@ -1,12 +1,13 @@
 using Lanyard.Server.Cache.Limits;
+using Lanyard.Server.Runtime;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Cache;
 
-/// <summary>In the background: clears away reservations that nobody finalised, and has the evictor look regularly and after what was added.</summary>
+/// <summary>In the background: clears away reservations that nobody will finalise, and has the evictor look regularly and after what was added.</summary>
 internal sealed class CacheSweeper(
-    CacheEntryStore entries, CacheEvictor evictor, CacheTally tally, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
+    CacheEntryStore entries, CacheEvictor evictor, CacheTally tally, RuntimeQuestions questions, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
     private const int Batch = 200;
@@ -15,6 +16,26 @@ internal sealed class CacheSweeper(
     public async Task<int> SweepAsync(CancellationToken cancellationToken)
     {
         var swept = await entries.AbandonAsync(Batch, cancellationToken);
+        if (swept > 0) logger.Swept(swept);
+        return swept;
+    }
+
+    /// <summary>What an ended machine or attempt had uploaded is in nobody's way for the rest of the hour: no eviction could take it, and it counts against the quotas.</summary>
+    /// <returns>How many reservations of theirs were taken out.</returns>
+    public async Task<int> SweepEndedAsync(CancellationToken cancellationToken)
+    {
+        var swept = 0;
+        for (var (after, owners) = ("", new List<string>()); ; after = owners[^1])
+        {
+            owners = await entries.OwnersAsync(after, Batch, cancellationToken);
+            foreach (var owner in owners)
+            {
+                if (await questions.HasEnded(owner, cancellationToken)) swept += await AbandonAsync(owner, cancellationToken);
+            }
+
+            if (owners.Count < Batch) break;
+        }
+
         if (swept > 0) logger.Swept(swept);
         return swept;
     }
@@ -32,8 +53,19 @@ internal sealed class CacheSweeper(
                 {
                 }
 
+                await SweepEndedAsync(stoppingToken);
                 await evictor.SweepAsync(stoppingToken);
             });
+        }
+    }
+
+    private async Task<int> AbandonAsync(string owner, CancellationToken cancellationToken)
+    {
+        for (var all = 0; ;)
+        {
+            var some = await entries.AbandonAsync(owner, Batch, cancellationToken);
+            all += some;
+            if (some < Batch) return all;
         }
     }
 

@@ -59,6 +59,28 @@ public abstract class UnfinishedUploadTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_an_ended_machine_had_uploaded_makes_room_at_the_next_sweep_and_what_a_living_one_has_stays()
+    {
+        await SetAsync("""{"workspaceBytes":300}""");
+        var (ended, living) = (await _server.MachineAsync(), _machine);
+        await PutAsync("left", 100, HttpStatusCode.Created);
+        _machine = ended;
+        await PutAsync("ended", 150, HttpStatusCode.Created);
+        await PutAsync("more", 50, HttpStatusCode.Created);
+        await _server.Server.DeleteAsync($"/v1/workspaces/acme/machines/{ended}");
+        _machine = await _server.MachineAsync();
+        await PutAsync("new", 200, HttpStatusCode.RequestEntityTooLarge);
+
+        var sweeper = _server.Server.Services.GetRequiredService<CacheSweeper>();
+        Assert.Equal((0, 2), (await sweeper.SweepAsync(CancellationToken.None), await sweeper.SweepEndedAsync(CancellationToken.None)));
+
+        await PutAsync("new", 200, HttpStatusCode.Created);
+        Assert.True((await _server.FinalizeAsync(living, "left", 100)).Json.GetProperty("ok").GetBoolean());
+        await _server.Server.Services.GetRequiredService<CacheEvictor>().SweepAsync(CancellationToken.None);
+        Assert.Equal(2, _server.Files.Count);
+    }
+
+    [Fact]
     public async Task Of_many_blocks_at_once_no_more_are_taken_than_fit()
     {
         await SetAsync("""{"workspaceBytes":1000}""");
