@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using Lanyard.Server.Cache;
+using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runtime;
 using Lanyard.Server.Tests.Storage;
@@ -31,7 +32,7 @@ internal sealed class CacheServer : IAsyncDisposable
     public string Url => Client.BaseAddress!.GetLeftPart(UriPartial.Authority);
 
     /// <summary>Every file that the driver has.</summary>
-    public IReadOnlyList<string> Files => Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories);
+    public IReadOnlyList<string> Files => [.. Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories).Where(static file => Path.GetFileName(file) != FileBlobs.MarkerName)];
 
     public static async Task<CacheServer> StartAsync(
         DatabaseKind kind = DatabaseKind.Sqlite, TimeProvider? time = null, Func<CacheOptions, CacheOptions>? configure = null, RuntimeQuestions? questions = null,

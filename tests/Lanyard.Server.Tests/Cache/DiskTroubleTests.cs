@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Lanyard.Server.Tests.Cache;
 
-/// <summary>A disk that can't be asked for a while: a share that is away, too many open files. Here each path below the cache's folder is an error, as a link that leads to itself is.</summary>
+/// <summary>A disk that can't be asked for a while: a share that is away, too many open files (for which stands an error of each path below the cache's folder, as of a link that leads to itself).</summary>
 [Line("4.4")]
 [Line("4.5")]
 public sealed class DiskTroubleTests : IAsyncLifetime
@@ -29,14 +29,17 @@ public sealed class DiskTroubleTests : IAsyncLifetime
 
     public ValueTask DisposeAsync()
     {
-        if (!Directory.Exists(_folder)) Mend();
+        if (Directory.Exists(_folder + ".away")) Mend();
         return _server.DisposeAsync();
     }
 
-    [Fact]
-    public async Task While_the_disk_can_not_be_asked_a_look_up_is_a_miss_and_no_entry_is_given_up_for_it()
+    [Theory]
+    [InlineData(Trouble.Error)]
+    [InlineData(Trouble.NoFolder)]
+    [InlineData(Trouble.NotMounted)]
+    public async Task While_the_disk_can_not_be_asked_a_look_up_is_a_miss_and_no_entry_is_given_up_for_it(Trouble trouble)
     {
-        Break();
+        Break(trouble);
         Assert.Null(await _server.FindAsync(_machine, "k"));
         await PurgeAsync();
         Mend();
@@ -45,11 +48,14 @@ public sealed class DiskTroubleTests : IAsyncLifetime
         Assert.Equal(Content, await _server.Client.GetByteArrayAsync(await _server.DownloadUrlAsync(_machine, "k")));
     }
 
-    [Fact]
-    public async Task A_read_that_the_disk_fails_breaks_off_and_the_entry_is_served_again_when_the_disk_is_back()
+    [Theory]
+    [InlineData(Trouble.Error)]
+    [InlineData(Trouble.NoFolder)]
+    [InlineData(Trouble.NotMounted)]
+    public async Task A_read_that_the_disk_fails_breaks_off_and_the_entry_is_served_again_when_the_disk_is_back(Trouble trouble)
     {
         var url = await _server.DownloadUrlAsync(_machine, "k");
-        Break();
+        Break(trouble);
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => _server.Client.GetByteArrayAsync(url));
         await PurgeAsync();
         Mend();
@@ -57,11 +63,14 @@ public sealed class DiskTroubleTests : IAsyncLifetime
         Assert.Equal(Content, await _server.Client.GetByteArrayAsync(url));
     }
 
-    [Fact]
-    public async Task An_upload_that_the_disk_fails_is_a_503_and_goes_through_when_the_disk_is_back()
+    [Theory]
+    [InlineData(Trouble.Error)]
+    [InlineData(Trouble.NoFolder)]
+    [InlineData(Trouble.NotMounted)]
+    public async Task An_upload_that_the_disk_fails_is_a_503_and_goes_through_when_the_disk_is_back(Trouble trouble)
     {
         var url = await _server.ReserveAsync(_machine, "new");
-        Break();
+        Break(trouble);
         using (var refused = await _server.PutAsync(url, Content)) Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Mend();
 
@@ -88,15 +97,29 @@ public sealed class DiskTroubleTests : IAsyncLifetime
 
     private Task PurgeAsync() => _server.Server.Services.GetRequiredService<CacheEvictor>().PurgeAsync(TestContext.Current.CancellationToken);
 
-    private void Break()
+    private void Break(Trouble trouble)
     {
         Directory.Move(_folder, _folder + ".away");
-        File.CreateSymbolicLink(_folder, _folder);
+        if (trouble == Trouble.Error) File.CreateSymbolicLink(_folder, _folder);
+        if (trouble == Trouble.NotMounted) Directory.CreateDirectory(_folder);
     }
 
     private void Mend()
     {
-        File.Delete(_folder);
+        if (Directory.Exists(_folder)) Directory.Delete(_folder);
+        else File.Delete(_folder);
         Directory.Move(_folder + ".away", _folder);
+    }
+
+    public enum Trouble
+    {
+        /// <summary>Each path is an error.</summary>
+        Error,
+
+        /// <summary>The data directory's share is away.</summary>
+        NoFolder,
+
+        /// <summary>The folder itself is where a share should be.</summary>
+        NotMounted,
     }
 }

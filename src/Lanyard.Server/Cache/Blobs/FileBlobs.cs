@@ -11,6 +11,13 @@ namespace Lanyard.Server.Cache.Blobs;
 /// </summary>
 internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 {
+    /// <summary>
+    /// A file that stands in the root from a server's first start on: where it is missing the root is not what it was (a share is not mounted), and what is missing there is not gone.
+    /// </summary>
+    public const string MarkerName = ".lanyard-cache";
+
+    private readonly string _marker = MarkerIn(root);
+
     /// <summary>After so many bytes others come first.</summary>
     private const long Turn = 1024 * 1024;
 
@@ -27,6 +34,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken)
     {
         var segment = Ids.New("seg", time);
+        RequireRoot();
         CreateFolder(blob);
         var path = PathOf(blob, segment);
         var done = false;
@@ -55,7 +63,11 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         var changed = Asked(FolderOf(blob), Directory.GetLastWriteTimeUtc);
         if (_whole.TryGetValue(blob, out var seen) && seen == changed) return true;
         var isWhole = (await segments()).TrueForAll(part => Asked(PathOf(blob, part.Segment), LengthOf) == part.Length);
-        if (!isWhole) _whole.TryRemove(blob, out _);
+        if (!isWhole)
+        {
+            _whole.TryRemove(blob, out _);
+            RequireRoot();
+        }
         else if (TimeProvider.System.GetUtcNow().UtcDateTime - changed > Settled) Remember(blob, changed);
         return isWhole;
     }
@@ -112,6 +124,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         catch (DirectoryNotFoundException)
         {
             // Nothing is left.
+            RequireRoot();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -119,6 +132,27 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Best effort: without it everything is an outage, until it can be put there by the next start.</summary>
+    private static string MarkerIn(string root)
+    {
+        var marker = Path.Combine(root, MarkerName);
+        try
+        {
+            Directory.CreateDirectory(root, OwnFolder);
+            File.Open(marker, FileMode.OpenOrCreate).Dispose();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+
+        return marker;
+    }
+
+    private void RequireRoot()
+    {
+        if (!File.Exists(_marker)) throw new BlobStoreException(new DirectoryNotFoundException($"{root} is not there, or is another folder than it was: it has no {MarkerName}"));
     }
 
     private void CreateFolder(string blob) => Asked(FolderOf(blob), static folder => Directory.CreateDirectory(folder, OwnFolder));
@@ -131,6 +165,7 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
         }
         catch (BlobStoreException exception) when (exception.InnerException is FileNotFoundException or DirectoryNotFoundException)
         {
+            RequireRoot();
             throw new BlobDamagedException($"segment {segment} is missing");
         }
     }
