@@ -31,7 +31,9 @@ public abstract class EndedOwnerTests(DatabaseKind kind) : ClockedCacheTests(kin
 
         var url = await Cache.ReserveAsync(other, "k");
         Assert.NotEqual(new Uri(left).AbsolutePath, new Uri(url).AbsolutePath);
-        Assert.Empty(Cache.Files);
+
+        // Where the time has moved on the sweep may have been first, and is about to delete them.
+        await Eventually.HoldsAsync(() => Task.FromResult(Cache.Files.Count == 0), "its bytes are gone");
         Assert.Equal(HttpStatusCode.NotFound, (await Cache.PutAsync(left, [2])).StatusCode);
         await Cache.SaveAsync(other, "k", [3]);
         Assert.Equal([3], await Cache.Client.GetByteArrayAsync(new Uri(await Cache.DownloadUrlAsync(other, "k"))));

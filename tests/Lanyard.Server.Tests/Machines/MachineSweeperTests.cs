@@ -46,8 +46,11 @@ public abstract class MachineSweeperTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (await StatusAsync(deleted), await StatusAsync(expired)));
 
         _time.Advance(TimeSpan.FromSeconds(2));
-        Assert.Equal(2, await SweepAsync());
-        Assert.Equal((HttpStatusCode.NotFound, HttpStatusCode.NotFound, HttpStatusCode.OK), (await StatusAsync(deleted), await StatusAsync(expired), await StatusAsync(living)));
+        await SweepAsync();
+
+        // The server's own sweep may be about to take them away.
+        await Eventually.HoldsAsync(async () => await StatusAsync(deleted) == HttpStatusCode.NotFound && await StatusAsync(expired) == HttpStatusCode.NotFound, "both records are gone");
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(living));
         var machines = _server.Services.GetRequiredService<MachineDirectory>();
         Assert.Null(await machines.FindAliveAsync(expired, TestContext.Current.CancellationToken));
         Assert.NotNull(await machines.FindAliveAsync(living, TestContext.Current.CancellationToken));
