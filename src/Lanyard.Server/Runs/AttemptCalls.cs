@@ -151,8 +151,10 @@ internal sealed class AttemptCalls(
     public async Task<Outcome<RunChange>> EndAsync(
         string run, AttemptCall call, EndRequest end, Func<RunChange, AuditEvent> tell, CancellationToken cancellationToken)
     {
-        if (await changes.FindAsync(run, known => RunRules.Hold(known, call), cancellationToken) is { } row
-            && !RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
+        // Before anything is looked for on the disk: what is no attempt of the caller's has no file, and gets none.
+        if (await changes.FindAsync(run, known => RunRules.Hold(known, call), cancellationToken) is not { } row)
+            return new Refusal(RefusalReason.NotFound, $"there is no run {run}");
+        if (!RunRules.IsRepeatedEnd(row, call) && RunRules.Hold(row, call) is { } refusal)
             return await ToldAsync(refusal, run, call, cancellationToken);
         var complete = await logs.FinishAsync(run, call.Attempt, end.LogBytes, end.LogSha256, cancellationToken);
         var ended = new AttemptEnd(end.Outcome, end.Reason, logs.Length(run, call.Attempt), end.LogSha256, complete, end.Plan);

@@ -1,5 +1,6 @@
 using System.Net;
 using Lanyard.Protocol.Runs;
+using Lanyard.Server.Http;
 using Lanyard.Server.Runs;
 using Lanyard.Server.Tests.Storage;
 using Lanyard.Testing;
@@ -44,6 +45,15 @@ public abstract class RunProtocolTests(DatabaseKind kind) : RunsServerFixture(ki
         var again = Assert.Single((await runner.PollAsync()).Value!.Offers);
         Assert.Equal((run, 1), (again.Run, again.Attempt));
         Assert.Empty((await runner.PollAsync(1, 0, new Hold(run, 1, AttemptStates.Offered))).Value!.Offers);
+    }
+
+    [Fact]
+    public async Task The_end_of_a_run_that_does_not_exist_is_404_and_makes_no_file()
+    {
+        var runner = await Runs.RunnerAsync("r1", "one");
+        await runner.OpenAsync();
+        Assert.Equal(HttpStatusCode.NotFound, (await runner.EndAsync("run_01k00000000000000000000000", log: [1])).Status);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(Runs.Get<Instance>().DataDirectory, "logs")));
     }
 
     [Fact]
