@@ -98,6 +98,7 @@ public static class ServerProgram
             await database.MigrateAsync(time, cancellation);
             AddRooms(builder.Services, instance, database, time, CacheOf(options, data), AuditOf(options),
                 options.GitHubAppsFile is { } apps ? GitHubApps.Load(apps) : null);
+            builder.Services.AddHostedService(_ => QuietMemory.OfThisProcess(TimeProvider.System));
             var app = builder.Build();
             Map(app, options);
             await app.Services.GetRequiredService<WorkspaceDirectory>().LoadAsync();
