@@ -116,6 +116,7 @@ public static class CliProgram
         root.Subcommands.Add(AdminKeyCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));
+        ListWord.TakeLsToo(root);
         return root;
     }
 

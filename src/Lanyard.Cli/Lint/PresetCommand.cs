@@ -7,7 +7,7 @@ using Lanyard.Identity.Trust;
 
 namespace Lanyard.Cli.Lint;
 
-/// <summary><c>lanyard preset ls|show|policy</c>: what is known of other issuers, and documents that trust one of their owners.</summary>
+/// <summary><c>lanyard preset list|show|policy</c>: what is known of other issuers, and documents that trust one of their owners.</summary>
 internal static class PresetCommand
 {
     public static Command Create(CliContext context) => new("preset", "What is known of GitHub, GitLab and other issuers; no server is asked.")
@@ -19,7 +19,7 @@ internal static class PresetCommand
 
     private static Command List(CliContext context)
     {
-        var command = new Command("ls", "The kinds of issuers that are known.");
+        var command = new Command("list", "The kinds of issuers that are known.");
         command.SetAction(arguments =>
         {
             var list = new JsonArray([.. IssuerPresets.All.Select(static preset => new JsonObject

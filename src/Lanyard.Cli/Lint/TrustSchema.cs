@@ -34,7 +34,7 @@ internal static class TrustSchema
 
     private static JsonObject Policy() => Closed(
             ("issuer", Text("slug of a trusted issuer, or cluster/SLUG of a registered cluster")),
-            ("preset", Text("the kind of issuer: lanyard preset ls").With("enum", Words([.. IssuerPresets.All.Select(static preset => preset.Name)]))),
+            ("preset", Text("the kind of issuer: lanyard preset list").With("enum", Words([.. IssuerPresets.All.Select(static preset => preset.Name)]))),
             ("identity", new JsonObject { ["type"] = "object", ["minProperties"] = 1, ["description"] = "conditions by the words that mean the same for every issuer" }),
             ("claims", new JsonObject { ["type"] = "object", ["minProperties"] = 1, ["properties"] = Claims(), ["additionalProperties"] = Condition("") }),
             ("condition", Text("in CEL over claims, such as claims.ref == 'refs/heads/main'")),

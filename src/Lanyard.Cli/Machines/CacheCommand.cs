@@ -5,7 +5,7 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Machines;
 
-/// <summary><c>lanyard cache ls | show | rm | usage | quarantine | release | settings</c>: what the GitHub Actions cache of a workspace holds.</summary>
+/// <summary><c>lanyard cache list | show | rm | usage | quarantine | release | settings</c>: what the GitHub Actions cache of a workspace holds.</summary>
 internal static class CacheCommand
 {
     private static readonly string[] EntryColumns = ["id", "repository", "scope", "key", "state", "size", "usedAt"];
@@ -26,7 +26,7 @@ internal static class CacheCommand
     {
         var scope = new ScopeOptions();
         var filter = new Filter();
-        var command = new Command("ls", "List entries.") { filter.Repository, filter.Scope, filter.Key, filter.State };
+        var command = new Command("list", "List entries.") { filter.Repository, filter.Scope, filter.Key, filter.State };
         scope.AddTo(command, withCollection: false);
         command.SetAction(async (arguments, cancellationToken) =>
         {

@@ -5,7 +5,7 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Revocations;
 
-/// <summary><c>lanyard revoke principal|key|token VALUE</c>, <c>ls</c>, <c>rm ID</c>: what is not taken any more although policies and issuers stand.</summary>
+/// <summary><c>lanyard revoke principal|key|token VALUE</c>, <c>list</c>, <c>rm ID</c>: what is not taken any more although policies and issuers stand.</summary>
 internal static class RevokeCommand
 {
     private static readonly Option<string?> Workspace = new("--workspace", "-w") { Description = "in that workspace only; without it: everywhere" };
@@ -38,7 +38,7 @@ internal static class RevokeCommand
 
     private static Command List(CliContext context)
     {
-        var command = new Command("ls", "What is revoked.") { Workspace };
+        var command = new Command("list", "What is revoked.") { Workspace };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             using var api = context.Connect(arguments);
@@ -54,7 +54,7 @@ internal static class RevokeCommand
 
     private static Command Remove(CliContext context)
     {
-        var id = new Argument<string>("id") { Description = "as ls shows it" };
+        var id = new Argument<string>("id") { Description = "as list shows it" };
         var command = new Command("rm", "Take it back.") { id, Workspace };
         command.SetAction(async (arguments, cancellationToken) =>
         {

@@ -8,7 +8,7 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Runs;
 
-/// <summary><c>lanyard state ls|versions|pull|push|delete|unlock</c>: the states of a collection.</summary>
+/// <summary><c>lanyard state list|versions|pull|push|delete|unlock</c>: the states of a collection.</summary>
 internal static class InfrastructureStateCommand
 {
     public static Command Create(CliContext context) =>
@@ -17,7 +17,7 @@ internal static class InfrastructureStateCommand
     private static Command List(CliContext context)
     {
         var scope = new ScopeOptions();
-        var command = new Command("ls", "List the states of a collection, and who has them locked.");
+        var command = new Command("list", "List the states of a collection, and who has them locked.");
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -39,7 +39,7 @@ internal static class InfrastructureStateCommand
     private static Command Unlock(CliContext context)
     {
         var name = new Argument<string>("state") { Description = "its slug" };
-        var id = new Argument<string>("lock") { Description = "as lanyard state ls shows it" };
+        var id = new Argument<string>("lock") { Description = "as lanyard state list shows it" };
         var scope = new ScopeOptions();
         var command = new Command("unlock", "Take a lock away that an apply has left behind; look first how far it came.") { name, id };
         scope.AddTo(command);

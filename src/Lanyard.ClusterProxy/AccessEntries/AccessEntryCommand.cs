@@ -30,7 +30,7 @@ internal static class AccessEntryCommand
 
         switch (args)
         {
-            case ["list", .. var rest]:
+            case ["list" or "ls", .. var rest]:
                 return List(CommandLine.Parse(rest, [new(File, "")]), output);
             case ["lint", .. var rest]:
                 return Lint(CommandLine.Parse(rest, [new(File, "")]), output);

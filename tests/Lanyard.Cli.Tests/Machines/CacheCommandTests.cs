@@ -36,7 +36,7 @@ public sealed class CacheCommandTests() : CliApiTests("acme")
     {
         Answer("""{"items":[{"id":"12","repository":"demo/app","scope":"refs/heads/main","key":"k","state":"ready","size":4096,"usedAt":"2026-01-02T03:04:05.678+00:00"}]}""");
 
-        Assert.Equal(0, await Cli.RunAsync("cache", "ls"));
+        Assert.Equal(0, await Cli.RunAsync("cache", "list"));
         Assert.Contains("12  demo/app    refs/heads/main  k    ready  4096   2026-01-02T03:04:05Z\n", Cli.Out.ToString(), StringComparison.Ordinal);
     }
 

@@ -30,12 +30,12 @@ public sealed class RevokeTests : CliApiTests
         Assert.Equal("rev_1\n", Cli.Out.ToString());
         Assert.Equal(0, await Cli.RunAsync("revoke", "key", "k1"));
         Assert.Equal(0, await Cli.RunAsync("revoke", "rm", "rev_1", "-w", "acme"));
-        Assert.Equal(0, await Cli.RunAsync("revoke", "ls"));
+        Assert.Equal(0, await Cli.RunAsync("revoke", "list"));
         Assert.Contains("rev_1  principal  policy:ci:a", Cli.Out.ToString(), StringComparison.Ordinal);
         Assert.Equal(
             ["""POST /v1/workspaces/acme/revocations {"kind":"principal","value":"policy:ci:a","reason":"gone"}""", """POST /v1/revocations {"kind":"key","value":"k1"}""",
                 "DELETE /v1/workspaces/acme/revocations/rev_1 ", "GET /v1/revocations "],
             _bodies);
-        Assert.Equal(2, await Cli.RunAsync("revoke", "ls", "-w", "../x"));
+        Assert.Equal(2, await Cli.RunAsync("revoke", "list", "-w", "../x"));
     }
 }

@@ -64,10 +64,12 @@ public sealed class AccessEntryCommandTests : IDisposable
         Assert.Contains("narrow: never reached, because wide before it", _output.ToString(), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void List_shows_who_becomes_what()
+    [Theory]
+    [InlineData("list")]
+    [InlineData("ls")]
+    public void List_shows_who_becomes_what(string word)
     {
-        Assert.Equal(0, Run(["list", "--access-entries", Entries(("one", "{repository_id: \"1\"}", "u:{repository_id}"))]));
+        Assert.Equal(0, Run([word, "--access-entries", Entries(("one", "{repository_id: \"1\"}", "u:{repository_id}"))]));
         Assert.Contains("one   https://issuer.example  u:{repository_id}  deployers", _output.ToString(), StringComparison.Ordinal);
     }
 
