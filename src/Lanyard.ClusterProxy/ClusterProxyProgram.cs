@@ -3,6 +3,7 @@ using Lanyard.ClusterProxy.AccessEntries;
 using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Serving;
 using Lanyard.ClusterProxy.Tls;
+using Lanyard.Protocol.Terminal;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -23,7 +24,7 @@ public static class ClusterProxyProgram
         ArgumentNullException.ThrowIfNull(args);
         if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
         {
-            PrintHelp();
+            Console.Out.Write(Help(HelpColumns.TerminalWidth()));
             return 0;
         }
 
@@ -105,12 +106,7 @@ public static class ClusterProxyProgram
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 
-    private static void PrintHelp()
-    {
-        Console.WriteLine("Usage: lanyard cluster-proxy --kubeconfig FILE --authentication-config FILE --listen ADDRESS:PORT --tls-cert-file FILE --tls-private-key-file FILE");
-        foreach (var flag in ClusterProxyOptions.Flags)
-        {
-            Console.WriteLine($"  {flag.Name,-26} {flag.Help}");
-        }
-    }
+    internal static string Help(int width) =>
+        HelpColumns.Paragraph("Usage:", "lanyard cluster-proxy --kubeconfig FILE --authentication-config FILE --listen ADDRESS:PORT --tls-cert-file FILE --tls-private-key-file FILE", width)
+        + HelpColumns.Of([.. ClusterProxyOptions.Flags.Select(static flag => (flag.Name, flag.Help))], width);
 }

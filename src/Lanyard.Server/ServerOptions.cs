@@ -1,4 +1,5 @@
 using System.Net;
+using Lanyard.Protocol.Terminal;
 using Lanyard.Server.Storage;
 
 namespace Lanyard.Server;
@@ -49,34 +50,28 @@ public sealed record ServerOptions
     /// <summary>A file with the GitHub Apps whose installation tokens trust policies may allow.</summary>
     public string? GitHubAppsFile { get; init; }
 
-    private static readonly string[] Flags =
+    /// <summary>Every option: its name, what stands for its value in help (nothing: a switch), and what it means.</summary>
+    private static readonly (string Name, string Value, string Help)[] Flags =
     [
-        "--audit-claims", "--audit-redact", "--github-apps",
-        "--public-url", "--listen", "--data-dir", "--database", "--instance", "--tls-cert-file", "--tls-private-key-file", "--trusted-proxy", "--allow-plain-http",
-        "--cache-store", "--cache-store-key-file", "--cache-direct-reads",
+        ("--listen", "ADDRESS:PORT", "where it listens (default 127.0.0.1:7700; port 0 takes a free one)"),
+        ("--public-url", "URL", "the URL that callers use: issuer and audience of tokens (default: where it listens)"),
+        ("--data-dir", "DIR", "database file, keys, logs (default .lanyard, made 0700)"),
+        ("--database", "URL", "postgres://USER@HOST:PORT/NAME without a password (PGPASSFILE, client certificate or socket); default SQLite"),
+        ("--instance", "SLUG", "name of this installation in subject templates (default lanyard)"),
+        ("--tls-cert-file", "FILE", "PEM certificate chain, read again when it changes"),
+        ("--tls-private-key-file", "FILE", "its key"),
+        ("--trusted-proxy", "CIDR", "believe forwarded headers from this network (may repeat)"),
+        ("--audit-claims", "", "keep the verified claims of exchanged tokens in the audit log, for lanyard policy test"),
+        ("--audit-redact", "CLAIM", "write no value of this claim of a token into the audit log, as of those that name people (may repeat)"),
+        ("--cache-store", "URL", "where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)"),
+        ("--cache-store-key-file", "FILE", "account key of an Azure store that knows no workload identity, in base64"),
+        ("--cache-direct-reads", "", "hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so"),
+        ("--github-apps", "FILE", "GitHub Apps, and where their private keys are: {\"apps\": [{\"name\", \"clientId\", \"privateKeyFile\", \"apiUrl\"}]} (default none)"),
+        ("--allow-plain-http", "", "serve plain HTTP on an address that is not loopback"),
     ];
 
-    public static string Help { get; } =
-        """
-        lanyard server: the control plane
-
-          --listen ADDRESS:PORT        where it listens (default 127.0.0.1:7700; port 0 takes a free one)
-          --public-url URL             the URL that callers use: issuer and audience of tokens (default: where it listens)
-          --data-dir DIR               database file, keys, logs (default .lanyard, made 0700)
-          --database URL               postgres://USER@HOST:PORT/NAME without a password (PGPASSFILE, client certificate or socket); default SQLite
-          --instance SLUG              name of this installation in subject templates (default lanyard)
-          --tls-cert-file FILE         PEM certificate chain, read again when it changes
-          --tls-private-key-file FILE  its key
-          --trusted-proxy CIDR         believe forwarded headers from this network (may repeat)
-          --audit-claims               keep the verified claims of exchanged tokens in the audit log, for lanyard policy test
-          --audit-redact CLAIM         write no value of this claim of a token into the audit log, as of those that name people (may repeat)
-          --cache-store URL            where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or
-                                       azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)
-          --cache-store-key-file FILE  account key of an Azure store that knows no workload identity, in base64
-          --cache-direct-reads         hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so
-          --github-apps FILE           GitHub Apps, and where their private keys are: {"apps": [{"name", "clientId", "privateKeyFile", "apiUrl"}]} (default none)
-          --allow-plain-http           serve plain HTTP on an address that is not loopback
-        """;
+    public static string Help(int width) =>
+        "lanyard server: the control plane\n\n" + HelpColumns.Of([.. Flags.Select(static flag => ($"{flag.Name} {flag.Value}".TrimEnd(), flag.Help))], width);
 
     /// <returns>The options, or every mistake.</returns>
     public static (ServerOptions? Options, IReadOnlyList<string> Mistakes) Parse(IReadOnlyList<string> arguments)
@@ -86,7 +81,7 @@ public sealed record ServerOptions
         for (var i = 0; i < arguments.Count; i++)
         {
             var (name, value) = Split(arguments[i]);
-            if (!Flags.Contains(name))
+            if (!Flags.Any(flag => flag.Name == name))
             {
                 mistakes.Add($"{arguments[i]}: no such option");
                 continue;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using Lanyard.Identity.Trust;
+using Lanyard.Protocol.Terminal;
 using Lanyard.Server.AccessEntries;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache;
@@ -40,7 +41,7 @@ public static class ServerProgram
     {
         if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
         {
-            Console.Out.WriteLine(ServerOptions.Help);
+            Console.Out.Write(ServerOptions.Help(HelpColumns.TerminalWidth()));
             return 0;
         }
 

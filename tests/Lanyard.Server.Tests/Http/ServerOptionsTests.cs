@@ -63,7 +63,7 @@ public sealed class ServerOptionsTests
         Assert.Contains("one claim's name", Assert.Single(Refuse("--audit-redact", claim)), StringComparison.Ordinal);
 
         Assert.Equal(["sub", "team"], Accept("--audit-redact", "sub", "--audit-redact=team").AuditRedact);
-        Assert.Contains("--audit-redact CLAIM", ServerOptions.Help, StringComparison.Ordinal);
+        Assert.Contains("--audit-redact CLAIM", ServerOptions.Help(80), StringComparison.Ordinal);
     }
 
     [Fact]
