@@ -61,7 +61,7 @@ internal sealed record AuditRule(AuditLevel Level)
     {
         if ((Users.Count > 0 && (user is null || !Users.Contains(user)))
             || (UserGroups.Count > 0 && !UserGroups.Any(groups.Contains))
-            || (Verbs.Count > 0 && !Verbs.Contains(request.Verb) && !Verbs.Contains("*")))
+            || (Verbs.Count > 0 && !Verbs.Contains(request.Verb)))
         {
             return false;
         }

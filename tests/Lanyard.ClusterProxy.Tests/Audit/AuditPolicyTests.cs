@@ -73,6 +73,24 @@ public sealed class AuditPolicyTests
         Assert.Contains(expected, Assert.Throws<ConfigurationException>(() => AuditPolicyFile.Parse(yaml, "file")).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>As the API server's own policy checker (<c>apiserver/pkg/audit/policy</c>): <c>*</c> is a wildcard of resources and URLs; a verb is compared, and every verb is an empty list.</summary>
+    [Theory]
+    [InlineData("verbs: [\"*\"]", "None")]
+    [InlineData("verbs: [\"*\", get]", "Metadata")]
+    [InlineData("verbs: []", "Metadata")]
+    [InlineData("users: [\"*\"]", "None")]
+    [InlineData("userGroups: [\"*\"]", "None")]
+    [InlineData("namespaces: [\"*\"]", "None")]
+    [InlineData("resources: [{group: \"*\", resources: [pods]}]", "None")]
+    [InlineData("resources: [{group: \"\", resources: [\"*\"]}]", "Metadata")]
+    [InlineData("resources: [{group: \"\", resources: [\"*\"], resourceNames: [\"*\"]}]", "None")]
+    public void A_star_stands_for_all_only_where_it_does_for_the_API_server(string condition, string level)
+    {
+        var policy = AuditPolicyFile.Parse($"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n  {condition}", "file");
+
+        Assert.Equal(level, policy.Judge(RequestInfo.Parse("GET", "/api/v1/namespaces/prod/pods/p"), "x", ["g"]).Level.ToString());
+    }
+
     [Fact]
     public void A_policy_without_rules_is_a_mistake() =>
         Assert.Throws<ConfigurationException>(() => AuditPolicyFile.Parse("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []", "file"));
