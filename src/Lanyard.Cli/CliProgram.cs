@@ -2,6 +2,7 @@ using System.CommandLine;
 using Lanyard.Cli.Admins;
 using Lanyard.Cli.Audit;
 using Lanyard.Cli.Clusters;
+using Lanyard.Cli.Completion;
 using Lanyard.Cli.Definitions;
 using Lanyard.Cli.Explain;
 using Lanyard.Cli.Issuers;
@@ -24,11 +25,12 @@ public static class CliProgram
     private static readonly string[] ValuesFollow = ["--server", "--ca-file", "--admin-key", "--token-file", "--output", "-o"];
 
     /// <summary><c>runner</c> without one of its admin words is the runner itself; <c>pod</c> is what it starts in pods.</summary>
-    public static Task<int> RunAsync(string[] args) => args is ["pod", .. var rest]
+    /// <param name="usages">Usage texts of the programs beside this one, whose commands are completed too.</param>
+    public static Task<int> RunAsync(string[] args, Func<IEnumerable<string>> usages) => args is ["pod", .. var rest]
         ? Runner.Pods.PodCommand.RunAsync(rest)
         : IsRunner(args)
         ? Runner.RunnerCommand.RunAsync(args[1..], CancellationToken.None)
-        : RunAsync(args, CliConsole.System(), CancellationToken.None);
+        : RunAsync(args, CliConsole.System(), CancellationToken.None, usages);
 
     /// <summary>An admin's word stands where a command stands, after options of the connection at most: <c>--label requests</c> is a runner's label.</summary>
     internal static bool IsRunner(string[] args)
@@ -42,8 +44,14 @@ public static class CliProgram
 
     private static bool IsOption(string word, string name) => word == name || word.StartsWith(name + "=", StringComparison.Ordinal);
 
-    internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken)
+    internal static async Task<int> RunAsync(string[] args, CliConsole console, CancellationToken cancellationToken, Func<IEnumerable<string>>? usages = null)
     {
+        if (Suggestions.AreAsked(args))
+        {
+            foreach (var word in new Suggestions(Build(new CliContext(console), withRunner: true), usages?.Invoke() ?? []).For(args)) console.Out.WriteLine(word);
+            return ExitCode.Done;
+        }
+
         var parsed = Unbundling.Parse(Build(new CliContext(console)), args);
         var mistakes = ParseMistakes.Of(parsed).ToList();
         if (mistakes.Count > 0)
@@ -80,7 +88,8 @@ public static class CliProgram
         }
     }
 
-    private static RootCommand Build(CliContext context)
+    /// <param name="withRunner">The options of the runner itself too, which another parser reads.</param>
+    private static RootCommand Build(CliContext context, bool withRunner = false)
     {
         var root = new RootCommand(
             "Lanyard: identities for the machines that build and deploy software.\n\n"
@@ -103,6 +112,7 @@ public static class CliProgram
         root.Subcommands.Add(InfrastructureStateCommand.Create(context));
         root.Subcommands.Add(StateCommand.OfCollections(context));
         root.Subcommands.Add(RunnerCommand.Create(context));
+        if (withRunner) AddRunnerOptions(root);
         root.Subcommands.Add(ClusterCommand.Create(context));
         root.Subcommands.Add(MachineCommand.Create(context));
         root.Subcommands.Add(CacheCommand.Create(context));
@@ -116,8 +126,15 @@ public static class CliProgram
         root.Subcommands.Add(AdminKeyCommand.Create(context));
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));
+        root.Subcommands.Add(CompletionCommand.Create(context));
         ListWord.TakeLsToo(root);
         return root;
+    }
+
+    private static void AddRunnerOptions(RootCommand root)
+    {
+        var runner = root.Subcommands.Single(static command => command.Name == "runner");
+        foreach (var option in new Runner.RunnerOptionSet().CreateCommand().Options.Where(option => root.Options.All(known => known.Name != option.Name))) runner.Options.Add(option);
     }
 
     /// <summary>The words that <c>lanyard</c> answers with other programs of its own; they are here so that <c>--help</c> names them.</summary>

@@ -18,6 +18,10 @@ public static class ClusterProxyProgram
 {
     private const int Misused = 2;
 
+    /// <summary>The options of its commands, for completion.</summary>
+    public static IEnumerable<string> Usages =>
+        [$"usage: lanyard cluster-proxy {string.Join(' ', ClusterProxyOptions.Flags.Select(static flag => flag.IsSwitch ? $"[{flag.Name}]" : $"[{flag.Name} VALUE]"))}", AccessEntryCommand.Usage];
+
     /// <returns>0 after a stop, 2 when the command line or a file can't be used, 1 when it can't listen.</returns>
     public static async Task<int> RunAsync(string[] args)
     {

@@ -20,6 +20,9 @@ public static class CredentialsProgram
         exit codes: 0 printed · 1 refused · 2 wrong usage · 3 no identity in this environment · 4 the endpoint could not be reached
         """;
 
+    /// <summary>What its commands take, for completion.</summary>
+    public static IEnumerable<string> Usages => [Usage, KubeCommands.Usage, BrokerCommands.Usage, PipeCommand.Usage];
+
     /// <summary>Runs the command in <paramref name="args"/>, whose first word is the command's name. Returns one of <see cref="ExitCodes"/>.</summary>
     public static Task<int> RunAsync(string[] args) => RunAsync(args, Environment.GetEnvironmentVariable, Console.Out, Console.Error);
 

@@ -70,8 +70,12 @@ public sealed record ServerOptions
         ("--allow-plain-http", "", "serve plain HTTP on an address that is not loopback"),
     ];
 
+    public static string Usage => $"usage: lanyard server {string.Join(' ', Flags.Select(static flag => $"[{Written(flag.Name, flag.Value)}]"))}";
+
     public static string Help(int width) =>
-        "lanyard server: the control plane\n\n" + HelpColumns.Of([.. Flags.Select(static flag => ($"{flag.Name} {flag.Value}".TrimEnd(), flag.Help))], width);
+        "lanyard server: the control plane\n\n" + HelpColumns.Of([.. Flags.Select(static flag => (Written(flag.Name, flag.Value), flag.Help))], width);
+
+    private static string Written(string name, string value) => $"{name} {value}".TrimEnd();
 
     /// <returns>The options, or every mistake.</returns>
     public static (ServerOptions? Options, IReadOnlyList<string> Mistakes) Parse(IReadOnlyList<string> arguments)

@@ -34,8 +34,11 @@ namespace Lanyard.Server;
 /// <summary><c>lanyard server</c>: the table of contents of the control plane, one AddX and one MapX a feature.</summary>
 public static class ServerProgram
 {
-    private const int Usage = 2;
+    private const int Misused = 2;
     private const int Failed = 1;
+
+    /// <summary>Every option on one line, for completion.</summary>
+    public static string Usage => ServerOptions.Usage;
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -49,7 +52,7 @@ public static class ServerProgram
         if (options is null)
         {
             foreach (var mistake in mistakes) await Console.Error.WriteLineAsync($"lanyard server: {mistake}");
-            return Usage;
+            return Misused;
         }
 
         try

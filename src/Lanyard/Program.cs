@@ -14,5 +14,5 @@ return args switch
     ["access-entry", .. var rest] => ClusterProxyProgram.RunAccessEntry(rest, Console.Out, Console.Error),
     ["explain", .. var rest] when ClusterProxyProgram.Explains(rest) => await ClusterProxyProgram.ExplainAsync(rest, Console.In, Console.Out, Console.Error),
     ["token" or "kubeconfig" or "kubectl" or "credential" or "pipe", ..] => await CredentialsProgram.RunAsync(args),
-    _ => await CliProgram.RunAsync(args),
+    _ => await CliProgram.RunAsync(args, static () => [ServerProgram.Usage, .. ClusterProxyProgram.Usages, .. CredentialsProgram.Usages]),
 };

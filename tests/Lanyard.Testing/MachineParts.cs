@@ -9,7 +9,7 @@ public static class MachineParts
     private static readonly ConcurrentDictionary<string, string?> s_absent = new(StringComparer.Ordinal);
 
     /// <summary>A machine may do without: nothing of ours installs it.</summary>
-    public static bool IsOptional(string part) => part is "terraform" or "gcloud" or "root";
+    public static bool IsOptional(string part) => part is "terraform" or "gcloud" or "root" or "zsh" or "fish";
 
     /// <summary>The first of the programs that lies on the PATH, or in a system folder that not every PATH has; null: none does.</summary>
     public static string? Find(params ReadOnlySpan<string> programs)
@@ -28,6 +28,7 @@ public static class MachineParts
         "apache" => Absent("apache2"),
         "aws-cli" => Absent("aws"),
         "gcloud" => Absent("gcloud"),
+        "zsh" or "fish" => Absent(part),
         "terraform" => Absent("tofu", "terraform"),
         "root" => Environment.IsPrivilegedProcess ? null : "only root can do what this test does",
         "kube" or "postgres" or "npm" or "kubectl-1.20" or "golang" => null,
