@@ -4,6 +4,7 @@ using System.Text;
 using System.Xml;
 using System.Xml.Linq;
 using Lanyard.Cli.Connection;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Cli.Issuers;
 
@@ -23,7 +24,7 @@ internal sealed class S3Target(Uri endpoint, string bucket, string prefix, strin
     {
         var region = console.Variable("AWS_REGION") ?? console.Variable("AWS_DEFAULT_REGION") ?? "us-east-1";
         var variable = console.Variable("AWS_ENDPOINT_URL_S3") is null ? "AWS_ENDPOINT_URL" : "AWS_ENDPOINT_URL_S3";
-        var endpoint = new Uri(Endpoint(console, variable, $"https://s3.{region}.amazonaws.com"));
+        var endpoint = new Uri(Endpoint(console, variable, $"https://s3.{region}.{AwsPartition.DomainOf(region)}"));
         return new S3Target(endpoint, bucket, prefix, region, cancellation => FindAsync(console, region, cancellation), console.Time);
     }
 
@@ -60,7 +61,7 @@ internal sealed class S3Target(Uri endpoint, string bucket, string prefix, strin
             throw new CommandStopped(ExitCode.NotAuthenticated, "no keys for S3: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.");
         }
 
-        var endpoint = Endpoint(console, console.Variable("AWS_ENDPOINT_URL_STS") is null ? "AWS_ENDPOINT_URL" : "AWS_ENDPOINT_URL_STS", $"https://sts.{region}.amazonaws.com");
+        var endpoint = Endpoint(console, console.Variable("AWS_ENDPOINT_URL_STS") is null ? "AWS_ENDPOINT_URL" : "AWS_ENDPOINT_URL_STS", $"https://sts.{region}.{AwsPartition.DomainOf(region)}");
         using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false });
         using var request = new HttpRequestMessage(HttpMethod.Post, endpoint)
         {

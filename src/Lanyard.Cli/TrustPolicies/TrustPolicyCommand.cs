@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Lanyard.Cli.Connection;
 using Lanyard.Cli.Definitions;
 using Lanyard.Cli.Resources;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Cli.TrustPolicies;
 
@@ -17,6 +18,8 @@ internal static partial class TrustPolicyCommand
     {
         var command = new Command("trust-policy", "Print what a cloud, Vault or a cluster must be told to believe a definition's runs.");
         var account = Text("--account", "AWS account, 12 digits", "000000000000");
+        var partition = Text("--partition", "aws, aws-cn or aws-us-gov (default: the region's; else aws)");
+        var region = Text("--region", "AWS region, which tells the partition; of an EKS cluster, the only one that the role may find it in");
         var role = Text("--role", "role on the other side (default: lanyard-DEFINITION; of Kubernetes: view)");
         var cluster = Text("--cluster", "EKS cluster", "CLUSTER");
         var policy = Text("--policy", "EKS access policy, or Vault policy (default: AmazonEKSViewPolicy; of Vault: the role's name)");
@@ -26,14 +29,17 @@ internal static partial class TrustPolicyCommand
         var client = Text("--client-id", "Entra application (client) id", "00000000-0000-0000-0000-000000000000");
         var mount = Text("--mount", "path of Vault's JWT auth method", "jwt");
 
-        command.Subcommands.Add(Target(context, "aws", "AWS IAM: provider and role.", AwsTrust.Audience, [account, role], (side, a, hcl) =>
-            hcl ? AwsTrust.Hcl(side, Role(a, role, side)) : AwsTrust.Commands(side, Account(a, account), Role(a, role, side))));
-        command.Subcommands.Add(Target(context, "eks", "EKS: provider, role, access entry.", AwsTrust.Audience, [account, role, cluster, policy, namespaces], (side, a, hcl) => hcl
-            ? AwsTrust.EksHcl(side, Account(a, account), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))
-            : AwsTrust.Eks(side, Account(a, account), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))));
+        AwsPlace Place(ParseResult a) => new(Partition(a, partition, region), Account(a, account), Word(a, region));
+        string[] AwsAudiences(ParseResult? a) => a is not null && Partition(a, partition, region) == AwsPartition.China
+            ? [AwsPartition.AudienceInChina, AwsPartition.Audience] : [AwsPartition.Audience];
+        command.Subcommands.Add(Target(context, "aws", "AWS IAM: provider and role.", AwsAudiences, [account, partition, region, role], (side, a, hcl) =>
+            hcl ? AwsTrust.Hcl(side, Role(a, role, side)) : AwsTrust.Commands(side, Place(a), Role(a, role, side))));
+        command.Subcommands.Add(Target(context, "eks", "EKS: provider, role, access entry.", AwsAudiences, [account, partition, region, role, cluster, policy, namespaces], (side, a, hcl) => hcl
+            ? AwsTrust.EksHcl(side, Place(a), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))
+            : AwsTrust.Eks(side, Place(a), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))));
         command.Subcommands.Add(Target(context, "gcp", "Google Cloud: workload identity pool and provider.", null, [provider, serviceAccount], (side, a, hcl) =>
             hcl ? GoogleTrust.Hcl(side, Provider(a, provider, side), Word(a, serviceAccount)) : GoogleTrust.Commands(side, Provider(a, provider, side), Word(a, serviceAccount))));
-        command.Subcommands.Add(Target(context, "azure", "Entra ID: federated credential.", AzureTrust.Audience, [client], (side, a, hcl) =>
+        command.Subcommands.Add(Target(context, "azure", "Entra ID: federated credential.", static _ => [AzureTrust.Audience], [client], (side, a, hcl) =>
             hcl ? AzureTrust.Hcl(side, Word(a, client)!) : AzureTrust.Commands(side, Word(a, client)!)));
         command.Subcommands.Add(Target(context, "vault", "Vault or OpenBao: JWT auth role.", null, [role, policy, mount], (side, a, hcl) => hcl
             ? VaultTrust.Hcl(side, Role(a, role, side), Word(a, policy) ?? Role(a, role, side), Word(a, mount)!)
@@ -46,24 +52,24 @@ internal static partial class TrustPolicyCommand
     }
 
     private static Command Target(
-        CliContext context, string name, string description, string? usual, Option[] options, Func<TrustSide, ParseResult, bool, string> print)
+        CliContext context, string name, string description, Func<ParseResult?, string[]>? usual, Option[] options, Func<TrustSide, ParseResult, bool, string> print)
     {
         var definition = new Argument<string>("definition");
-        var audience = new Option<string?>("--audience") { Description = usual is null ? "whose tokens (default: the only one of the definition)" : $"default: {usual}" };
+        var audience = new Option<string?>("--audience") { Description = usual is null ? "whose tokens (default: the only one of the definition)" : $"default: {usual(null)[0]}" };
         var subject = new Option<string?>("--subject") { Description = "name of another of the audience's subject templates" };
         var hcl = new Option<bool>("--hcl") { Description = "for OpenTofu or Terraform" };
-        var said = new SubjectValues();
+        var values = new SubjectValues();
         var scope = new ScopeOptions();
         var command = new Command(name, description) { definition, audience, subject, hcl };
         Array.ForEach(options, command.Options.Add);
-        said.AddTo(command);
+        values.AddTo(command);
         scope.AddTo(command);
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var slug = arguments.GetValue(definition)!;
             using var api = context.Connect(arguments);
-            var list = await api.GetAsync(said.Path(arguments, context.Console, scope, slug), cancellationToken);
-            var item = Choose(list, arguments.GetValue(audience) ?? usual, arguments.GetValue(subject), slug);
+            var list = await api.GetAsync(values.Path(arguments, context.Console, scope, slug), cancellationToken);
+            var item = Choose(list, arguments.GetValue(audience) is { } said ? [said] : usual?.Invoke(arguments) ?? [], arguments.GetValue(subject), slug);
             var workspace = await api.GetAsync($"/v1/workspaces/{scope.GetWorkspace(arguments, context.Console)}", cancellationToken);
             var side = new TrustSide(
                 HttpCall.Text(list["issuer"])!, HttpCall.Text(item["audience"])!,
@@ -81,11 +87,12 @@ internal static partial class TrustPolicyCommand
         ? ["the subject has parts that only a run knows: say them (--runner …), or choose a template without them with --subject"]
         : [];
 
-    private static JsonObject Choose(JsonNode list, string? audience, string? subject, string definition)
+    /// <param name="usual">The audiences that would do, the best first; none: the only one that there is.</param>
+    private static JsonObject Choose(JsonNode list, string[] usual, string? subject, string definition)
     {
         var items = (list["items"] as JsonArray ?? []).OfType<JsonObject>().ToList();
         var audiences = items.Select(static item => HttpCall.Text(item["audience"])!).Distinct().ToList();
-        var wanted = audience ?? (audiences.Count == 1 ? audiences[0] : throw new CommandStopped(ExitCode.Usage, $"which audience? {definition} has {string.Join(", ", audiences)}: give --audience."));
+        var wanted = usual.FirstOrDefault(audiences.Contains) ?? usual.FirstOrDefault() ?? (audiences.Count == 1 ? audiences[0] : throw new CommandStopped(ExitCode.Usage, $"which audience? {definition} has {string.Join(", ", audiences)}: give --audience."));
         return items.Find(item => HttpCall.Text(item["audience"]) == wanted && (subject is null ? (bool?)item["isDefault"] == true : HttpCall.Text(item["name"]) == subject))
             ?? throw new CommandStopped(ExitCode.Usage, $"{definition} has no {(subject is null ? "" : $"subject {subject} for the ")}audience {wanted}; it has {string.Join(", ", audiences)}.");
     }
@@ -97,6 +104,18 @@ internal static partial class TrustPolicyCommand
 
     private static string Account(ParseResult arguments, Option<string?> option) =>
         arguments.GetValue(option) is { Length: 12 } account && account.All(char.IsAsciiDigit) ? account : throw new CommandStopped(ExitCode.Usage, "--account: 12 digits are wanted.");
+
+    private static string Partition(ParseResult arguments, Option<string?> partition, Option<string?> region)
+    {
+        var ofRegion = Word(arguments, region) is { } named
+            ? AwsPartition.OfRegion(named) ?? throw new CommandStopped(ExitCode.Usage, $"--region {named}: a region of {string.Join(", ", AwsPartition.All)} is wanted.")
+            : null;
+        var said = Word(arguments, partition);
+        if (said is not null && !AwsPartition.All.Contains(said)) throw new CommandStopped(ExitCode.Usage, $"--partition {said}: one of {string.Join(", ", AwsPartition.All)} is wanted.");
+        return said is null || ofRegion is null || said == ofRegion
+            ? said ?? ofRegion ?? AwsPartition.Standard
+            : throw new CommandStopped(ExitCode.Usage, $"--region {Word(arguments, region)} is in the partition {ofRegion}, not in {said}.");
+    }
 
     /// <summary>The provider is in the audience unless another was chosen.</summary>
     private static string Provider(ParseResult arguments, Option<string?> option, TrustSide side)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Lanyard.Credentials.Aws;
 using Lanyard.Credentials.Kubernetes;
 using Lanyard.Credentials.Pipelines;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Brokers;
 
@@ -144,7 +145,7 @@ internal static class AwsRole
         region ??= words.Text("--region", environment, "AWS_REGION", "AWS_DEFAULT_REGION");
         if (!AwsNames.IsRole(role)) words.Mistakes.Add("--role-arn must be an IAM role's ARN (or AWS_ROLE_ARN)");
         if (!AwsNames.IsRegion(region)) words.Mistakes.Add("--region must be an AWS region such as eu-central-1 (or AWS_REGION)");
-        return words.Mistakes.Count > 0 ? null : new ClusterTarget("", null, null, words.Text("--audience", environment) ?? ClusterTarget.EksAudience, region, role);
+        return words.Mistakes.Count > 0 ? null : new ClusterTarget("", null, null, words.Text("--audience", environment) ?? AwsPartition.AudienceOf(role), region, role);
     }
 }
 

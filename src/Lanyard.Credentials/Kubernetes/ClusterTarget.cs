@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using Lanyard.Protocol.Aws;
 
 namespace Lanyard.Credentials.Kubernetes;
 
@@ -10,8 +11,6 @@ namespace Lanyard.Credentials.Kubernetes;
 /// <param name="AssumedRoleArn">A second role, which the first takes on (AssumeRole) and which the cluster knows, such as one of the cluster's account; null: the cluster knows the first.</param>
 internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority, string Audience, string? Region, string? RoleArn, string? AssumedRoleArn = null)
 {
-    public const string EksAudience = "sts.amazonaws.com";
-
     public static readonly string[] Options = ["--cluster", "--clusters", "--server", "--certificate-authority", "--audience", "--eks!", "--region", "--role-arn", AssumeRole];
 
     public const string AssumeRole = "--assume-role-arn";
@@ -75,7 +74,7 @@ internal sealed record ClusterTarget(string Name, Uri? Server, string? Authority
             words.Mistakes.Add($"{AssumeRole} must be an IAM role's ARN (or ROLE_ARN)");
         }
 
-        return words.Mistakes.Count > 0 ? null : new ClusterTarget(name, null, null, audience ?? EksAudience, region, role, assumed);
+        return words.Mistakes.Count > 0 ? null : new ClusterTarget(name, null, null, audience ?? AwsPartition.AudienceOf(role), region, role, assumed);
     }
 
     private static string? ReadAuthority(Words words, string file)

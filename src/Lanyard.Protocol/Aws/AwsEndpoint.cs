@@ -14,9 +14,8 @@ public static class AwsEndpoint
 
     private static Uri? Find(string service, string region, Func<string, string?> environment, string? host = null)
     {
-        var suffix = region.StartsWith("cn-", StringComparison.Ordinal) ? "amazonaws.com.cn" : "amazonaws.com";
         var told = environment($"AWS_ENDPOINT_URL_{service.ToUpperInvariant()}") is { Length: > 0 } own ? own : environment("AWS_ENDPOINT_URL");
-        return Uri.TryCreate(string.IsNullOrEmpty(told) ? $"https://{host ?? service}.{region}.{suffix}" : told, UriKind.Absolute, out var uri)
+        return Uri.TryCreate(string.IsNullOrEmpty(told) ? $"https://{host ?? service}.{region}.{AwsPartition.DomainOf(region)}" : told, UriKind.Absolute, out var uri)
             && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback)) ? uri : null;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Lanyard.Protocol.Aws;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Http;
 
@@ -10,7 +11,6 @@ namespace Lanyard.Server.Collections;
 /// </summary>
 internal static partial class CloudRules
 {
-    public const string AwsAudience = "sts.amazonaws.com";
     public const string AzureAudience = "api://AzureADTokenExchange";
     private const int MaxCertificate = 65_536;
 
@@ -35,7 +35,7 @@ internal static partial class CloudRules
         return merged == new CloudSpec() ? null : merged;
     }
 
-    public static string AudienceOf(AwsSpec aws) => aws.Audience ?? AwsAudience;
+    public static string AudienceOf(AwsSpec aws) => aws.Audience ?? AwsPartition.AudienceOf(aws.RoleArn);
 
     public static string AudienceOf(GcpSpec gcp) => gcp.Audience ?? $"https://iam.googleapis.com/{gcp.Provider}";
 

@@ -1,4 +1,5 @@
 using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Aws;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Http;
 
@@ -66,7 +67,7 @@ internal sealed class SubjectPreview(Instance instance, SubjectUses uses)
     private static void Judge(string audience, string issuer, string subject, string algorithm, IReadOnlyList<string> varies, List<SubjectProblem> problems)
     {
         var url = new Uri(issuer);
-        if (audience == CloudRules.AwsAudience)
+        if (audience is AwsPartition.Audience or AwsPartition.AudienceInChina)
         {
             if (url.Scheme != Uri.UriSchemeHttps || !url.IsDefaultPort) Add("AWS", "takes an issuer of https without a port only");
             if (issuer.Length > 255) Add("AWS", $"takes issuers of at most 255 characters, this one has {issuer.Length}");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lanyard.Protocol.Aws;
 using Lanyard.Protocol.Resources;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Collections;
@@ -58,8 +59,7 @@ internal static class CloudResolution
     private static string RegionalSts(string? region) => region switch
     {
         null => "https://sts.amazonaws.com",
-        _ when region.StartsWith("cn-", StringComparison.Ordinal) => $"https://sts.{region}.amazonaws.com.cn",
-        _ => $"https://sts.{region}.amazonaws.com",
+        _ => $"https://sts.{region}.{AwsPartition.DomainOf(region)}",
     };
 
     private static void Gcp(GcpSpec gcp, string phase, List<CloudTokenFile> tokens, List<CloudFile> files, SortedDictionary<string, string> variables)

@@ -98,6 +98,18 @@ public sealed class CloudTests : IAsyncLifetime
         Assert.Contains($"serviceAccounts/{expected}@x:generateAccessToken", payload.Files.Single().Content, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("aws", null, "sts.amazonaws.com")]
+    [InlineData("aws-cn", null, "sts.amazonaws.com.cn")]
+    [InlineData("aws-cn", "sts.amazonaws.com", "sts.amazonaws.com")]
+    public void A_role_in_China_has_the_audience_of_China_unless_another_is_said(string partition, string? said, string audience)
+    {
+        var cloud = new CloudSpec(new AwsSpec($"arn:{partition}:iam::123456789012:role/r", Audience: said));
+
+        Assert.Equal(audience, CloudResolution.Resolve(cloud, "run_1", "apply")!.Tokens.Single().Audience);
+        Assert.Equal([audience], CloudRules.AudiencesOf(cloud));
+    }
+
     [Fact]
     public void The_endpoint_is_instead_of_the_file_because_sdks_would_take_the_file_first()
     {
