@@ -21,6 +21,7 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
     [InlineData("overlays/clusterip")]
     [InlineData("overlays/nodeport")]
     [InlineData("overlays/ingress")]
+    [InlineData("overlays/egress")]
     [InlineData("client-impersonation")]
     [InlineData("token-passthrough")]
     public async Task Every_kubectl_applies_it_for_real(string overlay)
@@ -38,6 +39,7 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
     [InlineData("nodeport")]
     [InlineData("ingress")]
     [InlineData("gateway")]
+    [InlineData("egress")]
     public async Task Every_kubectl_renders_the_same_objects(string overlay)
     {
         var rendered = new List<string>();
@@ -129,7 +131,16 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
         Assert.False(container["allowPrivilegeEscalation"]!.GetValue<bool>());
         Assert.Equal("[\"ALL\"]", container["capabilities"]!["drop"]!.ToJsonString());
         Assert.Equal("[\"Ingress\",\"Egress\"]", policy["policyTypes"]!.ToJsonString());
+        Assert.Equal([53, 53, 443, 6443], PortsOut(policy));
         Assert.Equal("restricted", JsonNode.Parse((await cluster.KubectlAsync("get", "namespace", "lanyard", "-o", "json")).Succeeded())!["metadata"]!["labels"]!["pod-security.kubernetes.io/enforce"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task Further_ports_are_let_out_beside_the_usual_ones()
+    {
+        await ApplyAsync("overlays/egress");
+
+        Assert.Equal([53, 53, 443, 6443, 7700, 4318], PortsOut((await GetAsync("networkpolicy"))["spec"]!));
     }
 
     /// <summary>Helm's own program is not needed: its templates are Go's, with sprig.</summary>
@@ -139,6 +150,7 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
     [InlineData("nodeport", "service.type=NodePort")]
     [InlineData("ingress", "ingress.enabled=true")]
     [InlineData("gateway", "gateway.enabled=true")]
+    [InlineData("egress", "extraEgressPorts=[7700, 4318]")]
     public async Task The_Helm_chart_makes_the_same_objects_as_the_overlay(string overlay, params string[] values)
     {
         var chart = await HelmAsync(values);
@@ -179,6 +191,8 @@ public sealed class DeployTests(KubeCluster cluster) : IClassFixture<KubeCluster
         Assert.Equal(2, chart.Count(o => o.StartsWith("ClusterRole", StringComparison.Ordinal) && o.Contains("lanyard-cluster-proxy-passthrough", StringComparison.Ordinal)));
         Assert.Equal(2, chart.Count(o => o.StartsWith("ClusterRole", StringComparison.Ordinal)));
     }
+
+    private static IEnumerable<int> PortsOut(JsonNode policy) => policy["egress"]!.AsArray().SelectMany(static rule => rule!["ports"]!.AsArray()).Select(static port => port!["port"]!.GetValue<int>());
 
     private static Task<List<string>> HelmAsync(params string[] values) => Rendered.HelmAsync("lanyard-cluster-proxy", values);
 
