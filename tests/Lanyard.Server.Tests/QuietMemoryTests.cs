@@ -10,9 +10,10 @@ public sealed class QuietMemoryTests : IDisposable
     private readonly ManualTime _time = new();
     private readonly QuietMemory _memory;
     private long _allocated;
+    private long _inUse;
     private int _collected;
 
-    public QuietMemoryTests() => _memory = new QuietMemory(_time, () => _allocated, () => _collected++);
+    public QuietMemoryTests() => _memory = new QuietMemory(_time, () => _inUse, () => _allocated, () => _collected++);
 
     public void Dispose() => _memory.Dispose();
 
@@ -40,6 +41,17 @@ public sealed class QuietMemoryTests : IDisposable
             Assert.True(After(0));
             Assert.False(After(0));
         }
+    }
+
+    [Fact]
+    public void Where_so_much_is_in_use_that_everybody_would_wait_long_nothing_is_stopped()
+    {
+        _inUse = 257 * Megabyte;
+        After(100);
+        for (var i = 0; i < 60; i++) Assert.False(After(0));
+
+        _inUse = 200 * Megabyte;
+        Assert.True(After(0));
     }
 
     [Fact]
