@@ -101,8 +101,10 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
             },
             cancellationToken);
 
-    /// <summary>Waits until no other process has the name, and takes it: for work of minutes that several would do twice. See <see cref="DatabaseHold"/>.</summary>
-    public virtual Task<DatabaseHold> HoldAsync(string name, CancellationToken cancellationToken) => Task.FromResult(new DatabaseHold(null));
+    /// <summary>Takes a name that no other process has: for work of minutes that several would do twice. See <see cref="DatabaseHold"/>.</summary>
+    /// <param name="isWaiting">Until it is free.</param>
+    /// <returns>Null where another has it and nobody waits.</returns>
+    public virtual Task<DatabaseHold?> HoldAsync(string name, bool isWaiting, CancellationToken cancellationToken) => Task.FromResult<DatabaseHold?>(new DatabaseHold(null));
 
     public Task TransactionAsync(Func<Transaction, Task> work, CancellationToken cancellationToken = default) =>
         TransactionAsync(

@@ -28,28 +28,40 @@ internal sealed class DatabaseHold(NpgsqlConnection? connection) : IAsyncDisposa
 /// </summary>
 internal sealed class PostgresHolds(NpgsqlConnectionStringBuilder location) : IAsyncDisposable
 {
-    /// <summary>Whoever waits may wait for as long as the other works. A connection that died without a word is noticed by the keep-alive.</summary>
-    private readonly NpgsqlDataSource _source = NpgsqlDataSource.Create(
-        new NpgsqlConnectionStringBuilder(location.ConnectionString) { Pooling = false, CommandTimeout = 0, KeepAlive = 10, ApplicationName = "lanyard hold" });
+    /// <summary>
+    /// Whoever waits may wait for as long as the other works. A connection that died without a word is noticed: while one waits by the system's keep-alive, and afterwards by Npgsql's.
+    /// </summary>
+    private readonly NpgsqlDataSource _source = NpgsqlDataSource.Create(Of(location));
 
-    public async Task<DatabaseHold> TakeAsync(string name, CancellationToken cancellationToken)
+    /// <param name="isWaiting">Until the name is free.</param>
+    /// <returns>Null where another has it and nobody waits.</returns>
+    public async Task<DatabaseHold?> TakeAsync(string name, bool isWaiting, CancellationToken cancellationToken)
     {
         var connection = await _source.OpenConnectionAsync(cancellationToken);
+        var isTaken = false;
         try
         {
-            await using var command = new NpgsqlCommand("select pg_advisory_lock($1)", connection);
+            await using var command = new NpgsqlCommand(isWaiting ? "select pg_advisory_lock($1)" : "select pg_try_advisory_lock($1)", connection);
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = KeyOf(name) });
-            await command.ExecuteNonQueryAsync(cancellationToken);
-            return new DatabaseHold(connection);
+            isTaken = await command.ExecuteScalarAsync(cancellationToken) is true || isWaiting;
+            return isTaken ? new DatabaseHold(connection) : null;
         }
-        catch
+        finally
         {
-            await connection.DisposeAsync();
-            throw;
+            if (!isTaken) await connection.DisposeAsync();
         }
     }
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    private static NpgsqlConnectionStringBuilder Of(NpgsqlConnectionStringBuilder location)
+    {
+        var own = new NpgsqlConnectionStringBuilder(location.ConnectionString) { Pooling = false, CommandTimeout = 0, KeepAlive = 10, ApplicationName = "lanyard hold" };
+
+        // A socket's folder knows no keep-alive, and needs none.
+        if (own.Host?.StartsWith('/') != true) (own.TcpKeepAlive, own.TcpKeepAliveTime, own.TcpKeepAliveInterval) = (true, 10, 5);
+        return own;
+    }
 
     /// <summary>The number by which PostgreSQL knows a name.</summary>
     public static long KeyOf(string name) => BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name)));

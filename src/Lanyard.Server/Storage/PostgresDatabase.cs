@@ -88,7 +88,7 @@ internal sealed class PostgresDatabase : Database
             },
             cancellationToken);
 
-    public override Task<DatabaseHold> HoldAsync(string name, CancellationToken cancellationToken) => _holds.TakeAsync(name, cancellationToken);
+    public override Task<DatabaseHold?> HoldAsync(string name, bool isWaiting, CancellationToken cancellationToken) => _holds.TakeAsync(name, isWaiting, cancellationToken);
 
     public override Task<T> TransactionAsync<T>(Func<Transaction, Task<T>> work, CancellationToken cancellationToken = default) =>
         RetriedAsync(() => TryTransactionAsync(work, cancellationToken));

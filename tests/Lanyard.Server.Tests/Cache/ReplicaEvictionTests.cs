@@ -51,11 +51,26 @@ public sealed class ReplicaEvictionTests : IAsyncLifetime
     public async Task In_another_workspace_nobody_waits()
     {
         foreach (var key in (string[])["a", "b"]) await AddAsync("ws_1", "demo/app", key);
-        await using var busy = await new CacheEvictionStore(_test.Database, _time).AloneAsync("ws_2", Cancel);
+        await using var busy = await new CacheEvictionStore(_test.Database, _time).AloneAsync("ws_2", isWaiting: true, Cancel);
 
         await Evictor(repository: 150, workspace: 10_000).EnforceAsync("ws_1", "demo/app", Cancel);
 
         Assert.Equal(["b"], await LeftAsync());
+    }
+
+    [Fact]
+    public async Task Whoever_looks_at_everything_leaves_a_workspace_to_the_one_that_makes_way_there_and_does_the_others()
+    {
+        foreach (var (workspace, key) in ((string, string)[])[("ws_1", "a"), ("ws_1", "b"), ("ws_2", "c"), ("ws_2", "d")]) await AddAsync(workspace, "demo/app", key);
+        var evictor = Evictor(repository: 10_000, workspace: 150);
+        var busy = await new CacheEvictionStore(_test.Database, _time).AloneAsync("ws_1", isWaiting: true, Cancel);
+
+        Assert.Equal(1, await evictor.SweepAsync(Cancel));
+        Assert.Equal(["a", "b", "d"], await LeftAsync());
+
+        await busy!.DisposeAsync();
+        Assert.Equal(1, await evictor.SweepAsync(Cancel));
+        Assert.Equal(["b", "d"], await LeftAsync());
     }
 
     /// <summary>The first has counted and chosen when the second comes; neither can write before both have come as far as they do.</summary>

@@ -30,24 +30,26 @@ public sealed class HoldTests : IAsyncLifetime
     [Fact]
     public async Task A_name_is_one_replicas_until_it_lets_go_and_other_names_are_free()
     {
-        var first = await _test.Database.HoldAsync("a", Cancel);
-        await using var elsewhere = await _other.HoldAsync("b", Cancel);
-        var second = _other.HoldAsync("a", Cancel);
+        var first = (await _test.Database.HoldAsync("a", isWaiting: true, Cancel))!;
+        await using var elsewhere = await _other.HoldAsync("b", isWaiting: false, Cancel);
+        Assert.NotNull(elsewhere);
+        Assert.Null(await _other.HoldAsync("a", isWaiting: false, Cancel));
+        var second = _other.HoldAsync("a", isWaiting: true, Cancel);
         await WaitersAsync(1);
         Assert.False(second.IsCompleted);
         await first.CheckAsync(Cancel);
 
         await first.DisposeAsync();
-        await (await second).DisposeAsync();
+        await (await second)!.DisposeAsync();
         Assert.Equal(1, await LocksAsync());
     }
 
     [Fact]
     public async Task Whoever_stops_waiting_leaves_nothing_behind()
     {
-        await using var first = await _test.Database.HoldAsync("a", Cancel);
+        await using var first = (await _test.Database.HoldAsync("a", isWaiting: true, Cancel))!;
         using var gone = new CancellationTokenSource();
-        var second = _other.HoldAsync("a", gone.Token);
+        var second = _other.HoldAsync("a", isWaiting: true, gone.Token);
         await WaitersAsync(1);
 
         await gone.CancelAsync();
@@ -59,13 +61,13 @@ public sealed class HoldTests : IAsyncLifetime
     [Fact]
     public async Task A_replica_whose_connection_has_died_hears_of_it_and_another_goes_on()
     {
-        await using var first = await _test.Database.HoldAsync("a", Cancel);
-        var second = _other.HoldAsync("a", Cancel);
+        await using var first = (await _test.Database.HoldAsync("a", isWaiting: true, Cancel))!;
+        var second = _other.HoldAsync("a", isWaiting: true, Cancel);
         await WaitersAsync(1);
 
         await _test.Database.QueryAsync($"select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())", static row => row.GetBoolean(0));
 
-        await using var taken = await second;
+        await using var taken = (await second)!;
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => first.CheckAsync(Cancel));
         await taken.CheckAsync(Cancel);
     }

@@ -40,7 +40,8 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
             cancellationToken);
 
     /// <summary>While one replica makes way in a workspace no other does.</summary>
-    public Task<DatabaseHold> AloneAsync(string workspaceId, CancellationToken cancellationToken) => database.HoldAsync($"cache eviction {workspaceId}", cancellationToken);
+    /// <returns>Null where another does and nobody waits.</returns>
+    public Task<DatabaseHold?> AloneAsync(string workspaceId, bool isWaiting, CancellationToken cancellationToken) => database.HoldAsync($"cache eviction {workspaceId}", isWaiting, cancellationToken);
 
     /// <summary>What may go, in the order in which it goes: the longest unused first.</summary>
     /// <param name="isPull">Pull requests' entries, which go before all others, or those.</param>

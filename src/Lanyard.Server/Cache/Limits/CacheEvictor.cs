@@ -35,10 +35,10 @@ internal sealed class CacheEvictor(
             foreach (var (repository, bytes) in await store.RepositoriesAsync(workspace, cancellationToken))
             {
                 if (bytes > limits.RepositoryBytes(repository))
-                    evicted += await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken);
+                    evicted += await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), isWaiting: false, cancellationToken);
             }
 
-            evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
+            evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: false, cancellationToken);
         }
 
         await PurgeAsync(cancellationToken);
@@ -50,8 +50,8 @@ internal sealed class CacheEvictor(
     {
         var begun = tally.Begin((workspace, repository));
         var limits = await settings.LimitsAsync(workspace, cancellationToken);
-        var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken)
-            + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
+        var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), isWaiting: true, cancellationToken)
+            + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: true, cancellationToken);
         var room = Math.Min(
             limits.RepositoryBytes(repository) - await store.BytesAsync(workspace, repository, cancellationToken),
             limits.WorkspaceBytes - await store.BytesAsync(workspace, null, cancellationToken));
@@ -115,14 +115,16 @@ internal sealed class CacheEvictor(
     /// One at a time for a workspace, of all replicas: two that count before either has taken anything out would both take it all. What people take away meanwhile is seen by counting again:
     /// before branches pay, after a step that got less than it chose, and at the latest after <see cref="StepsACount"/> of them.
     /// </summary>
-    private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
+    /// <param name="isWaiting">Whether for another replica; whoever looks at everything leaves it to the one that is at it, and goes on.</param>
+    private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, bool isWaiting, CancellationToken cancellationToken)
     {
         if (await store.BytesAsync(workspace, repository, cancellationToken) <= quota) return 0;
         var gate = _gates[(uint)workspace.GetHashCode(StringComparison.Ordinal) % _gates.Length];
         await gate.WaitAsync(cancellationToken);
         try
         {
-            await using var alone = await store.AloneAsync(workspace, cancellationToken);
+            await using var alone = await store.AloneAsync(workspace, isWaiting, cancellationToken);
+            if (alone is null) return 0;
             var (pulls, holds) = await ShrinkAsync(workspace, repository, quota, isPull: true, alone, cancellationToken);
             return holds ? pulls : pulls + (await ShrinkAsync(workspace, repository, quota, isPull: false, alone, cancellationToken)).Evicted;
         }
