@@ -82,7 +82,7 @@ internal sealed class KubernetesExecutor : Executor
     {
         var key = new AttemptKey(payload.Run, payload.Attempt);
         var job = JobManifest.Create(payload, _runner, session.Runner);
-        return Follow(key, job, payload.Pod?.ServiceAccount ?? _settings.ServiceAccount);
+        return Follow(key, job, null, payload.Pod?.ServiceAccount ?? _settings.ServiceAccount);
     }
 
     public override async ValueTask DisposeAsync()
@@ -105,10 +105,10 @@ internal sealed class KubernetesExecutor : Executor
         _cluster?.Dispose();
     }
 
-    private PodAttempt Follow(AttemptKey key, Outcome<JsonObject>? job, string serviceAccount)
+    private PodAttempt Follow(AttemptKey key, Outcome<JsonObject>? job, string? jobUid, string serviceAccount)
     {
         _sweeper?.Held(key);
-        return new PodAttempt(key, job, serviceAccount, _settings, _cluster!, _watch!, _services!);
+        return new PodAttempt(key, job, jobUid, serviceAccount, _settings, _cluster!, _watch!, _services!);
     }
 
     private async Task<List<HeldAttempt>> AdoptAsync(string selector, CancellationToken cancellationToken)
@@ -129,6 +129,6 @@ internal sealed class KubernetesExecutor : Executor
 
     private PodAttempt? Adopted(JsonObject job) =>
         JobSweeper.KeyOf(job) is { } key
-            ? Follow(key, null, ClusterApi.Text(job["spec"]?["template"]?["spec"]?["serviceAccountName"]) ?? _settings.ServiceAccount)
+            ? Follow(key, null, PodAttempt.UidOf(job), ClusterApi.Text(job["spec"]?["template"]?["spec"]?["serviceAccountName"]) ?? _settings.ServiceAccount)
             : null;
 }

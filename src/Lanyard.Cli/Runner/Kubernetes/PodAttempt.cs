@@ -12,8 +12,9 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 /// pod starts, logs, holds and ends the attempt itself.
 /// </summary>
 /// <param name="job">The Job's manifest, or why there is none; null: it is there already.</param>
+/// <param name="jobUid">Of the Job that is there already.</param>
 internal sealed class PodAttempt(
-    AttemptKey key, Outcome<JsonObject>? job, string serviceAccount, KubernetesSettings settings, ClusterApi cluster, PodWatch watch, RunnerServices services)
+    AttemptKey key, Outcome<JsonObject>? job, string? jobUid, string serviceAccount, KubernetesSettings settings, ClusterApi cluster, PodWatch watch, RunnerServices services)
     : HeldAttempt(key, services.Time)
 {
     private static readonly string NoLog = Convert.ToHexStringLower(SHA256.HashData([]));
@@ -28,6 +29,7 @@ internal sealed class PodAttempt(
     private PodVerdict? _trouble;
     private long _troubleSince;
     private long _began;
+    private string? _jobUid = jobUid;
     private string? _uid;
     private bool _hasRun;
 
@@ -67,6 +69,7 @@ internal sealed class PodAttempt(
             var answer = await cluster.CreateJobAsync(body, _stop.Silenced);
             if (answer.IsSuccess)
             {
+                _jobUid = UidOf(answer.Body!);
                 return null;
             }
 
@@ -75,6 +78,7 @@ internal sealed class PodAttempt(
                 answer = await cluster.GetJobAsync(_name, _stop.Silenced);
                 if (answer.IsSuccess)
                 {
+                    _jobUid = UidOf(answer.Body!);
                     return IsOurs(answer.Body!, body) ? null : new(AttemptOutcomes.RunnerError, $"there is another Job {_name}, which is not this attempt's", 0);
                 }
             }
@@ -90,6 +94,8 @@ internal sealed class PodAttempt(
 
         return new(AttemptOutcomes.RunnerError, "the API server could not be reached", 0);
     }
+
+    internal static string? UidOf(JsonObject job) => ClusterApi.Text(job["metadata"]?["uid"]);
 
     private static bool IsOurs(JsonObject found, JsonObject wanted) =>
         new[] { JobManifest.RunnerLabel, JobManifest.RunLabel, JobManifest.AttemptLabel }.All(label =>
@@ -125,7 +131,7 @@ internal sealed class PodAttempt(
     }
 
     /// <summary>The attempt's own pod, or (before it is named) the one that is to be. Another that takes its place gets nothing from the server, and does not count.</summary>
-    private PodState? Seen() => watch.Find(_name, _uid);
+    private PodState? Seen() => watch.Find(_name, _uid, _jobUid);
 
     private PodVerdict? Judge(PodState? pod)
     {

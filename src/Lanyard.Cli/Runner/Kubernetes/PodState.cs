@@ -14,6 +14,9 @@ internal sealed record PodState(
 {
     public bool IsOver => Phase is "Succeeded" or "Failed";
 
+    /// <summary>The uid of the Job whose controller has made it; null: something else has.</summary>
+    public string? Owner { get; private init; }
+
     /// <summary>When it was made; sorts as text.</summary>
     public string Made { get; private init; } = "";
 
@@ -31,6 +34,9 @@ internal sealed record PodState(
                 metadata?["deletionTimestamp"] is not null,
                 [.. (status?["containerStatuses"] as JsonArray ?? []).OfType<JsonObject>().Select(Container)])
             {
+                Owner = (metadata?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>()
+                    .Where(static owner => ClusterApi.Text(owner["kind"]) == "Job" && owner["controller"] is JsonValue value && value.TryGetValue<bool>(out var controls) && controls)
+                    .Select(static owner => ClusterApi.Text(owner["uid"])).FirstOrDefault(),
                 Made = ClusterApi.Text(metadata?["creationTimestamp"]) ?? "",
                 GraceSeconds = Number(metadata?["deletionGracePeriodSeconds"]) ?? 0,
             }

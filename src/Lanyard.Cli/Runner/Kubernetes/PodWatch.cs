@@ -19,9 +19,10 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
 
     public void Start() => _running = RunAsync();
 
-    /// <summary>The pod of a Job, as last seen: with this uid, or (null) the first that was made.</summary>
-    public PodState? Find(string job, string? uid) =>
-        _pods.GetValueOrDefault(job) is not { } pods ? null : uid is null ? pods[0] : pods.FirstOrDefault(pod => pod.Uid == uid);
+    /// <summary>The pod of a Job, as last seen: with this uid, or (null) the first that was made. What only says by a label that it is the Job's is not.</summary>
+    /// <param name="owner">The Job's own uid.</param>
+    public PodState? Find(string job, string? uid, string? owner) =>
+        _pods.GetValueOrDefault(job)?.FirstOrDefault(pod => pod.Owner is not null && pod.Owner == owner && (uid is null || pod.Uid == uid));
 
     /// <summary>Whether a pod of a Job is there that has not come to its end.</summary>
     public bool IsAnyAlive(string job) => _pods.GetValueOrDefault(job)?.Any(static pod => !pod.IsOver) is true;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner;
+using Lanyard.Cli.Runner.Attempts;
 using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Testing;
@@ -16,6 +17,7 @@ namespace Lanyard.Cli.Tests.Runner.Kubernetes;
 public sealed class ReplacedPodTests : IAsyncDisposable
 {
     private const string Job = "run-1-1";
+    private const string JobUid = "j1";
     private const string Alive = """{"running":{}}""";
     private readonly Pipe _changes = new();
     private readonly List<JsonObject> _pods = [];
@@ -48,13 +50,13 @@ public sealed class ReplacedPodTests : IAsyncDisposable
         _pods.AddRange([Pod("new", "12:01", Alive), Pod("old", "12:00", Alive)]);
         _watch.Start();
         await SayAsync("ADDED", Pod("other", "12:02", Alive, "run-2-1"));
-        await Eventually.HoldsAsync(() => Task.FromResult(_watch.Find("run-2-1", null) is not null), "another Job's pod is seen");
+        await Eventually.HoldsAsync(() => Task.FromResult(_watch.Find("run-2-1", null, JobUid) is not null), "another Job's pod is seen");
 
-        Assert.Equal("old", _watch.Find(Job, null)!.Uid);
-        Assert.Equal("new", _watch.Find(Job, "new")!.Uid);
+        Assert.Equal("old", _watch.Find(Job, null, JobUid)!.Uid);
+        Assert.Equal("new", _watch.Find(Job, "new", JobUid)!.Uid);
         await SayAsync("DELETED", Pod("old", "12:00", Alive));
-        await Eventually.HoldsAsync(() => Task.FromResult(_watch.Find(Job, "old") is null), "the first is gone");
-        Assert.Equal("new", _watch.Find(Job, null)!.Uid);
+        await Eventually.HoldsAsync(() => Task.FromResult(_watch.Find(Job, "old", JobUid) is null), "the first is gone");
+        Assert.Equal("new", _watch.Find(Job, null, JobUid)!.Uid);
     }
 
     /// <summary>The other one gets nothing from the server and waits for a quarter of an hour; the runner would hold the attempt meanwhile.</summary>
@@ -75,6 +77,21 @@ public sealed class ReplacedPodTests : IAsyncDisposable
         Assert.Equal("runner_error", await running.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken));
         Assert.Equal(("runner_error", "the pod is gone"), (_ends.Single()["outcome"]!.GetValue<string>(), _ends.Single()["reason"]!.GetValue<string>()));
         Assert.Equal(["old"], _named);
+    }
+
+    /// <summary>Whoever may make pods in the namespace can give them any label, and know of a run before its runner has made the Job.</summary>
+    [Fact]
+    [Line("5.2")]
+    public async Task A_pod_that_was_there_before_and_only_says_that_it_is_the_Jobs_is_not_named()
+    {
+        _pods.AddRange([Pod("stranger", "11:00", Alive, owner: null), Pod("guess", "11:01", Alive, owner: "another-job"), Pod("old", "12:00", Alive)]);
+        _watch.Start();
+        using var attempt = Attempt();
+        var running = attempt.RunAsync();
+        await Eventually.HoldsAsync(() => Task.FromResult(_named.Count == 1), "the pod is named");
+        Assert.Equal(["old"], _named);
+        attempt.Stop(StopReason.Released);
+        Assert.Null(await running.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -106,11 +123,12 @@ public sealed class ReplacedPodTests : IAsyncDisposable
     }
 
     private PodAttempt Attempt() => new(
-        new AttemptKey("run_1", 1), null, "lanyard-run", new KubernetesSettings("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10)),
+        new AttemptKey("run_1", 1), null, JobUid, "lanyard-run", new KubernetesSettings("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10)),
         _cluster, _watch, new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), TimeProvider.System, NullLogger.Instance));
 
-    private static JsonObject Pod(string uid, string made, string steps, string job = Job) => (JsonObject)JsonNode.Parse($$$"""
-        {"metadata":{"name":"{{{uid}}}","uid":"{{{uid}}}","creationTimestamp":"2026-11-20T{{{made}}}:00Z","labels":{"job-name":"{{{job}}}"}},
+    private static JsonObject Pod(string uid, string made, string steps, string job = Job, string? owner = JobUid) => (JsonObject)JsonNode.Parse($$$"""
+        {"metadata":{"name":"{{{uid}}}","uid":"{{{uid}}}","creationTimestamp":"2026-11-20T{{{made}}}:00Z","labels":{"job-name":"{{{job}}}"},
+          "ownerReferences":[{"apiVersion":"batch/v1","kind":"Job","name":"{{{job}}}","uid":"{{{owner}}}","controller":{{{(owner is null ? "false" : "true")}}}}]},
          "status":{"phase":"Running","containerStatuses":[{"name":"lanyard","state":{"running":{} } },{"name":"steps","state":{{{steps}}} }]}}
         """)!;
 
