@@ -73,7 +73,7 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
     {
         if (collection is null)
             return int.MaxValue;
-        var most = await transaction.ScalarAsync($"select concurrency from collections where id = {collection} {database.ForUpdate}");
+        var most = await transaction.ScalarAsync($"select concurrency from collections where id = {collection} {database.ForNoKeyUpdate}");
         return most is { } limit
             ? (int)(limit - (await transaction.ScalarAsync($"select count(*) from runs where collection = {collection} and live"))!.Value)
             : int.MaxValue;

@@ -16,6 +16,9 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// <summary>Behind a select in a transaction: the rows stay as read until its end.</summary>
     public abstract SqlFragment ForUpdate { get; }
 
+    /// <summary>As <see cref="ForUpdate"/>, for who will not delete them: whoever writes something under the rows (<see cref="ForKeyShare"/>) does not wait.</summary>
+    public abstract SqlFragment ForNoKeyUpdate { get; }
+
     /// <summary>Behind a select whose rows something is written under: until the end they are not deleted. Those who do the same do not wait for each other.</summary>
     public abstract SqlFragment ForKeyShare { get; }
 

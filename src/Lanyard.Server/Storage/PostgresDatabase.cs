@@ -36,6 +36,8 @@ internal sealed class PostgresDatabase : Database
 
     public override SqlFragment ForUpdate => new("for update");
 
+    public override SqlFragment ForNoKeyUpdate => new("for no key update");
+
     public override SqlFragment ForKeyShare => new("for key share");
 
     public override bool HasLateral => true;

@@ -49,6 +49,8 @@ internal sealed class SqliteDatabase : Database
 
     public override SqlFragment ForUpdate => new("");
 
+    public override SqlFragment ForNoKeyUpdate => new("");
+
     public override SqlFragment ForKeyShare => new("");
 
     public override bool HasLateral => false;

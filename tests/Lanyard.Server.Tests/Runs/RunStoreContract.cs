@@ -14,6 +14,28 @@ public sealed class SqliteRunStoreTests() : RunStoreContract(DatabaseKind.Sqlite
 [Needs("postgres")]
 public sealed class PostgresRunStoreTests() : RunStoreContract(DatabaseKind.Postgres)
 {
+    /// <summary>A claim within a collection's limit holds its row for as long as the claim takes, and all changes wait for a run that waits.</summary>
+    [Fact]
+    public async Task A_run_does_not_wait_for_a_claim_in_its_collection()
+    {
+        await Runs.SetCollectionAsync("col_1", concurrency: 5);
+        var runner = await Runs.RunnerAsync("rnr_1", "col_1");
+        await Runs.CreateRunAsync();
+        var claim = Task.FromResult(new BoundedClaim([], false, false));
+        await Test.Database.TransactionAsync(
+            async transaction =>
+            {
+                await transaction.ExecuteAsync($"update runners set version = version where id = 'rnr_1'", Cancel);
+                claim = Runs.Claims.ClaimWithinAsync(new ClaimBounds("col_1", null, IsEphemeral: true), "col_1", "rnr_1", runner.Session!.Session, 1, Runs.Rules.Now, Runs.Rules.OfferEnd, Cancel);
+                while (!claim.IsCompleted && await Test.Database.ScalarAsync($"select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'", Cancel) == 0)
+                    await Task.Yield();
+                Assert.False(claim.IsCompleted);
+                Assert.Null(await InsertAsync(Samples.Queued(Time, "run_b")).WaitAsync(TimeSpan.FromSeconds(60), Cancel));
+            },
+            Cancel);
+        Assert.Single((await claim).Offers);
+    }
+
     /// <summary>Another replica deletes the collection: it has looked for runs and found none, and is not done yet.</summary>
     [Fact]
     public async Task A_run_waits_for_a_deletion_of_its_collection_that_is_under_way()
