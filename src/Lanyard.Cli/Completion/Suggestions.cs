@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.CommandLine.Parsing;
 
 namespace Lanyard.Cli.Completion;
@@ -40,7 +41,10 @@ internal sealed class Suggestions(RootCommand own, IEnumerable<string> usages)
             return asked.ValueType.IsEnum ? Enum.GetNames(asked.ValueType).Select(static name => name.ToLowerInvariant()) : [];
         if (command.Subcommands.Count > 0 && parsed.UnmatchedTokens.Count > 0) return [];
         var commands = word.StartsWith('-') ? [] : command.Subcommands.Where(static each => !each.Hidden).Select(static each => each.Name).ToList();
-        return commands.Count > 0 ? commands : options.SelectMany(NamesOf);
+        if (commands.Count > 0) return commands;
+        var next = command.Arguments.FirstOrDefault(argument => parsed.GetResult(argument) is not { Tokens.Count: > 0 });
+        var values = word.StartsWith('-') || next is null ? [] : next.GetCompletions(CompletionContext.Empty).Select(static item => item.Label).ToList();
+        return values.Count > 0 ? values : options.SelectMany(NamesOf);
     }
 
     private static IEnumerable<string> NamesOf(Option option) => option.Aliases.Prepend(option.Name).Where(static name => name.StartsWith('-') && name != "-?");

@@ -10,7 +10,7 @@ internal static class DeleteCommand
 {
     public static Command Create(CliContext context)
     {
-        var kind = new Argument<string>("kind") { Description = string.Join(", ", ResourceKind.All.Select(known => known.Segment)) };
+        var kind = ResourceKind.Argument();
         var name = new Argument<string>("name") { Description = "slug" };
         var missingIsFine = new Option<bool>("--ignore-not-found") { Description = "done if it does not exist" };
         var scope = new ScopeOptions();

@@ -9,7 +9,7 @@ internal static class GetCommand
 {
     public static Command Create(CliContext context)
     {
-        var kind = new Argument<string>("kind") { Description = string.Join(", ", ResourceKind.All.Select(known => known.Segment)) };
+        var kind = ResourceKind.Argument();
         var name = new Argument<string?>("name") { Description = "slug; without it all are listed", Arity = ArgumentArity.ZeroOrOne };
         var scope = new ScopeOptions();
         var command = new Command("get", "Show one resource, or list them.") { kind, name };

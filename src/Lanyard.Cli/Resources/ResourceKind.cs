@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.CommandLine;
 
 namespace Lanyard.Cli.Resources;
 
@@ -30,6 +31,15 @@ internal sealed record ResourceKind(string Name, string Segment, ResourceScopes 
         new("MachineIdentity", "machine-identities", ResourceScopes.Workspace, 7),
         new("Runner", "runners", ResourceScopes.Instance | ResourceScopes.Workspace, 6),
     ];
+
+    /// <summary>A kind on a command line, which shells complete.</summary>
+    public static Argument<string> Argument()
+    {
+        string[] kinds = [.. All.Select(static kind => kind.Segment)];
+        var argument = new Argument<string>("kind") { Description = string.Join(", ", kinds), HelpName = "kind" };
+        argument.CompletionSources.Add(kinds);
+        return argument;
+    }
 
     /// <summary>By the exact name of a document.</summary>
     public static ResourceKind? Find(string name) => All.FirstOrDefault(kind => kind.Name == name);

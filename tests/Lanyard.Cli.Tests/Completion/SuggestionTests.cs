@@ -25,6 +25,10 @@ public sealed class SuggestionTests : IDisposable
     [InlineData("lanyard runner --concurr", "--concurrency")]
     [InlineData("lanyard runner app", "approve")]
     [InlineData("lanyard completion ", "bash fish zsh")]
+    [InlineData("lanyard get work", "workspaces")]
+    [InlineData("lanyard delete r", "runners")]
+    [InlineData("lanyard get workspaces work", "")]
+    [InlineData("lanyard get workspaces --outp", "--output")]
     [InlineData("lanyard frobnicate ", "")]
     [InlineData("lanyard run hello --frobnicate", "")]
     public async Task A_word_is_completed_by_the_commands_and_options_that_there_are(string line, string words)
