@@ -127,7 +127,7 @@ public static class CliProgram
         root.Subcommands.Add(AuditCommand.Create(context));
         root.Subcommands.Add(ExplainCommand.Create(context));
         root.Subcommands.Add(CompletionCommand.Create(context));
-        ListWord.TakeLsToo(root);
+        SameWords.Take(root);
         return root;
     }
 

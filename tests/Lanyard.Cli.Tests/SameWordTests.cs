@@ -5,7 +5,7 @@ using Xunit;
 namespace Lanyard.Cli.Tests;
 
 [Line("2.6")]
-public sealed class ListWordTests() : CliApiTests("acme", "prod")
+public sealed class SameWordTests() : CliApiTests("acme", "prod")
 {
     public static TheoryData<string> Lists => ["admin-key", "cache", "cluster", "machine", "preset", "revoke", "state"];
 
@@ -49,5 +49,36 @@ public sealed class ListWordTests() : CliApiTests("acme", "prod")
         Assert.Equal("?key=linux-", asked);
         Assert.Equal(2, await Cli.RunAsync("cache", "ls", "--kye", "linux-"));
         Assert.Contains("there is no option --kye here; did you mean --key?", Cli.Error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("machine", "delete", "machine_1")]
+    [InlineData("cache", "rm", "12")]
+    [InlineData("revoke", "rm", "rev_1")]
+    [InlineData("admin-key", "remove", "key_1")]
+    [InlineData(null, "delete", "definitions", "shop")]
+    public async Task What_deletes_takes_each_word_for_it_and_help_shows_one(string? command, string shown, params string[] what)
+    {
+        var asked = new List<string>();
+        Api.OnRequest = async http =>
+        {
+            asked.Add($"{http.Request.Method} {http.Request.Path}");
+            if (http.Request.Method == "DELETE") http.Response.StatusCode = StatusCodes.Status204NoContent;
+            else await http.Response.WriteAsync("{}");
+            return true;
+        };
+        string[] before = command is null ? [] : [command];
+
+        var calls = new HashSet<string>();
+        foreach (var word in (string[])["delete", "rm", "remove"])
+        {
+            asked.Clear();
+            Assert.Equal(0, await Cli.RunAsync([.. before, word, .. what]));
+            calls.Add(string.Join(' ', asked));
+        }
+
+        Assert.Contains("DELETE /v1/", Assert.Single(calls), StringComparison.Ordinal);
+        Assert.Equal(0, await Cli.RunAsync([.. before, "--help"]));
+        Assert.Equal([shown], ((string[])["delete", "rm", "remove"]).Where(word => Cli.Out.ToString().Contains($"\n  {word} ", StringComparison.Ordinal)));
     }
 }
