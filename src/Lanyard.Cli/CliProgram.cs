@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Lanyard.Cli.Admins;
 using Lanyard.Cli.Audit;
 using Lanyard.Cli.Clusters;
@@ -61,6 +62,8 @@ public static class CliProgram
             return ExitCode.Usage;
         }
 
+        // Of a hidden command the library prints no help; who asks for it knows the word.
+        if (parsed.Action is HelpAction) parsed.CommandResult.Command.Hidden = false;
         try
         {
             var how = new InvocationConfiguration { Output = console.Out, Error = console.Error, EnableDefaultExceptionHandler = false };

@@ -33,6 +33,16 @@ public sealed class SameWordTests() : CliApiTests("acme", "prod")
         Assert.DoesNotContain(" ls", Cli.Out.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("cache", "ls", "--key")]
+    [InlineData("machine", "rm", "<machine>")]
+    public async Task Help_is_given_for_each_of_the_words(string command, string word, string named)
+    {
+        Assert.Equal(0, await Cli.RunAsync(command, word, "--help"));
+        Assert.Contains($" {command} {word} ", Cli.Out.ToString(), StringComparison.Ordinal);
+        Assert.Contains(named, Cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Options_and_mistakes_of_ls_are_those_of_list()
     {
