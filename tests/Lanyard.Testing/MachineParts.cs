@@ -9,7 +9,7 @@ public static class MachineParts
     private static readonly ConcurrentDictionary<string, string?> s_absent = new(StringComparer.Ordinal);
 
     /// <summary>A machine may do without: nothing of ours installs it.</summary>
-    public static bool IsOptional(string part) => part is "terraform" or "gcloud" or "root" or "zsh" or "fish";
+    public static bool IsOptional(string part) => part is "terraform" or "gcloud" or "root";
 
     /// <summary>The first of the programs that lies on the PATH, or in a system folder that not every PATH has; null: none does.</summary>
     public static string? Find(params ReadOnlySpan<string> programs)
