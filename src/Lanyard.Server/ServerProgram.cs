@@ -243,9 +243,3 @@ public static class ServerProgram
         logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 }
-
-internal static partial class ServerLog
-{
-    [LoggerMessage(LogLevel.Error, "The certificate files can't be used; the old certificate stays in service")]
-    public static partial void CertificateUnusable(this ILogger logger, Exception exception);
-}

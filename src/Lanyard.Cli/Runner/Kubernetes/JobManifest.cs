@@ -23,6 +23,14 @@ internal static class JobManifest
 
     public static string NameOf(AttemptKey key) => PodNames.OfJob(key.Run, key.Attempt);
 
+    /// <summary>Of a Job that is there.</summary>
+    public static string? UidOf(JsonObject job) => ClusterApi.Text(job["metadata"]?["uid"]);
+
+    /// <summary>Whether a Job that is there is this attempt's, made by an earlier process of this runner.</summary>
+    public static bool IsSame(JsonObject found, JsonObject wanted) =>
+        new[] { RunnerLabel, RunLabel, AttemptLabel }.All(label =>
+            ClusterApi.Text(found["metadata"]?["labels"]?[label]) is { } value && value == ClusterApi.Text(wanted["metadata"]?["labels"]?[label]));
+
     /// <returns>Or why this runner makes no pod for it.</returns>
     public static Outcome<JsonObject> Create(AttemptPayload payload, RunnerSettings settings, string runner)
     {

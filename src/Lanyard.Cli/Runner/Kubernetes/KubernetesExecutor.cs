@@ -129,6 +129,6 @@ internal sealed class KubernetesExecutor : Executor
 
     private PodAttempt? Adopted(JsonObject job) =>
         JobSweeper.KeyOf(job) is { } key
-            ? Follow(key, null, PodAttempt.UidOf(job), ClusterApi.Text(job["spec"]?["template"]?["spec"]?["serviceAccountName"]) ?? _settings.ServiceAccount)
+            ? Follow(key, null, JobManifest.UidOf(job), ClusterApi.Text(job["spec"]?["template"]?["spec"]?["serviceAccountName"]) ?? _settings.ServiceAccount)
             : null;
 }

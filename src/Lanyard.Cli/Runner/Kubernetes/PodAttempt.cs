@@ -69,7 +69,7 @@ internal sealed class PodAttempt(
             var answer = await cluster.CreateJobAsync(body, _stop.Silenced);
             if (answer.IsSuccess)
             {
-                _jobUid = UidOf(answer.Body!);
+                _jobUid = JobManifest.UidOf(answer.Body!);
                 return null;
             }
 
@@ -78,8 +78,8 @@ internal sealed class PodAttempt(
                 answer = await cluster.GetJobAsync(_name, _stop.Silenced);
                 if (answer.IsSuccess)
                 {
-                    _jobUid = UidOf(answer.Body!);
-                    return IsOurs(answer.Body!, body) ? null : new(AttemptOutcomes.RunnerError, $"there is another Job {_name}, which is not this attempt's", 0);
+                    _jobUid = JobManifest.UidOf(answer.Body!);
+                    return JobManifest.IsSame(answer.Body!, body) ? null : new(AttemptOutcomes.RunnerError, $"there is another Job {_name}, which is not this attempt's", 0);
                 }
             }
 
@@ -94,12 +94,6 @@ internal sealed class PodAttempt(
 
         return new(AttemptOutcomes.RunnerError, "the API server could not be reached", 0);
     }
-
-    internal static string? UidOf(JsonObject job) => ClusterApi.Text(job["metadata"]?["uid"]);
-
-    private static bool IsOurs(JsonObject found, JsonObject wanted) =>
-        new[] { JobManifest.RunnerLabel, JobManifest.RunLabel, JobManifest.AttemptLabel }.All(label =>
-            ClusterApi.Text(found["metadata"]?["labels"]?[label]) is { } value && value == ClusterApi.Text(wanted["metadata"]?["labels"]?[label]));
 
     /// <summary>Null when the pod has come to its own end.</summary>
     private async Task<PodVerdict?> FollowAsync()
