@@ -146,8 +146,8 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
         var view = await pods.EndAsync(run);
         Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{pods.Runner.Errors}");
         Assert.True(late["state"]!.GetValue<string>() == "succeeded", $"{late}\n{pods.Runner.Errors}");
-        Assert.Single(view["attempts"]!.AsArray());
-        Assert.Single(late["attempts"]!.AsArray());
+        Assert.True(view["attempts"]!.AsArray().Count == 1, $"{view}\n{pods.Runner.Errors}");
+        Assert.True(late["attempts"]!.AsArray().Count == 1, $"{late}\n{pods.Runner.Errors}");
     }
 
     [Fact]

@@ -117,7 +117,7 @@ public sealed class ClientAssertionTests : IAsyncLifetime
             ("no audience", Assertion(c => c.Remove("aud")), RefusalReason.AudienceMismatch),
             ("expired", Assertion(c => (c["iat"], c["exp"]) = (now - 300, now - 100)), RefusalReason.Expired),
             ("from the future", Assertion(c => (c["iat"], c["exp"]) = (now + 100, now + 160)), RefusalReason.IssuedInFuture),
-            ("too long a life", Assertion(c => c["exp"] = now + 301), RefusalReason.LifetimeTooLong),
+            ("too long a life", Assertion(c => (c["iat"], c["exp"]) = (now, now + 301)), RefusalReason.LifetimeTooLong),
             ("a key that nobody registered", Signed(stranger, Claims(AdminKeys.ClientId(stranger.Public))), RefusalReason.IssuerUnknown),
             ("signed by another key", Signed(stranger, Claims(ClientId), _key.KeyId), RefusalReason.SignatureInvalid),
             ("a workload token", _server.Workload(), RefusalReason.IssuerUnknown),

@@ -19,6 +19,8 @@ internal sealed record KubeAnswer(int Status, JsonObject? Body, string Message)
 
     public bool IsConflict => Status == 409;
 
+    public bool IsDenied => Status == 403;
+
     /// <summary>The same call again, later: the server is away, overloaded, or (401) its credential is just being renewed.</summary>
     public bool IsPassing => Status is 0 or 401 or 408 or 429 or >= 500;
 }
@@ -47,9 +49,11 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
     public Task<KubeAnswer> ListJobsAsync(string selector, CancellationToken cancellationToken, int limit = 0) =>
         SendAsync(HttpMethod.Get, $"{Jobs}?labelSelector={Uri.EscapeDataString(selector)}{(limit > 0 ? $"&limit={limit}" : "")}", null, cancellationToken);
 
-    /// <summary>With its pods, which get their grace period.</summary>
-    public Task<KubeAnswer> DeleteJobAsync(string name, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Delete, $"{Jobs}/{name}", new JsonObject { ["propagationPolicy"] = "Background" }, cancellationToken);
+    /// <summary>With its pods, which get their grace period. 409 where the Job of this name is another.</summary>
+    public Task<KubeAnswer> DeleteJobAsync(string name, string uid, CancellationToken cancellationToken) =>
+        SendAsync(
+            HttpMethod.Delete, $"{Jobs}/{name}",
+            new JsonObject { ["propagationPolicy"] = "Background", ["preconditions"] = new JsonObject { ["uid"] = uid } }, cancellationToken);
 
     public Task<KubeAnswer> ListPodsAsync(string selector, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, $"{Core}/pods?labelSelector={Uri.EscapeDataString(selector)}", null, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner.Server;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
@@ -10,16 +11,25 @@ internal sealed class JobRemoval(AttemptKey key, ClusterApi cluster, PodWatch wa
     private string Name => JobManifest.NameOf(key);
 
     /// <summary>Deletes the Job and waits until its pod is gone or dead, for a while: a node that is lost never says so.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <param name="uid">Of the Job; null: whether there is one is not known.</param>
+    /// <param name="wanted">The Job that may have been made without an answer. Another of its name is left alone.</param>
+    public async Task RunAsync(string? uid, JsonObject? wanted, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Leaving);
         var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(2));
         try
         {
-            while (await cluster.DeleteJobAsync(Name, limit.Token) is { IsPassing: true })
+            var answer = await DeleteAsync(uid, wanted, limit.Token);
+            while (answer is { IsPassing: true })
             {
                 await backoff.WaitAsync(null, limit.Token);
+                answer = await DeleteAsync(uid, wanted, limit.Token);
+            }
+
+            if (answer is null)
+            {
+                return;
             }
 
             while (true)
@@ -37,5 +47,22 @@ internal sealed class JobRemoval(AttemptKey key, ClusterApi cluster, PodWatch wa
         {
             services.Log.JobStays(key);
         }
+    }
+
+    /// <summary>Null: there is none to delete.</summary>
+    private async Task<KubeAnswer?> DeleteAsync(string? uid, JsonObject? wanted, CancellationToken cancellationToken)
+    {
+        if (uid is null && wanted is not null)
+        {
+            var found = await cluster.GetJobAsync(Name, cancellationToken);
+            if (found is not { IsSuccess: true, Body: { } body })
+            {
+                return found;
+            }
+
+            uid = JobManifest.IsSame(body, wanted) ? JobManifest.UidOf(body) : null;
+        }
+
+        return uid is null ? null : await cluster.DeleteJobAsync(Name, uid, cancellationToken);
     }
 }

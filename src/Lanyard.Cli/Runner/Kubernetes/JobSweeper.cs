@@ -109,12 +109,12 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
         Remember([.. jobs.Select(KeyOf).OfType<AttemptKey>()]);
         foreach (var job in jobs)
         {
-            if (KeyOf(job) is not { } key || !IsDue(job, _held.ContainsKey(key), keep, time.GetUtcNow()))
+            if (KeyOf(job) is not { } key || JobManifest.UidOf(job) is not { } uid || !IsDue(job, _held.ContainsKey(key), keep, time.GetUtcNow()))
             {
                 continue;
             }
 
-            if (await cluster.DeleteJobAsync(JobManifest.NameOf(key), _stop.Token) is { IsSuccess: true } or { IsMissing: true })
+            if (await cluster.DeleteJobAsync(JobManifest.NameOf(key), uid, _stop.Token) is { IsSuccess: true } or { IsMissing: true })
             {
                 log.JobSwept(key);
                 _held.TryRemove(key, out _);

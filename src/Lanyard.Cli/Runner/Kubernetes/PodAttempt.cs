@@ -63,36 +63,10 @@ internal sealed class PodAttempt(
             return new(RunStates.Failed, refusal.Detail, 0);
         }
 
-        var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(5));
-        while (services.Time.GetElapsedTime(_began) < settings.StartLimit && _stop.Reason is StopReason.None)
-        {
-            var answer = await cluster.CreateJobAsync(body, _stop.Silenced);
-            if (answer.IsSuccess)
-            {
-                _jobUid = JobManifest.UidOf(answer.Body!);
-                return null;
-            }
-
-            if (answer.IsConflict)
-            {
-                answer = await cluster.GetJobAsync(_name, _stop.Silenced);
-                if (answer.IsSuccess)
-                {
-                    _jobUid = JobManifest.UidOf(answer.Body!);
-                    return JobManifest.IsSame(answer.Body!, body) ? null : new(AttemptOutcomes.RunnerError, $"there is another Job {_name}, which is not this attempt's", 0);
-                }
-            }
-
-            if (!answer.IsPassing && !answer.IsMissing)
-            {
-                return new(answer.Status == 422 ? RunStates.Failed : AttemptOutcomes.RunnerError, $"the API server does not take the Job: {answer.Message}", 0);
-            }
-
-            services.Log.ClusterAway(answer.Message);
-            await backoff.WaitAsync(null, _stop.Silenced);
-        }
-
-        return new(AttemptOutcomes.RunnerError, "the API server could not be reached", 0);
+        var creation = new JobCreation(Key, settings, cluster, services, _stop);
+        var refused = await creation.RunAsync(body);
+        _jobUid = creation.Uid;
+        return refused;
     }
 
     /// <summary>Null when the pod has come to its own end.</summary>
@@ -132,7 +106,7 @@ internal sealed class PodAttempt(
         // The pod is told of a cancel by the server; one that has not begun has nobody to hear it.
         if (!_hasRun && _stop.Reason is StopReason.Canceled or StopReason.RunnerStopped)
         {
-            return new(RunStates.Canceled, "canceled before the pod had started", 0);
+            return PodVerdict.CanceledBeforeStart;
         }
 
         var trouble = pod is not null ? PodVerdict.Of(pod)
@@ -196,17 +170,21 @@ internal sealed class PodAttempt(
         var mayRun = pod?.Find(JobManifest.StepsContainer)?.IsRunning is true;
         if (mayRun)
         {
-            await _removal.RunAsync(_stop.Silenced);
+            await RemoveAsync(_stop.Silenced);
         }
 
         var outcome = await EndAsync(verdict);
         if (!mayRun)
         {
-            await _removal.RunAsync(_stop.Silenced);
+            await RemoveAsync(_stop.Silenced);
         }
 
         return outcome;
     }
+
+    /// <summary>Whether a Job was made is not known where the API server's answer was lost: one that is this attempt's goes too.</summary>
+    private Task RemoveAsync(CancellationToken cancellationToken) =>
+        _removal.RunAsync(_jobUid, job is { } manifest && manifest.TryGet(out var body, out _) ? body : null, cancellationToken);
 
     private async Task<string?> EndAsync(PodVerdict verdict) =>
         (await _bounds.EndAsync(new EndRequest("", verdict.Outcome, verdict.Reason, 0, NoLog), _stop.Silenced)).Kind is AnswerKind.Ok ? verdict.Outcome : null;
@@ -234,13 +212,13 @@ internal sealed class PodAttempt(
             await _timeline.TellAsync(Seen(), limit.Token);
             if (Seen() is not { IsOver: true } || watch.IsAnyAlive(_name))
             {
-                await _removal.RunAsync(limit.Token);
+                await RemoveAsync(limit.Token);
             }
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
             using var last = new CancellationTokenSource(Leaving, services.Time);
-            await _removal.RunAsync(last.Token);
+            await RemoveAsync(last.Token);
         }
 
         return null;

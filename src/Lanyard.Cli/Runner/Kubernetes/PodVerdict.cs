@@ -11,6 +11,8 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
     private const int MayPass = 60;
     private const int MaySayItself = 20;
 
+    public static PodVerdict CanceledBeforeStart { get; } = new(RunStates.Canceled, "canceled before the pod had started", 0);
+
     /// <summary>Null: all is well, or may still become so.</summary>
     public static PodVerdict? Of(PodState pod)
     {

@@ -82,7 +82,7 @@ public sealed class JobSweeperTests : IAsyncDisposable
         {
             ["metadata"] = new JsonObject
             {
-                ["name"] = JobManifest.NameOf(Key), ["labels"] = new JsonObject { [JobManifest.RunLabel] = Key.Run, [JobManifest.AttemptLabel] = "1" },
+                ["name"] = JobManifest.NameOf(Key), ["uid"] = "j1", ["labels"] = new JsonObject { [JobManifest.RunLabel] = Key.Run, [JobManifest.AttemptLabel] = "1" },
             },
         };
         return Task.FromResult(new HttpResponseMessage(_isAway ? HttpStatusCode.ServiceUnavailable : HttpStatusCode.OK)

@@ -1,0 +1,174 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Lanyard.Cli.Runner;
+using Lanyard.Cli.Runner.Attempts;
+using Lanyard.Cli.Runner.Kubernetes;
+using Lanyard.Cli.Runner.Server;
+using Lanyard.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Lanyard.Cli.Tests.Runner.Kubernetes;
+
+/// <summary>A runner makes the Job of an attempt on an API server that starts, says no, loses answers, or has another Job of that name.</summary>
+[Line("5.1")]
+public sealed class JobCreationTests : IAsyncDisposable
+{
+    private static readonly AttemptKey Key = new("run_01kg5q3v7he4x8s2m6n9p0r1t3", 1);
+    private readonly ManualTime _time = new();
+    private readonly string _token = Path.GetTempFileName();
+    private readonly List<JsonNode> _ends = [];
+    private readonly List<(string Path, string? Uid)> _deleted = [];
+    private readonly HttpClient _http;
+    private readonly ClusterApi _cluster;
+    private readonly PodWatch _watch;
+    private readonly RunnerServices _services;
+    private Func<HttpResponseMessage> _onCreate = static () => Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
+    private JsonObject? _there;
+    private int _asked;
+
+    public JobCreationTests()
+    {
+        File.WriteAllText(_token, "the-runners-own-token");
+        _http = new HttpClient(new StubHandler(OfServerAsync)) { BaseAddress = new Uri("https://server/") };
+        _cluster = new ClusterApi(new HttpClient(new StubHandler(OfClusterAsync)), "https://cluster", "builds", tokenFile: null);
+        _watch = new PodWatch(_cluster, "all=ours", _time, NullLogger.Instance);
+        _services = new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, _time), _time), _time, NullLogger.Instance);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _watch.DisposeAsync();
+        _cluster.Dispose();
+        _http.Dispose();
+        File.Delete(_token);
+    }
+
+    [Theory]
+    [InlineData("""jobs.batch is forbidden: User "system:serviceaccount:lanyard:runner" cannot create resource "jobs" in API group "batch" in the namespace "builds" """)]
+    [InlineData("not yet ready to handle request")]
+    public async Task An_API_server_that_denies_everything_until_it_has_read_its_roles_costs_no_attempt(string message)
+    {
+        _onCreate = () => _asked < 4 ? Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = message }) : Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
+        using var stop = new StopSwitch();
+        var creation = new JobCreation(Key, Settings, _cluster, _services, stop);
+
+        Assert.Null(await PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
+        Assert.Equal(("j1", 4), (creation.Uid, _asked));
+    }
+
+    [Fact]
+    public async Task Who_may_not_make_Jobs_hears_it_in_the_API_servers_own_words()
+    {
+        _onCreate = static () => Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = "exceeded quota: count/jobs.batch" });
+        using var stop = new StopSwitch();
+
+        var refused = await PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(40));
+
+        Assert.Equal(("runner_error", "the API server does not take the Job: exceeded quota: count/jobs.batch"), (refused!.Outcome, refused.Reason));
+    }
+
+    [Fact]
+    public async Task A_Job_that_is_wrong_fails_the_run_at_once()
+    {
+        _onCreate = static () => Answer(HttpStatusCode.UnprocessableEntity, new JsonObject { ["message"] = "spec.template: Invalid value" });
+        using var stop = new StopSwitch();
+
+        var refused = await new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours"));
+
+        Assert.Equal(("failed", 1), (refused!.Outcome, _asked));
+    }
+
+    [Fact]
+    public async Task Another_Job_of_the_attempts_name_is_neither_followed_nor_deleted()
+    {
+        _there = Job("a-strangers", "rnr_another");
+        _onCreate = static () => Answer(HttpStatusCode.Conflict, []);
+        using var attempt = Attempt();
+
+        Assert.Equal("runner_error", await PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
+        Assert.Contains("which is not this attempt's", _ends.Single()["reason"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Empty(_deleted);
+    }
+
+    [Fact]
+    public async Task A_Job_that_was_made_though_its_answer_was_lost_goes_when_the_attempt_is_canceled()
+    {
+        using var attempt = Attempt();
+        _onCreate = () =>
+        {
+            _there = Job("j7", "rnr_ours");
+            attempt.Stop(StopReason.Canceled);
+            throw new HttpRequestException("reset");
+        };
+
+        Assert.Equal("canceled", await PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
+        Assert.Equal("canceled before the pod had started", _ends.Single()["reason"]!.GetValue<string>());
+        Assert.Equal([($"/apis/batch/v1/namespaces/builds/jobs/{JobManifest.NameOf(Key)}", "j7")], _deleted);
+    }
+
+    private static KubernetesSettings Settings { get; } =
+        new("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10));
+
+    private PodAttempt Attempt() => new(Key, Job(null, "rnr_ours"), null, "lanyard-run", Settings, _cluster, _watch, _services);
+
+    /// <summary>Moves the clock whenever the code sleeps, for no longer than it may take.</summary>
+    private async Task<T> PassAsync<T>(Task<T> running, TimeSpan longest)
+    {
+        var until = _time.GetUtcNow() + longest;
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                if (!running.IsCompleted && _time.GetUtcNow() < until)
+                {
+                    _time.Advance(TimeSpan.FromSeconds(0.25));
+                }
+
+                return Task.FromResult(running.IsCompleted || _time.GetUtcNow() >= until);
+            },
+            "it has come to its end");
+        return await running.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+    }
+
+    private static JsonObject Job(string? uid, string runner) => new()
+    {
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = JobManifest.NameOf(Key),
+            ["uid"] = uid,
+            ["labels"] = new JsonObject { [JobManifest.RunnerLabel] = runner, [JobManifest.RunLabel] = Key.Run, [JobManifest.AttemptLabel] = "1" },
+        },
+    };
+
+    private static HttpResponseMessage Answer(HttpStatusCode status, JsonObject body) => new(status) { Content = new StringContent(body.ToJsonString()) };
+
+    private async Task<HttpResponseMessage> OfClusterAsync(HttpRequestMessage request)
+    {
+        if (request.Method == HttpMethod.Delete)
+        {
+            var options = JsonNode.Parse(await request.Content!.ReadAsStringAsync())!;
+            _deleted.Add((request.RequestUri!.AbsolutePath, options["preconditions"]?["uid"]?.GetValue<string>()));
+            return Answer(HttpStatusCode.OK, []);
+        }
+
+        if (request.Method == HttpMethod.Post)
+        {
+            _asked++;
+            return _onCreate();
+        }
+
+        return _there is { } job && request.RequestUri!.AbsolutePath.EndsWith("/jobs/" + JobManifest.NameOf(Key), StringComparison.Ordinal)
+            ? Answer(HttpStatusCode.OK, (JsonObject)job.DeepClone())
+            : Answer(HttpStatusCode.NotFound, []);
+    }
+
+    private async Task<HttpResponseMessage> OfServerAsync(HttpRequestMessage request)
+    {
+        if (request.RequestUri!.AbsolutePath.EndsWith("/end", StringComparison.Ordinal))
+        {
+            _ends.Add(JsonNode.Parse(await request.Content!.ReadAsStringAsync())!);
+        }
+
+        return new HttpResponseMessage { Content = new StringContent("""{"state":"running"}""") };
+    }
+}
