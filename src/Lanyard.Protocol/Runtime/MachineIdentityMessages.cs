@@ -8,7 +8,8 @@ namespace Lanyard.Protocol.Runtime;
 /// <param name="Proof">Who may have it.</param>
 /// <param name="Machine">The machine that it is then.</param>
 /// <param name="Audiences">For which the machine may have identity tokens, as <c>workspace:{workspace}:machine:{slug of this}</c>; absent: none.</param>
-public sealed record MachineIdentitySpec(MachineProof Proof, MachineRequest Machine, IReadOnlyList<string>? Audiences = null);
+/// <param name="PerMinute">Machines that are made by it in a minute, on each replica; absent: 60.</param>
+public sealed record MachineIdentitySpec(MachineProof Proof, MachineRequest Machine, IReadOnlyList<string>? Audiences = null, int? PerMinute = null);
 
 /// <summary>Either a service account of a cluster, or a runner with a key of its own.</summary>
 /// <param name="Cluster">Slug of a registered cluster of the workspace.</param>

@@ -24,7 +24,7 @@ internal static class ClusterRequestEndpoints
     public static async Task<IResult> CreateAsync(
         HttpContext context, TrialRoom trials, ClusterRequestStore store, ClusterBudgets budgets, AuditLog audit, TimeProvider time)
     {
-        if (!budgets.Requests.TrySpend(context.Connection.RemoteIpAddress?.ToString() ?? "unknown"))
+        if (!budgets.Requests.TrySpend(Budget.NameOf(context.Connection.RemoteIpAddress)))
         {
             return new Refused(new Refusal(RefusalReason.TooManyRequests, "too many cluster requests"));
         }

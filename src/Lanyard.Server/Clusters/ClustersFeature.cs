@@ -1,4 +1,5 @@
 using Lanyard.Protocol.Resources;
+using Lanyard.Server.Http;
 using Lanyard.Server.Workspaces;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

@@ -32,7 +32,7 @@ internal static class MachinesFeature
     }
 
     /// <summary>What needs the door that judges foreign tokens.</summary>
-    public static IServiceCollection AddMachineAttestation(this IServiceCollection services) => services.AddSingleton<MachineAttestations>();
+    public static IServiceCollection AddMachineAttestation(this IServiceCollection services) => services.AddSingleton<AttestationBudgets>().AddSingleton<MachineAttestations>();
 
     public static void MapMachineAttestation(this IEndpointRouteBuilder routes) =>
         routes.MapPost("/runtime/machines", MachineAttestations.PostAsync).ExcludeFromDescription().WithMetadata(OwnBearer.Instance);

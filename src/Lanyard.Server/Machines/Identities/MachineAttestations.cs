@@ -18,12 +18,13 @@ internal sealed class MachineAttestations(
     WorkspaceDirectory workspaces, MachineIdentityStore store, TrustRecordStore records, TrustDirectory trust, TokenVerifier verifier, KeyLookup keys, ClientAssertions assertions,
     DoorQuestions questions, Instance instance)
 {
-    public static async Task<IResult> PostAsync(HttpContext context, MachineAttestations attestations, MachineCreation creation, AuditLog audit)
+    public static async Task<IResult> PostAsync(HttpContext context, MachineAttestations attestations, AttestationBudgets budgets, MachineCreation creation, AuditLog audit)
     {
         if (!(await StrictJson.ReadAsync(context.Request, MachineIdentityJson.Default.MachineAttestation)).TryGet(out var request, out var refused)) return refused;
         var bearer = Bearer.Of(context.Request);
         var outcome = bearer is null ? new Refusal(RefusalReason.TokenMissing, "no bearer token") : await attestations.JudgeAsync(request, bearer, context.RequestAborted);
-        if (!outcome.TryGet(out var judged, out var refusal) || !creation.Resolve(judged.Workspace, judged.Spec.Machine, static _ => true).TryGet(out var operations, out refusal))
+        if (!outcome.TryGet(out var judged, out var refusal) || !budgets.Take(judged.Identity, judged.Spec.PerMinute).TryGet(out _, out refusal)
+            || !creation.Resolve(judged.Workspace, judged.Spec.Machine, static _ => true).TryGet(out var operations, out refusal))
             return await RefuseAsync(refusal);
 
         var about = new AuditEvent("machine.attest")
@@ -40,15 +41,17 @@ internal sealed class MachineAttestations(
 
         async Task<IResult> RefuseAsync(Refusal why)
         {
+            var (told, isNew) = budgets.Refused(context.Connection.RemoteIpAddress, why);
+            if (!isNew) return new Refused(told);
             await audit.RecordAsync(new AuditEvent("machine.attest")
             {
                 RequestId = context.TraceIdentifier,
                 WorkspaceId = attestations.IdOf(request.Workspace),
-                Refusal = why,
+                Refusal = told,
                 Target = request.Identity.Length <= 63 ? request.Identity : null,
                 TokenSha256 = bearer is null ? null : TokenHash.Of(bearer.AsSpan()).ToString(),
             });
-            return new Refused(why.Reason == RefusalReason.TokenMissing ? why : new Refusal(RefusalReason.NoMatchingPolicy, why.Detail));
+            return new Refused(told.Reason is RefusalReason.TokenMissing or RefusalReason.TooManyRequests ? told : new Refusal(RefusalReason.NoMatchingPolicy, told.Detail));
         }
     }
 

@@ -13,6 +13,7 @@ internal static class MachineIdentityEndpoints
     public const string Kind = "MachineIdentity";
 
     private const int MostAudiences = 16;
+    private const int MostPerMinute = 10_000;
 
     public static async Task<IResult> ListAsync(string workspace, HttpContext context, WorkspaceDirectory workspaces, MachineIdentityStore store)
     {
@@ -40,6 +41,7 @@ internal static class MachineIdentityEndpoints
         var mistakes = ResourceAnswers.EnvelopeMistakes(write, Kind, identity, workspace);
         mistakes.AddRange(ProofMistakes(write.Spec.Proof));
         mistakes.AddRange(AudienceMistakes(write.Spec.Audiences ?? []));
+        if (write.Spec.PerMinute is < 1 or > MostPerMinute) mistakes.Add(new Mistake("spec.perMinute", $"must be 1 to {MostPerMinute}"));
         mistakes.AddRange(MachineRules.Mistakes(write.Spec.Machine).Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count == 0) mistakes.AddRange(creation.Resolve(entry, write.Spec.Machine, static _ => true).Mistakes.Select(static one => one with { Path = $"spec.machine.{one.Path}" }));
         if (mistakes.Count > 0) return Refused.Malformed(mistakes);
