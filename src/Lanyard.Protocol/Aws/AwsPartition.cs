@@ -24,8 +24,20 @@ public static class AwsPartition
             : region.Contains("-iso", StringComparison.Ordinal) || region.StartsWith("eusc-", StringComparison.Ordinal) ? null : Standard;
     }
 
+    /// <summary>As an ARN says it (its second part), known here or not; null for what is no ARN.</summary>
+    public static string? OfArn(string? arn) => arn?.Split(':') is ["arn", { Length: > 0 } partition, _, ..] ? partition : null;
+
     /// <summary>Of a role, by its ARN.</summary>
-    public static string AudienceOf(string? arn) => arn?.StartsWith($"arn:{China}:", StringComparison.Ordinal) == true ? AudienceInChina : Audience;
+    public static string AudienceOf(string? arn) => OfArn(arn) == China ? AudienceInChina : Audience;
+
+    /// <summary>Where STS is for a role whose region nobody says. Only the first partition has a host for all its regions; null where the partition is not known here.</summary>
+    public static string? StsHostOf(string? arn) => OfArn(arn) switch
+    {
+        Standard => "sts.amazonaws.com",
+        China => "sts.cn-north-1.amazonaws.com.cn",
+        GovCloud => "sts.us-gov-west-1.amazonaws.com",
+        _ => null,
+    };
 
     /// <summary>What host names of the region's services end with.</summary>
     public static string DomainOf(string region) => OfRegion(region) == China ? "amazonaws.com.cn" : "amazonaws.com";

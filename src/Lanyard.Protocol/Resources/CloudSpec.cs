@@ -12,7 +12,7 @@ public sealed record CloudSpec(
 /// <param name="Audience">Absent: <c>sts.amazonaws.com</c>, of a role in China <c>sts.amazonaws.com.cn</c>.</param>
 /// <param name="SessionName">2 to 64 of <c>[\w+=,.@-]</c>; absent: the run's id.</param>
 /// <param name="Credentials"><c>file</c> (a token file; also when absent) or <c>endpoint</c> (the runner exchanges, tools ask it on loopback).</param>
-/// <param name="StsEndpoint">Where STS is; absent: AWS's own of the region.</param>
+/// <param name="StsEndpoint">Where STS is; absent: AWS's own of the region, and without one that of the role's partition (in China <c>cn-north-1</c>, in GovCloud <c>us-gov-west-1</c>).</param>
 public sealed record AwsSpec(
     string RoleArn,
     string? PlanRoleArn = null,

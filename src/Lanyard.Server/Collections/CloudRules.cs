@@ -64,6 +64,20 @@ internal static partial class CloudRules
         TextRules.CheckAudience(aws?.Audience, $"{path}.audience", mistakes);
         CheckOneOf(aws?.Credentials, "file", "endpoint", $"{path}.credentials", mistakes);
         CheckUrl(aws?.StsEndpoint, $"{path}.stsEndpoint", mistakes);
+        if (aws is not null)
+            CheckPartition(aws, path, mistakes);
+    }
+
+    /// <summary>Partitions trust each other in nothing: a role of one is not known to the STS of another.</summary>
+    private static void CheckPartition(AwsSpec aws, string path, List<Mistake> mistakes)
+    {
+        var role = AwsPartition.OfArn(aws.RoleArn);
+        if (AwsPartition.OfArn(aws.PlanRoleArn) is { } plan && plan != role)
+            mistakes.Add(new Mistake($"{path}.planRoleArn", $"is of the partition {plan}, roleArn of {role}: one block is of one partition"));
+        if (aws.Region is { } region && AwsPartition.OfRegion(region) is { } there && there != role)
+            mistakes.Add(new Mistake($"{path}.region", $"{region} is in the partition {there}, the role in {role}"));
+        if (aws is { Credentials: "endpoint", StsEndpoint: null } && AwsPartition.StsHostOf(aws.RoleArn) is null && RoleArn().IsMatch(aws.RoleArn))
+            mistakes.Add(new Mistake($"{path}.stsEndpoint", $"is wanted for a role of {role}: where its STS is, is not known here"));
     }
 
     private static void CheckGcp(GcpSpec? gcp, string path, List<Mistake> mistakes)

@@ -46,7 +46,7 @@ internal static class CloudResolution
         {
             variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = CloudWords.AwsUrl;
             variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = $"Bearer {CloudWords.Bearer}";
-            return new(audience, role, session, aws.StsEndpoint ?? RegionalSts(aws.Region));
+            return new(audience, role, session, aws.StsEndpoint ?? Sts(aws.Region, role));
         }
 
         tokens.Add(new("aws.jwt", audience, CloudFormats.Jwt));
@@ -56,11 +56,9 @@ internal static class CloudResolution
         return null;
     }
 
-    private static string RegionalSts(string? region) => region switch
-    {
-        null => "https://sts.amazonaws.com",
-        _ => $"https://sts.{region}.{AwsPartition.DomainOf(region)}",
-    };
+    /// <summary>A partition that is not known here has no block without a region or an STS of its own (<see cref="CloudRules"/>).</summary>
+    private static string Sts(string? region, string role) =>
+        "https://" + (region is null ? AwsPartition.StsHostOf(role) ?? AwsPartition.Audience : $"sts.{region}.{AwsPartition.DomainOf(region)}");
 
     private static void Gcp(GcpSpec gcp, string phase, List<CloudTokenFile> tokens, List<CloudFile> files, SortedDictionary<string, string> variables)
     {

@@ -24,4 +24,14 @@ public sealed class AwsPartitionTests
     [InlineData("arn:aws-cnx:iam::123456789012:role/r", "sts.amazonaws.com")]
     [InlineData(null, "sts.amazonaws.com")]
     public void A_role_tells_whose_tokens_it_takes(string? role, string audience) => Assert.Equal(audience, AwsPartition.AudienceOf(role));
+
+    [Theory]
+    [InlineData("arn:aws:iam::123456789012:role/r", "sts.amazonaws.com")]
+    [InlineData("arn:aws-us-gov:iam::123456789012:role/r", "sts.us-gov-west-1.amazonaws.com")]
+    [InlineData("arn:aws-cn:iam::123456789012:role/r", "sts.cn-north-1.amazonaws.com.cn")]
+    [InlineData("arn:aws-iso:iam::123456789012:role/r", null)]
+    [InlineData("arn::iam::123456789012:role/r", null)]
+    [InlineData("aws-cn", null)]
+    [InlineData(null, null)]
+    public void A_role_tells_where_its_STS_is_without_a_region(string? role, string? host) => Assert.Equal(host, AwsPartition.StsHostOf(role));
 }

@@ -99,6 +99,33 @@ public sealed class CloudTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("aws", null, "https://sts.amazonaws.com")]
+    [InlineData("aws-cn", null, "https://sts.cn-north-1.amazonaws.com.cn")]
+    [InlineData("aws-cn", "cn-northwest-1", "https://sts.cn-northwest-1.amazonaws.com.cn")]
+    [InlineData("aws-us-gov", null, "https://sts.us-gov-west-1.amazonaws.com")]
+    [InlineData("aws-us-gov", "us-gov-east-1", "https://sts.us-gov-east-1.amazonaws.com")]
+    public void The_runner_asks_the_STS_of_the_roles_own_partition_with_a_region_and_without(string partition, string? region, string url)
+    {
+        var cloud = new CloudSpec(new AwsSpec($"arn:{partition}:iam::123456789012:role/r", Region: region, Credentials: "endpoint"));
+
+        Assert.Equal(url, CloudResolution.Resolve(cloud, "run_1", "apply")!.Aws!.StsUrl);
+    }
+
+    [Theory]
+    [InlineData("aws-cn", ""","region":"eu-central-1" """, "region: eu-central-1 is in the partition aws, the role in aws-cn")]
+    [InlineData("aws", ""","region":"us-gov-west-1" """, "region: us-gov-west-1 is in the partition aws-us-gov, the role in aws")]
+    [InlineData("aws-us-gov", ""","planRoleArn":"arn:aws:iam::123456789012:role/plan" """, "planRoleArn: is of the partition aws, roleArn of aws-us-gov: one block is of one partition")]
+    [InlineData("aws-iso", "", "stsEndpoint: is wanted for a role of aws-iso: where its STS is, is not known here")]
+    public async Task A_block_whose_role_no_STS_would_know_is_refused_with_what_is_wrong(string partition, string more, string mistake)
+    {
+        var put = await _server.PutAsync(
+            Collection, $$$"""{"spec":{"cloud":{"aws":{"roleArn":"arn:{{{partition}}}:iam::123456789012:role/r","credentials":"endpoint"{{{more}}} } } } }""", ifMatch: "*");
+
+        Assert.Equal(HttpStatusCode.BadRequest, put.Status);
+        Assert.Equal([$"spec.cloud.aws.{mistake}"], put.Mistakes);
+    }
+
+    [Theory]
     [InlineData("aws", null, "sts.amazonaws.com")]
     [InlineData("aws-cn", null, "sts.amazonaws.com.cn")]
     [InlineData("aws-cn", "sts.amazonaws.com", "sts.amazonaws.com")]
