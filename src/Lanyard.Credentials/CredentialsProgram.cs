@@ -1,5 +1,6 @@
 using Lanyard.Credentials.Brokers;
 using Lanyard.Credentials.Kubernetes;
+using Lanyard.Protocol.Terminal;
 
 namespace Lanyard.Credentials;
 
@@ -30,13 +31,13 @@ public static class CredentialsProgram
     {
         if (args is ["--help" or "-h" or "help"] || (args is ["token", .. var words] && words.Any(static word => word is "--help" or "-h")))
         {
-            await output.WriteLineAsync(Usage);
+            await output.WriteLineAsync(Wrapped(Usage));
             return ExitCodes.Done;
         }
 
         if (args is ["credential", "--help" or "-h"])
         {
-            await output.WriteLineAsync($"{BrokerCommands.Usage}\n\n{KubeCommands.Usage}");
+            await output.WriteLineAsync(Wrapped($"{BrokerCommands.Usage}\n\n{KubeCommands.Usage}"));
             return ExitCodes.Done;
         }
 
@@ -44,7 +45,7 @@ public static class CredentialsProgram
         {
             if (given is ["--help" or "-h", ..])
             {
-                await output.WriteLineAsync(BrokerCommands.Usage);
+                await output.WriteLineAsync(Wrapped(BrokerCommands.Usage));
                 return ExitCodes.Done;
             }
 
@@ -55,7 +56,7 @@ public static class CredentialsProgram
         {
             if (args.Length == 1) return await new PipeCommand(environment, diagnosis, new KubeCommands(environment, output, diagnosis)).RunAsync();
             var isHelp = args is [_, "--help" or "-h"];
-            await (isHelp ? output : diagnosis).WriteLineAsync(PipeCommand.Usage);
+            await (isHelp ? output : diagnosis).WriteLineAsync(Wrapped(PipeCommand.Usage));
             return isHelp ? ExitCodes.Done : ExitCodes.Usage;
         }
 
@@ -66,7 +67,7 @@ public static class CredentialsProgram
 
         if (TokenArguments.Parse(args, out var mistake) is not { } arguments)
         {
-            await diagnosis.WriteLineAsync($"lanyard: {mistake}\n{Usage}");
+            await diagnosis.WriteLineAsync($"lanyard: {mistake}\n{Wrapped(Usage)}");
             return ExitCodes.Usage;
         }
 
@@ -81,12 +82,14 @@ public static class CredentialsProgram
         return ExitCodes.Done;
     }
 
+    internal static string Wrapped(string usage) => HelpColumns.Usage(usage, HelpColumns.TerminalWidth());
+
     private static async Task<int> KubernetesAsync(string command, string[] args, KubeCommands commands, TextWriter output)
     {
         var own = args.TakeWhile(static word => word != "--").ToArray();
         if (own.Any(static word => word is "--help" or "-h") || (command is "credential" && args is not ["kube" or "eks", ..]))
         {
-            await output.WriteLineAsync(KubeCommands.Usage);
+            await output.WriteLineAsync(Wrapped(KubeCommands.Usage));
             return own.Any(static word => word is "--help" or "-h") ? ExitCodes.Done : ExitCodes.Usage;
         }
 

@@ -1,5 +1,6 @@
 using Lanyard.ClusterProxy.Authentication;
 using Lanyard.ClusterProxy.Configuration;
+using Lanyard.Protocol.Terminal;
 
 namespace Lanyard.ClusterProxy.AccessEntries;
 
@@ -8,11 +9,11 @@ internal static class AccessEntryCommand
 {
     public const string Usage = """
         usage: lanyard access-entry list   --access-entries FILE
-               lanyard access-entry lint   --access-entries FILE      mistakes: exit 2; warnings: exit 1
+               lanyard access-entry lint   --access-entries FILE
                lanyard access-entry preset github|gitlab|bitbucket|buildkite|lanyard --name NAME [--group GROUP]... [--issuer URL] FLAGS OF THE PRESET
-               lanyard access-entry rbac   --access-entries FILE | --authentication-config FILE [--service-account NAME] [--namespace NAMESPACE] [--allow-as]
-                                           [--extra-user-headers KEY=VALUE,...] [--extra-user-header-client-ip] [--grant ROLE:NAMESPACE[:ENTRY]]...
+               lanyard access-entry rbac   --access-entries FILE | --authentication-config FILE [--service-account NAME] [--namespace NAMESPACE] [--allow-as] [--extra-user-headers KEY=VALUE,...] [--extra-user-header-client-ip] [--grant ROLE:NAMESPACE[:ENTRY]]...
 
+        lint ends with 1 where there are warnings, with 2 where there are mistakes.
         rbac prints what the proxy's service account must be allowed, and a role binding for each --grant (ROLE is view, edit or admin; with access entries).
         """;
 
@@ -24,7 +25,7 @@ internal static class AccessEntryCommand
     {
         if (args is ["help", ..] || args.Any(static word => word is "--help" or "-h"))
         {
-            output.WriteLine(Usage);
+            output.WriteLine(HelpColumns.Usage(Usage, HelpColumns.TerminalWidth()));
             return 0;
         }
 
@@ -39,7 +40,7 @@ internal static class AccessEntryCommand
             case ["rbac", .. var rest]:
                 return Rbac(CommandLine.Parse(rest, [new(File, ""), new(Mappings, ""), new("--service-account", ""), new("--namespace", ""), new("--allow-as", "", IsSwitch: true), new("--grant", "", Repeats: true), .. ExtraHeaderFlags.OfExtras]), output);
             default:
-                output.WriteLine(Usage);
+                output.WriteLine(HelpColumns.Usage(Usage, HelpColumns.TerminalWidth()));
                 return 2;
         }
     }

@@ -15,16 +15,16 @@ internal sealed class BrokerCommands(Func<string, string?> environment, TextRead
 {
     public const string Usage =
         """
-        usage: lanyard credential aws    --role-arn ARN [--region REGION] [--audience AUDIENCE] [TOKEN]        AWS credential_process
-               lanyard credential gcp    [--audience AUDIENCE] [TOKEN]                                         Google executable source
+        usage: lanyard credential aws    --role-arn ARN [--region REGION] [--audience AUDIENCE] [TOKEN]
+               lanyard credential gcp    [--audience AUDIENCE] [TOKEN]
                lanyard credential azure  --client-id ID --tenant-id ID [--scope SCOPE] [--audience AUDIENCE] [TOKEN]
                lanyard credential vault  [get|store|erase] --role ROLE [--mount jwt] [--address URL] [--audience AUDIENCE] [TOKEN]
-               lanyard credential ecr    get|store|erase|list --role-arn ARN [--audience AUDIENCE] [TOKEN]      docker credential helper
+               lanyard credential ecr    get|store|erase|list --role-arn ARN [--audience AUDIENCE] [TOKEN]
                lanyard credential rds    --hostname HOST [--port PORT] --username USER --role-arn ARN [--region REGION] [TOKEN]
-               lanyard credential github get|store|erase [--lanyard URL] [--workspace SLUG] [--audience AUDIENCE] [TOKEN]   git credential helper
+               lanyard credential github get|store|erase [--lanyard URL] [--workspace SLUG] [--audience AUDIENCE] [TOKEN]
 
-        Variables say the same: AWS_ROLE_ARN (AWS_OIDC_ROLE_ARN), AWS_REGION, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST, VAULT_ADDR, VAULT_ROLE, VAULT_MOUNT,
-        VAULT_NAMESPACE, GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE, LANYARD_SERVER, LANYARD_WORKSPACE.
+        aws is AWS's credential_process, gcp Google's executable source, ecr docker's credential helper, github git's; rds prints the token for PGPASSWORD.
+        Variables say the same: AWS_ROLE_ARN (AWS_OIDC_ROLE_ARN), AWS_REGION, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST, VAULT_ADDR, VAULT_ROLE, VAULT_MOUNT, VAULT_NAMESPACE, GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE, LANYARD_SERVER, LANYARD_WORKSPACE.
         TOKEN: as for lanyard kubectl: found by itself in a pipeline, or --token-source, --token-file, --token-variable.
         Kept in memory (XDG_RUNTIME_DIR or /dev/shm) as long as the pipeline's token lives; LANYARD_CREDENTIAL_CACHE=off: not at all.
 

@@ -17,13 +17,12 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
                lanyard credential kube --audience AUDIENCE [TOKEN]
                lanyard credential eks --cluster NAME [--region REGION] [--role-arn ARN] [--assume-role-arn ARN] [TOKEN]
 
-        CLUSTER: --server URL [--certificate-authority FILE] [--audience AUDIENCE]      a cluster proxy
-                 [--eks] [--region REGION] [--role-arn ARN] [--assume-role-arn ARN]    EKS itself; the second role is taken on by the first
-                 or an entry of --clusters FILE; LANYARD_CLUSTER[_SERVER|_CA_FILE|_AUDIENCE], LANYARD_CLUSTERS,
-                 CLUSTER_NAME, AWS_DEFAULT_REGION and AWS_OIDC_ROLE_ARN say the same; without --, KUBECTL_COMMAND is run
-        TOKEN:   found by itself in GitHub Actions, Bitbucket, Buildkite, CircleCI, Spacelift, HCP Terraform, Azure DevOps, a Lanyard run, and in GitLab as
-                 LANYARD_ID_TOKEN; or --token-source github|gitlab|bitbucket|buildkite|circleci|spacelift|terraform|azure-devops|lanyard|file,
-                 --token-file FILE, --token-variable NAME
+        CLUSTER:  a cluster proxy: --server URL [--certificate-authority FILE] [--audience AUDIENCE]
+                  EKS itself: [--eks] [--region REGION] [--role-arn ARN] [--assume-role-arn ARN]; the second role is taken on by the first
+                  or an entry of --clusters FILE
+                  LANYARD_CLUSTER[_SERVER|_CA_FILE|_AUDIENCE], LANYARD_CLUSTERS, CLUSTER_NAME, AWS_DEFAULT_REGION and AWS_OIDC_ROLE_ARN say the same; without --, KUBECTL_COMMAND is run
+        TOKEN:    found by itself in GitHub Actions, Bitbucket, Buildkite, CircleCI, Spacelift, HCP Terraform, Azure DevOps, a Lanyard run, and in GitLab as LANYARD_ID_TOKEN
+                  or --token-source SOURCE (github, gitlab, bitbucket, buildkite, circleci, spacelift, terraform, azure-devops, lanyard, file), --token-file FILE, --token-variable NAME
 
         exit codes: 0 done · 1 refused · 2 wrong usage · 3 no identity in this environment · 4 could not be reached; kubectl's own
         """;
@@ -236,7 +235,7 @@ internal sealed class KubeCommands(Func<string, string?> environment, TextWriter
     private async Task<int> MistakenAsync(Words words, string usage = Usage)
     {
         foreach (var mistake in words.Mistakes) await diagnosis.WriteLineAsync($"lanyard: {mistake}");
-        await diagnosis.WriteLineAsync(usage);
+        await diagnosis.WriteLineAsync(CredentialsProgram.Wrapped(usage));
         return ExitCodes.Usage;
     }
 

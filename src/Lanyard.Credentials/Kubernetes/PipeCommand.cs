@@ -16,8 +16,8 @@ internal sealed class PipeCommand(Func<string, string?> environment, TextWriter 
         KUBECTL_ARGS               further arguments: words, or a list (KUBECTL_ARGS_COUNT, KUBECTL_ARGS_0 …)
         RESOURCE_PATH              of apply: a file or folder; KUBECTL_APPLY_ARGS before it (default -f)
         LABELS                     of apply: NAME=VALUE, words or a list; WITH_DEFAULT_LABELS=false leaves out those that name the commit and the step
-        CLUSTER_NAME, AWS_OIDC_ROLE_ARN, AWS_DEFAULT_REGION          an EKS cluster; ROLE_ARN is a second role, which the first takes on and the cluster knows
-        CLUSTER_NAME, LANYARD_CLUSTER_SERVER, LANYARD_CLUSTER_CA_FILE, LANYARD_CLUSTER_AUDIENCE     a cluster proxy
+        CLUSTER_NAME               with AWS_OIDC_ROLE_ARN and AWS_DEFAULT_REGION an EKS cluster; ROLE_ARN is a second role, which the first takes on and the cluster knows
+                                   with LANYARD_CLUSTER_SERVER, LANYARD_CLUSTER_CA_FILE and LANYARD_CLUSTER_AUDIENCE a cluster proxy
         DEBUG=true                 says which commands are run; tokens are in none of them
 
         exit codes: kubectl's own; 1 refused · 2 wrong usage · 3 no identity in this environment · 4 could not be reached

@@ -1,9 +1,10 @@
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Lanyard.Protocol.Terminal;
 
 /// <summary>Help of the programs that read their command line themselves: options on the left, what they mean on the right, wrapped where the terminal ends.</summary>
-public static class HelpColumns
+public static partial class HelpColumns
 {
     /// <summary>Where no terminal reads: a file, a pipe.</summary>
     public const int NoTerminal = 80;
@@ -56,6 +57,41 @@ public static class HelpColumns
         var indent = head.Length + 1;
         return $"{head} {string.Join("\n" + new string(' ', indent), Lines(text, Math.Max(width - indent, LeastText)))}\n";
     }
+
+    /// <summary>A usage text, a line of it for each command or variable: what is too long for the terminal goes on below what it explains, else a little further in.</summary>
+    public static string Usage(string text, int width)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(line => line.Length <= width ? line : UsageLine(line, width)));
+    }
+
+    private static string UsageLine(string line, int width)
+    {
+        var words = Word().Matches(line);
+        var start = words[words.Count > 1 && words[0].Value == "usage:" ? 1 : 0].Index;
+        var column = words.Select(static word => word.Index).FirstOrDefault(at => at > start && line[at - 2] == ' ');
+        var indent = Math.Min(column > 0 && column <= width * 2 / 5 ? column : start + Margin.Length * 2, Math.Max(0, width - LeastText));
+        var text = new StringBuilder();
+        var (used, end) = (0, 0);
+        foreach (Match word in words)
+        {
+            var gap = word.Index - end;
+            if (used > indent && used + gap + word.Length > width)
+            {
+                text.Append('\n');
+                (used, gap) = (0, indent);
+            }
+
+            text.Append(' ', gap).Append(word.Value);
+            (used, end) = (used + gap + word.Length, word.Index + word.Length);
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>What stands in brackets is one word.</summary>
+    [GeneratedRegex(@"\[[^\]]*\]\S*|\S+")]
+    private static partial Regex Word();
 
     /// <summary>Only blanks end a line: a word that is too long, such as a URL, stays whole.</summary>
     private static IEnumerable<string> Lines(string text, int width)

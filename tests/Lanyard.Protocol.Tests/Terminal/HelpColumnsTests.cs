@@ -52,4 +52,39 @@ public sealed class HelpColumnsTests
     [Fact]
     public void A_paragraph_hangs_behind_its_first_word() =>
         Assert.Equal("Usage: lanyard cluster-proxy --kubeconfig\n       FILE --listen ADDRESS:PORT\n", HelpColumns.Paragraph("Usage:", "lanyard cluster-proxy --kubeconfig FILE --listen ADDRESS:PORT", 42));
+
+    private const string UsageText = """
+        usage: lanyard thing list  --file FILE
+               lanyard thing make  --file FILE [--extra KEY=VALUE,...] [--grant ROLE:SPACE[:NAME]]... [--name NAME]
+
+        FILE:  of things, which are found by themselves where nobody names one
+        lint ends with 1 where there are warnings, with 2 where there are mistakes
+        """;
+
+    [Fact]
+    public void A_usage_line_goes_on_below_what_it_explains_and_what_stands_in_brackets_stays_together() => Assert.Equal(
+        """
+        usage: lanyard thing list  --file FILE
+               lanyard thing make  --file FILE
+                   [--extra KEY=VALUE,...]
+                   [--grant ROLE:SPACE[:NAME]]...
+                   [--name NAME]
+
+        FILE:  of things, which are found by themselves
+               where nobody names one
+        lint ends with 1 where there are warnings, with 2
+            where there are mistakes
+        """,
+        HelpColumns.Usage(UsageText, 50));
+
+    [Fact]
+    public void Usage_that_fits_is_left_as_it_is() => Assert.Equal(UsageText, HelpColumns.Usage(UsageText, 132));
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(23)]
+    [InlineData(79)]
+    public void Wrapped_usage_loses_no_word(int width) =>
+        Assert.Equal(UsageText.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries), HelpColumns.Usage(UsageText, width).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }
