@@ -14,17 +14,17 @@ internal static partial class EntryLint
             var preset = IssuerPresets.ForIssuer(entry.Issuer);
             foreach (var claim in entry.Claims.Select(c => c.Path.Text).Where(static c => c != "sub"))
             {
-                if (IssuerPresets.LastingOf(claim, preset) is { } lasting && entry.Claims.All(o => o.Path.Text != lasting))
+                if (IssuerPresets.Reusable(claim, preset) is { } reusable && entry.Claims.All(o => o.Path.Text != reusable.Lasting))
                 {
-                    yield return $"{entry.Name}: {claim} can be renamed and taken by somebody else: ask for {lasting} beside it or instead";
+                    yield return $"{entry.Name}: {claim} {reusable.Taken}: ask for {reusable.Lasting} beside it or instead";
                 }
             }
 
-            foreach (Match claim in Claims().Matches(entry.Text.Username))
+            foreach (var claim in Claims().Matches(entry.Text.Username).Select(static match => match.Groups[1].Value).Where(static claim => claim != "sub"))
             {
-                if (claim.Groups[1].Value is not "sub" && IssuerPresets.LastingOf(claim.Groups[1].Value, preset) is { } lasting)
+                if (IssuerPresets.Reusable(claim, preset) is { } reusable)
                 {
-                    yield return $"{entry.Name}: the username is made of {claim.Groups[1].Value}, which can be renamed and taken by somebody else: use {{{lasting}}}";
+                    yield return $"{entry.Name}: the username is made of {claim}, which {reusable.Taken}: use {{{reusable.Lasting}}}";
                 }
             }
 

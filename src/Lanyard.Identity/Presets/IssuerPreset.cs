@@ -56,10 +56,11 @@ public sealed record IssuerPreset(
 /// <param name="Means">For people.</param>
 /// <param name="IsReusable">Another owner can come to have the same value.</param>
 /// <param name="Lasting">Of a reusable one: the claim to ask for instead or beside it.</param>
+/// <param name="Taken">Of a reusable one: how another comes to have the same value, as what follows the claim's name.</param>
 /// <param name="LastingForm">A glob over the first two segments of a value; such a value holds ids and lasts.</param>
 /// <param name="TenantSegment">Which segment of the value, from 0, names the tenant; null: none does.</param>
 /// <param name="Fact">Its word in the one vocabulary; null: it has none.</param>
-public sealed record PresetClaim(string Name, string Means, bool IsReusable, string? Lasting, string? LastingForm, int? TenantSegment, string? Fact);
+public sealed record PresetClaim(string Name, string Means, bool IsReusable, string? Lasting, string Taken, string? LastingForm, int? TenantSegment, string? Fact);
 
 /// <summary>Work that a stranger may have written: a pull request, a fork.</summary>
 /// <param name="Claim">What tells it.</param>

@@ -49,12 +49,12 @@ public static class IssuerPresets
     /// <summary>The kind that an <c>iss</c> is surely of, or null.</summary>
     public static IssuerPreset? ForIssuer(string issuer) => All.FirstOrDefault(preset => preset.Owns(issuer));
 
-    /// <summary>For a claim that another owner can come to have: the claim to ask for instead.</summary>
+    /// <summary>A claim whose value another owner can come to have, with the one to ask for instead (<see cref="PresetClaim.Lasting"/>); null for any other.</summary>
     /// <param name="preset">Null: what the best known issuer that has such a claim says.</param>
-    public static string? LastingOf(string claim, IssuerPreset? preset = null) =>
-        preset is not null
-            ? preset.Claims.GetValueOrDefault(claim)?.Lasting
-            : All.Select(known => known.Claims.GetValueOrDefault(claim)).FirstOrDefault(static known => known is not null && known.Name != "sub")?.Lasting;
+    public static PresetClaim? Reusable(string claim, IssuerPreset? preset = null) =>
+        (preset is not null
+            ? preset.Claims.GetValueOrDefault(claim)
+            : All.Select(known => known.Claims.GetValueOrDefault(claim)).FirstOrDefault(static known => known is not null && known.Name != "sub")) is { Lasting: not null } found ? found : null;
 
     /// <summary>The file of a preset, with its comments.</summary>
     /// <exception cref="ArgumentException">There is none of that name.</exception>
@@ -88,6 +88,7 @@ public static class IssuerPresets
         (string)claim["means"],
         (string)claim["reusable"] == "true",
         claim.GetValueOrDefault("lasting") as string,
+        claim.GetValueOrDefault("taken") as string ?? "can be renamed and taken by somebody else",
         claim.GetValueOrDefault("lasting-form") as string,
         claim.GetValueOrDefault("tenant-segment") is string segment ? int.Parse(segment, CultureInfo.InvariantCulture) : null,
         claim.GetValueOrDefault("fact") as string);

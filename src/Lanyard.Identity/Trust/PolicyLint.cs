@@ -35,12 +35,12 @@ public static partial class PolicyLint
 
     private static PolicyMistake? NameOnly(AskedValue value, AskedClaims asked, IssuerPreset? preset)
     {
-        if (IssuerPresets.LastingOf(value.Claim, preset) is not { } lasting || asked.Contains(lasting)) return null;
+        if (IssuerPresets.Reusable(value.Claim, preset) is not { } claim || asked.Contains(claim.Lasting!)) return null;
         // Where the tenant is fixed, a name can only change hands among those who belong to it.
         if (preset is not null && preset.IsTenantAsked(asked.Contains)) return null;
-        if (preset?.Claims[value.Claim].LastingForm is { } form && Glob.TryParse(form, out _) is { } glob
+        if (preset is not null && claim.LastingForm is { } form && Glob.TryParse(form, out _) is { } glob
             && glob.Matches(string.Join(':', value.Text.Split(':').Take(form.Split(':').Length)))) return null;
-        return new PolicyMistake(value.Path, $"{value.Claim} can be renamed and taken by somebody else: ask for {lasting} beside it or instead");
+        return new PolicyMistake(value.Path, $"{value.Claim} {claim.Taken}: ask for {claim.Lasting} beside it or instead");
     }
 
     private static PolicyMistake? Reach(AskedValue value, IssuerPreset? preset)
@@ -86,9 +86,9 @@ public static partial class PolicyLint
     private static IEnumerable<PolicyMistake> InName(JsonElement policy, IssuerPreset? preset)
     {
         if (TextOf(policy, "principal") is not { } template) yield break;
-        foreach (Match claim in Claims().Matches(template))
-            if (claim.Groups[1].Value is var name && name != "sub" && IssuerPresets.LastingOf(name, preset) is { } lasting)
-                yield return new PolicyMistake("principal", $"is made of {name}, which can be renamed and taken by somebody else: use {{{lasting}}}");
+        foreach (Match match in Claims().Matches(template))
+            if (match.Groups[1].Value is var name && name != "sub" && IssuerPresets.Reusable(name, preset) is { } claim)
+                yield return new PolicyMistake("principal", $"is made of {name}, which {claim.Taken}: use {{{claim.Lasting}}}");
     }
 
     private static string? TextOf(JsonElement policy, string name) =>

@@ -125,8 +125,9 @@ public sealed class LintTests : IDisposable
         Assert.All(file["claims"]!.AsObject(), claim =>
         {
             var known = preset.Claims[claim.Key];
+            Assert.Equal(Text(claim.Value!["taken"]) ?? "can be renamed and taken by somebody else", known.Taken);
             Assert.Equal((known.Means, known.IsReusable, known.Lasting, known.LastingForm, known.Fact), (
-                Text(claim.Value!["means"]), claim.Value["reusable"]!.GetValue<bool>(), Text(claim.Value["lasting"]), Text(claim.Value["lasting-form"]), Text(claim.Value["fact"])));
+                Text(claim.Value["means"]), claim.Value["reusable"]!.GetValue<bool>(), Text(claim.Value["lasting"]), Text(claim.Value["lasting-form"]), Text(claim.Value["fact"])));
         });
     }
 

@@ -46,6 +46,8 @@ public sealed class AccessEntryCommandTests : IDisposable
     [Theory]
     [InlineData("{repository: acme/app}", "u:{sub}", "repository can be renamed")]
     [InlineData("{repository: acme/app, repository_id: \"1\"}", "u:{repository}", "the username is made of repository")]
+    [InlineData("{definition_id: def_1}", "run:{definition}", "the username is made of definition, which is a slug that a definition of another collection can have too, and a later one once this one is deleted: use {definition_id}")]
+    [InlineData("{definition: deploy}", "{sub}", "one: definition is a slug that a definition of another collection can have too, and a later one once this one is deleted: ask for definition_id")]
     [InlineData("{repository_id: \"1\"}", "ci", "every token of it becomes the one user ci")]
     public void Names_that_others_can_take_are_warned_of(string claims, string username, string expected)
     {

@@ -42,6 +42,10 @@ public sealed class PolicyLintTests
     [InlineData(GitHub, """{"claims":{"repository_owner_id":"1","repository_id":"2","ref":{"glob":"refs/*"}},""" + Deploy, "matches no branch")]
     [InlineData(Lanyard, """{"claims":{"collection":"prod"},""" + Look, "claims: asks for no workspace_id")]
     [InlineData(Lanyard, """{"claims":{"workspace":"acme"},""" + Look, "claims: lets in everything of the owner")]
+    // A definition's slug is never renamed, and still not its own for ever.
+    [InlineData(Lanyard, """{"claims":{"workspace_id":"ws_1","definition_id":"def_1"},"principal":"run:{definition}",""" + Deploy, "principal: is made of definition, which is a slug that a definition of another collection can have too, and a later one once this one is deleted: use {definition_id}")]
+    [InlineData(null, """{"preset":"lanyard","claims":{"definition":"deploy"},""" + Deploy, "claims.definition: definition is a slug that a definition of another collection can have too, and a later one once this one is deleted: ask for definition_id beside it or instead")]
+    [InlineData(Lanyard, """{"claims":{"workspace_id":"ws_1","runner":"big"},"principal":"{runner}",""" + Deploy, "principal: is made of runner, which is a slug that a later runner can have")]
     // A preset for another issuer.
     [InlineData("https://gitlab.com", """{"preset":"github","identity":{"tenant_id":"1","repository_id":"2","ref":"x"},""" + Deploy, "preset: https://gitlab.com is no issuer of GitHub Actions")]
     public void A_dangerous_rule_is_told_with_its_place(string? issuer, string policy, string expected) =>
