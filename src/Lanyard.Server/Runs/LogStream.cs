@@ -76,6 +76,11 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
                     await EndAsync(state.Run, attempt, offset, response, cancellationToken);
                     return;
                 }
+                if (tail.IsBroken)
+                {
+                    response.HttpContext.Abort(); // cut off, not ended: who follows comes again with the last event's id
+                    return;
+                }
                 await WaitAsync(next, response, cancellationToken);
             }
         }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Runs;
 
@@ -9,7 +10,7 @@ internal sealed record TailState(RunRecord Run, long Length);
 /// One look-out for all who follow a run's log on this replica, however many: it reads the row and the file's length when there is news, and once a second
 /// in case another replica wrote. Nothing is kept of a run that nobody follows.
 /// </summary>
-internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store, TimeProvider time)
+internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store, TimeProvider time, ILogger<LogTails> log)
 {
     /// <summary>Followers of this replica together.</summary>
     public const int Most = 10_000;
@@ -30,16 +31,29 @@ internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store,
         tail = null!;
         if (!TryEnter(run.Workspace))
             return null;
-        while (true)
+        try
         {
-            tail = _tails.GetOrAdd(run.Id, static (_, parts) => new Tail(parts.Run, parts.Tails.LengthOf(parts.Run)), (Run: run, Tails: this));
-            if (tail.TryJoin())
-                break;
-            _tails.TryRemove(new(run.Id, tail));
+            tail = Join(run);
+        }
+        catch
+        {
+            Leave(run.Workspace);
+            throw;
         }
         if (tail.TryBegin())
             _ = WatchAsync(tail);
         return new Leaving(this, tail);
+    }
+
+    private Tail Join(RunRecord run)
+    {
+        while (true)
+        {
+            var tail = _tails.GetOrAdd(run.Id, static (_, parts) => new Tail(parts.Run, parts.Tails.LengthOf(parts.Run)), (Run: run, Tails: this));
+            if (tail.TryJoin())
+                return tail;
+            _tails.TryRemove(new(run.Id, tail));
+        }
     }
 
     private bool TryEnter(string workspace)
@@ -67,7 +81,23 @@ internal sealed class LogTails(RunLogs logs, LogSignals signals, RunStore store,
 
     private long LengthOf(RunRecord run) => run.Attempt == 0 ? 0 : logs.Length(run.Id, run.Attempt);
 
+    /// <summary>What nobody has thought of ends this look-out and those who follow by it; they come again, and whoever comes next has a new one.</summary>
     private async Task WatchAsync(Tail tail)
+    {
+        var run = tail.State.Run.Id;
+        try
+        {
+            await LookAsync(tail);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            log.TailBroke(e, run);
+            tail.Break();
+            _tails.TryRemove(new(run, tail));
+        }
+    }
+
+    private async Task LookAsync(Tail tail)
     {
         var run = tail.State.Run;
         while (!tail.IsLeft)
@@ -110,10 +140,20 @@ internal sealed class Tail(RunRecord run, long length)
     private TaskCompletionSource _changed = New();
     private int _followers;
     private bool _isLeft;
+    private bool _isBroken;
     private bool _hasBegun;
 
     public TailState State { get; private set; } = new(run, length);
 
+    /// <summary>Nobody looks any more, though the run goes on.</summary>
+    public bool IsBroken
+    {
+        get
+        {
+            lock (_lock)
+                return _isBroken;
+        }
+    }
 
     public bool IsLeft
     {
@@ -134,12 +174,12 @@ internal sealed class Tail(RunRecord run, long length)
         }
     }
 
-    /// <summary>False when the last follower has left: it is no longer watched.</summary>
+    /// <summary>False when the last follower has left, or the look-out broke: it is no longer watched.</summary>
     public bool TryJoin()
     {
         lock (_lock)
         {
-            if (_isLeft)
+            if (_isLeft || _isBroken)
                 return false;
             _followers++;
             return true;
@@ -174,6 +214,17 @@ internal sealed class Tail(RunRecord run, long length)
             State = state;
             changed = _changed;
             _changed = New();
+        }
+        changed.TrySetResult();
+    }
+
+    public void Break()
+    {
+        TaskCompletionSource changed;
+        lock (_lock)
+        {
+            _isBroken = true;
+            changed = _changed;
         }
         changed.TrySetResult();
     }

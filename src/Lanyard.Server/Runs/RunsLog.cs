@@ -10,6 +10,9 @@ internal static partial class RunsLog
     [LoggerMessage(LogLevel.Error, "The {Round} of runs failed; it is tried again")]
     public static partial void RoundFailed(this ILogger logger, Exception exception, string round);
 
+    [LoggerMessage(LogLevel.Error, "The log of run {Run} can't be followed; those who do are cut off, and come again")]
+    public static partial void TailBroke(this ILogger logger, Exception exception, string run);
+
     [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} was accepted by {Runner}")]
     public static partial void Accepted(this ILogger logger, string run, int attempt, string runner);
 
