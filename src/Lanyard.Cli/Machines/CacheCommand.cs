@@ -95,6 +95,8 @@ internal static class CacheCommand
             context.Print(arguments, usage, writer =>
             {
                 writer.WriteLine($"{Printing.Cell(usage["bytes"])} bytes of {Printing.Cell(usage["quotaBytes"])}, {Printing.Cell(usage["entries"])} entries");
+                if (usage["quarantinedEntries"]?.GetValue<long>() > 0)
+                    writer.WriteLine($"{Printing.Cell(usage["quarantinedBytes"])} bytes of them, in {Printing.Cell(usage["quarantinedEntries"])} entries, are quarantined");
                 Printing.Table(writer, [(arguments.GetValue(by) ?? "repository").ToUpperInvariant(), "ENTRIES", "BYTES"], Rows(usage["rows"]!.AsArray().OfType<JsonObject>(), UsageColumns));
             });
             return ExitCode.Done;

@@ -10,6 +10,7 @@ namespace Lanyard.Protocol.Runtime;
 /// <param name="EntriesPerMinute">New entries a minute and repository; 0: no limit.</param>
 /// <param name="Encrypt">The bytes of entries that are reserved from now on are encrypted at rest, with a key of the workspace.</param>
 /// <param name="UnusedDays">After so many days without a read an entry goes.</param>
+/// <param name="QuarantineDays">So many days after it was quarantined an entry goes.</param>
 public sealed record CacheSettings(
     long? WorkspaceBytes = null,
     long? RepositoryBytes = null,
@@ -18,7 +19,8 @@ public sealed record CacheSettings(
     long? EntriesPerMinute = null,
     long? UnusedDays = null,
     IReadOnlyList<CacheReadRule>? ReadRules = null,
-    bool? Encrypt = null);
+    bool? Encrypt = null,
+    long? QuarantineDays = null);
 
 /// <summary>Who reads as one of these refs (and workflows, where named) finds only entries that were written from those refs. Each pattern is exact, or a prefix with <c>*</c> at its end.</summary>
 /// <param name="Refs">Of the reader; <c>*</c> is everybody. A reader whose ref is not known is held by every rule.</param>
@@ -54,8 +56,12 @@ public sealed record CacheEntryList(IReadOnlyList<CacheEntryView> Items, string?
 /// <param name="Name">A repository, scope or key.</param>
 public sealed record CacheUsageRow(string Name, long Entries, long Bytes);
 
+/// <param name="Entries">What is ready or quarantined.</param>
+/// <param name="Bytes">What the quota bounds.</param>
 /// <param name="Rows">The largest first, at most 500.</param>
-public sealed record CacheUsage(long Entries, long Bytes, long QuotaBytes, string By, IReadOnlyList<CacheUsageRow> Rows);
+/// <param name="QuarantinedEntries">How many of the entries are quarantined.</param>
+/// <param name="QuarantinedBytes">Their share of the bytes.</param>
+public sealed record CacheUsage(long Entries, long Bytes, long QuotaBytes, string By, IReadOnlyList<CacheUsageRow> Rows, long QuarantinedEntries = 0, long QuarantinedBytes = 0);
 
 /// <summary>Body of <c>…/cache/quarantine</c>, <c>…/cache/release</c> and <c>…/cache/delete</c>.</summary>
 public sealed record CacheSelection(CacheProducer Producer, string? Reason = null);

@@ -30,6 +30,9 @@ internal sealed record CacheOptions
     /// <summary>An entry that nobody reads for so long goes, where the workspace says nothing else.</summary>
     public TimeSpan UnusedLife { get; init; } = TimeSpan.FromDays(7);
 
+    /// <summary>What was quarantined goes after so long, where the workspace says nothing else.</summary>
+    public TimeSpan QuarantineLife { get; init; } = TimeSpan.FromDays(30);
+
     /// <summary>How long a reservation stands without being finalised; asking for it again renews it.</summary>
     public TimeSpan PendingLife { get; init; } = TimeSpan.FromHours(1);
 
@@ -56,6 +59,7 @@ internal sealed record CacheOptions
         if (WorkspaceBytes < 1) mistakes.Add("cache.workspaceBytes: must be at least 1");
         if (EntriesPerMinute < 0) mistakes.Add("cache.entriesPerMinute: must not be negative");
         if (UnusedLife < TimeSpan.FromHours(1)) mistakes.Add("cache.unusedLife: must be at least 1 hour");
+        if (QuarantineLife < TimeSpan.FromHours(1)) mistakes.Add("cache.quarantineLife: must be at least 1 hour");
         if (PendingLife < TimeSpan.FromMinutes(1) || PendingLife > TimeSpan.FromDays(1)) mistakes.Add("cache.pendingLife: must be 1 minute to 1 day");
         if (UploadPatience < TimeSpan.FromSeconds(2) || UploadPatience > TimeSpan.FromMinutes(10)) mistakes.Add("cache.uploadPatience: must be 2 seconds to 10 minutes");
         if (Sweep < TimeSpan.FromSeconds(1) || Sweep > TimeSpan.FromMinutes(10)) mistakes.Add("cache.sweep: must be 1 second to 10 minutes");

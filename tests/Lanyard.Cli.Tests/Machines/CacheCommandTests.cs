@@ -19,6 +19,15 @@ public sealed class CacheCommandTests() : CliApiTests("acme")
         Assert.Equal("4096 bytes of 1000000, 3 entries\nREPOSITORY  ENTRIES  BYTES\ndemo/app    3        4096\n", Cli.Out.ToString());
     }
 
+    [Fact]
+    public async Task Usage_says_how_much_of_it_is_quarantined()
+    {
+        Answer(JsonSerializer.Serialize(new CacheUsage(3, 4096, 1_000_000, "repository", [], 2, 1024), CacheAdminJson.Default.CacheUsage));
+
+        Assert.Equal(0, await Cli.RunAsync("cache", "usage"));
+        Assert.StartsWith("4096 bytes of 1000000, 3 entries\n1024 bytes of them, in 2 entries, are quarantined\n", Cli.Out.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("quarantine")]
     [InlineData("release")]

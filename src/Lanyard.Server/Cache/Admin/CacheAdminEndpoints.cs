@@ -57,10 +57,11 @@ internal static class CacheAdminEndpoints
         var by = context.Request.Query["by"] is [{ } text] ? text : "repository";
         if (!CacheFilter.Groups.Contains(by)) return Refused.Malformed([new Mistake("by", $"must be one of {string.Join(", ", CacheFilter.Groups)}")]);
         var limits = await settings.LimitsAsync(entry.Id, context.RequestAborted);
-        var (entries, bytes) = await store.TotalAsync(entry.Id, filter.Repository, context.RequestAborted);
+        var (entries, bytes) = await store.TotalAsync(entry.Id, filter.Repository, CacheStates.Ready, context.RequestAborted);
+        var (away, awayBytes) = await store.TotalAsync(entry.Id, filter.Repository, CacheStates.Quarantined, context.RequestAborted);
         var rows = await store.UsageAsync(entry.Id, filter.Repository, by, Paging.Max, context.RequestAborted);
         var quota = filter.Repository is { } repository ? limits.RepositoryBytes(repository) : limits.WorkspaceBytes;
-        return Results.Json(new CacheUsage(entries, bytes, quota, by, rows), CacheAdminJson.Default.CacheUsage);
+        return Results.Json(new CacheUsage(entries + away, bytes + awayBytes, quota, by, rows, away, awayBytes), CacheAdminJson.Default.CacheUsage);
     }
 
     public static Task<IResult> QuarantineAsync(

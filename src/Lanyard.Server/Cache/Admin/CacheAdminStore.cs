@@ -41,18 +41,21 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
         var only = repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
         return database.QueryAsync(
             $"""
-            select {column}, count(*), cast(sum(size) as bigint) from cache_entries where workspace = {workspaceId} {only} and state = 'ready'
-            group by {column} order by 3 desc, 1 limit {limit}
+            select name, cast(sum(entries) as bigint), cast(sum(bytes) as bigint) from (
+                select {column} as name, count(*) as entries, sum(size) as bytes from cache_entries where workspace = {workspaceId} {only} and state = 'ready' group by {column}
+                union all select {column}, count(*), sum(size) from cache_entries where workspace = {workspaceId} {only} and state = 'quarantined' group by {column}) as sums
+            group by name order by 3 desc, 1 limit {limit}
             """,
             static row => new CacheUsageRow(row.GetString(0), row.GetInt64(1), row.GetInt64(2)),
             cancellationToken);
     }
 
-    public async Task<(long Entries, long Bytes)> TotalAsync(string workspaceId, string? repository, CancellationToken cancellationToken)
+    /// <param name="state">Ready or quarantined.</param>
+    public async Task<(long Entries, long Bytes)> TotalAsync(string workspaceId, string? repository, string state, CancellationToken cancellationToken)
     {
         var only = repository is null ? Sql.Empty : ((Sql)$"and repository = {repository}").Part;
         var rows = await database.QueryAsync(
-            $"select count(*), cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {only} and state = 'ready'",
+            $"select count(*), cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {only} and state = {state}",
             static row => (row.GetInt64(0), row.GetInt64(1)),
             cancellationToken);
         return rows[0];

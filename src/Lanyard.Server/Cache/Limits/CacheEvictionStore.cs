@@ -2,6 +2,19 @@ using Lanyard.Server.Storage;
 
 namespace Lanyard.Server.Cache.Limits;
 
+/// <summary>In which order entries make way.</summary>
+internal enum EvictionTurn
+{
+    /// <summary>Pull requests' entries.</summary>
+    Pulls,
+
+    /// <summary>All others that are ready.</summary>
+    Branches,
+
+    /// <summary>Only as far as they alone are over the quota: whoever goes on saving makes none of what is kept for a look at it go.</summary>
+    Quarantined,
+}
+
 /// <param name="Size">Bytes.</param>
 internal sealed record Evictable(long Id, string Blob, long Size);
 
@@ -16,19 +29,24 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
 
     public Task<List<(string Repository, long Bytes)>> RepositoriesAsync(string workspaceId, CancellationToken cancellationToken) =>
         database.QueryAsync(
-            $"select repository, sum(size) from cache_entries where workspace = {workspaceId} and state = 'ready' group by repository",
-            static row => (row.GetString(0), Convert.ToInt64(row.GetValue(1), System.Globalization.CultureInfo.InvariantCulture)),
+            $"""
+            select repository, cast(sum(bytes) as bigint) from (
+                select repository, sum(size) as bytes from cache_entries where workspace = {workspaceId} and state = 'ready' group by repository
+                union all select repository, sum(size) from cache_entries where workspace = {workspaceId} and state = 'quarantined' group by repository) as sums
+            group by repository
+            """,
+            static row => (row.GetString(0), row.GetInt64(1)),
             cancellationToken);
 
+    /// <summary>What takes disk: what is ready or quarantined.</summary>
     /// <param name="repository">Null: of the whole workspace.</param>
-    public async Task<long> BytesAsync(string workspaceId, string? repository, CancellationToken cancellationToken)
-    {
-        var rows = await database.QueryAsync(
-            $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {OfEither(repository)} and state = 'ready'",
-            static row => row.GetInt64(0),
-            cancellationToken);
-        return rows[0];
-    }
+    public async Task<long> BytesAsync(string workspaceId, string? repository, CancellationToken cancellationToken) =>
+        await QuarantinedAsync(workspaceId, repository, cancellationToken)
+        + (await database.ScalarAsync(
+            $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {OfEither(repository)} and state = 'ready'", cancellationToken) ?? 0);
+
+    public async Task<long> QuarantinedAsync(string workspaceId, string? repository, CancellationToken cancellationToken) => await database.ScalarAsync(
+        $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'quarantined'", cancellationToken) ?? 0;
 
     /// <summary>What was uploaded and is not finalised, by repository.</summary>
     public Task<List<KeyValuePair<string, long>>> UnfinishedAsync(string workspaceId, CancellationToken cancellationToken) =>
@@ -43,17 +61,24 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
     /// <returns>Null where another does and nobody waits.</returns>
     public Task<DatabaseHold?> AloneAsync(string workspaceId, bool isWaiting, CancellationToken cancellationToken) => database.HoldAsync($"cache eviction {workspaceId}", isWaiting, cancellationToken);
 
-    /// <summary>What may go, in the order in which it goes: the longest unused first.</summary>
-    /// <param name="isPull">Pull requests' entries, which go before all others, or those.</param>
-    public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, bool isPull, int limit, CancellationToken cancellationToken) =>
+    /// <summary>What may go, in the order in which it goes: the longest unused first, or the longest quarantined.</summary>
+    public Task<List<Evictable>> CandidatesAsync(string workspaceId, string? repository, EvictionTurn turn, int limit, CancellationToken cancellationToken) =>
         database.QueryAsync(
-            $"""
-            select id, blob, size from cache_entries
-            where workspace = {workspaceId} {Of(repository)} and pull = {isPull} and state = 'ready' and read_until <= {time.GetUtcNow()}
-            order by used_at limit {limit}
-            """,
+            turn == EvictionTurn.Quarantined
+                ? (Sql)$"""
+                select id, blob, size from cache_entries
+                where workspace = {workspaceId} {Of(repository)} and state = 'quarantined' and read_until <= {time.GetUtcNow()} order by read_until limit {limit}
+                """
+                : $"""
+                select id, blob, size from cache_entries
+                where workspace = {workspaceId} {Of(repository)} and pull = {turn == EvictionTurn.Pulls} and state = 'ready' and read_until <= {time.GetUtcNow()}
+                order by used_at limit {limit}
+                """,
             Read,
             cancellationToken);
+
+    public Task<List<Evictable>> QuarantinedAsync(string workspaceId, DateTimeOffset before, int limit, CancellationToken cancellationToken) => database.QueryAsync(
+        $"select id, blob, size from cache_entries where workspace = {workspaceId} and read_until < {before} and state = 'quarantined' limit {limit}", Read, cancellationToken);
 
     public Task<List<Evictable>> UnusedAsync(string workspaceId, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
         database.QueryAsync(
@@ -64,11 +89,11 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
             Read,
             cancellationToken);
 
-    /// <summary>Takes entries out, but for those that a look-up has given out meanwhile. A part of the transaction that records it.</summary>
-    public Task<List<Evictable>> TakeOutAsync(Transaction transaction, IEnumerable<Evictable> entries) => transaction.QueryAsync(
+    /// <summary>Takes entries out, but for those that a look-up has given out meanwhile, or somebody has quarantined or released. A part of the transaction that records it.</summary>
+    public Task<List<Evictable>> TakeOutAsync(Transaction transaction, IEnumerable<Evictable> entries, bool isQuarantined) => transaction.QueryAsync(
         $"""
         update cache_entries set state = 'gone', live = false
-        where blob in ({entries.Select(static entry => entry.Blob).ToArray()}) and state = 'ready' and read_until <= {time.GetUtcNow()}
+        where blob in ({entries.Select(static entry => entry.Blob).ToArray()}) and state = {(isQuarantined ? CacheStates.Quarantined : CacheStates.Ready)} and read_until <= {time.GetUtcNow()}
         returning id, blob, size
         """,
         Read);

@@ -31,7 +31,10 @@ internal sealed class CacheEvictor(
         foreach (var workspace in await store.WorkspacesAsync(cancellationToken))
         {
             var limits = await settings.LimitsAsync(workspace, cancellationToken);
-            evicted += await UnusedAsync(workspace, limits, cancellationToken);
+            evicted += await TakeAllOutAsync(
+                workspace, "unused", () => store.UnusedAsync(workspace, time.GetUtcNow() - limits.UnusedLife, Batch, cancellationToken), isQuarantined: false, cancellationToken);
+            evicted += await TakeAllOutAsync(
+                workspace, "quarantined", () => store.QuarantinedAsync(workspace, time.GetUtcNow() - limits.QuarantineLife, Batch, cancellationToken), isQuarantined: true, cancellationToken);
             foreach (var (repository, bytes) in await store.RepositoriesAsync(workspace, cancellationToken))
             {
                 if (bytes > limits.RepositoryBytes(repository))
@@ -97,14 +100,14 @@ internal sealed class CacheEvictor(
         return away.Count;
     }
 
-    private async Task<int> UnusedAsync(string workspace, CacheLimits limits, CancellationToken cancellationToken)
+    private async Task<int> TakeAllOutAsync(string workspace, string why, Func<Task<List<Evictable>>> some, bool isQuarantined, CancellationToken cancellationToken)
     {
         var (evicted, pace) = (0, new EvictionPace(reads, time));
         while (true)
         {
-            var unused = await store.UnusedAsync(workspace, time.GetUtcNow() - limits.UnusedLife, Batch, cancellationToken);
-            if (unused.Count == 0) return evicted;
-            var gone = await TakeOutAsync(workspace, unused, "unused", cancellationToken);
+            var found = await some();
+            if (found.Count == 0) return evicted;
+            var gone = await TakeOutAsync(workspace, found, why, isQuarantined, cancellationToken);
             if (gone.Count == 0) return evicted;
             evicted += gone.Count;
             await pace.RestAsync(cancellationToken);
@@ -125,8 +128,15 @@ internal sealed class CacheEvictor(
         {
             await using var alone = await store.AloneAsync(workspace, isWaiting, cancellationToken);
             if (alone is null) return 0;
-            var (pulls, holds) = await ShrinkAsync(workspace, repository, quota, isPull: true, alone, cancellationToken);
-            return holds ? pulls : pulls + (await ShrinkAsync(workspace, repository, quota, isPull: false, alone, cancellationToken)).Evicted;
+            var all = 0;
+            foreach (var turn in Enum.GetValues<EvictionTurn>())
+            {
+                var (evicted, holds) = await ShrinkAsync(workspace, repository, quota, turn, alone, cancellationToken);
+                all += evicted;
+                if (holds) break;
+            }
+
+            return all;
         }
         finally
         {
@@ -136,7 +146,7 @@ internal sealed class CacheEvictor(
 
     /// <returns>How many went, and whether the quota holds now.</returns>
     private async Task<(int Evicted, bool Holds)> ShrinkAsync(
-        string workspace, string? repository, long quota, bool isPull, DatabaseHold alone, CancellationToken cancellationToken)
+        string workspace, string? repository, long quota, EvictionTurn turn, DatabaseHold alone, CancellationToken cancellationToken)
     {
         var (evicted, over, pace) = (0, 0L, new EvictionPace(reads, time));
         for (var step = 0; ; step++)
@@ -144,13 +154,13 @@ internal sealed class CacheEvictor(
             if (step % StepsACount == 0 || over <= 0)
             {
                 await alone.CheckAsync(cancellationToken);
-                over = await store.BytesAsync(workspace, repository, cancellationToken) - quota;
+                over = await (turn == EvictionTurn.Quarantined ? store.QuarantinedAsync(workspace, repository, cancellationToken) : store.BytesAsync(workspace, repository, cancellationToken)) - quota;
             }
 
             if (over <= 0) return (evicted, true);
-            var chosen = await ChooseAsync(workspace, repository, over, isPull, cancellationToken);
+            var chosen = await ChooseAsync(workspace, repository, over, turn, cancellationToken);
             if (chosen.Count == 0) return (evicted, false);
-            var gone = await TakeOutAsync(workspace, chosen, "quota", cancellationToken);
+            var gone = await TakeOutAsync(workspace, chosen, "quota", turn == EvictionTurn.Quarantined, cancellationToken);
             evicted += gone.Count;
 
             // What is missing was taken away by somebody, or given out by a look-up.
@@ -159,10 +169,10 @@ internal sealed class CacheEvictor(
         }
     }
 
-    private async Task<List<Evictable>> ChooseAsync(string workspace, string? repository, long over, bool isPull, CancellationToken cancellationToken)
+    private async Task<List<Evictable>> ChooseAsync(string workspace, string? repository, long over, EvictionTurn turn, CancellationToken cancellationToken)
     {
         var (chosen, bytes) = (new List<Evictable>(), 0L);
-        foreach (var candidate in await store.CandidatesAsync(workspace, repository, isPull, Batch, cancellationToken))
+        foreach (var candidate in await store.CandidatesAsync(workspace, repository, turn, Batch, cancellationToken))
         {
             if (bytes >= over) break;
             if (reads.IsRead(candidate.Blob)) continue;
@@ -174,10 +184,10 @@ internal sealed class CacheEvictor(
     }
 
     /// <summary>Together with its event, or not at all.</summary>
-    private async Task<Gone> TakeOutAsync(string workspace, List<Evictable> entries, string why, CancellationToken cancellationToken)
+    private async Task<Gone> TakeOutAsync(string workspace, List<Evictable> entries, string why, bool isQuarantined, CancellationToken cancellationToken)
     {
         var gone = (await audit.ChangeAsync<List<Evictable>>(
-            async transaction => await store.TakeOutAsync(transaction, entries), taken => taken.Count == 0 ? null : EventOf(workspace, taken, why), cancellationToken)).Value;
+            async transaction => await store.TakeOutAsync(transaction, entries, isQuarantined), taken => taken.Count == 0 ? null : EventOf(workspace, taken, why), cancellationToken)).Value;
         if (gone.Count == 0) return default;
         logger.Evicted(gone.Count, workspace, why);
         return new Gone(gone.Count, gone.Sum(static entry => entry.Size));

@@ -12,6 +12,8 @@ internal sealed class CacheLimits(CacheSettings settings, CacheOptions defaults)
 
     public TimeSpan UnusedLife { get; } = settings.UnusedDays is { } days ? TimeSpan.FromDays(days) : defaults.UnusedLife;
 
+    public TimeSpan QuarantineLife { get; } = settings.QuarantineDays is { } quarantined ? TimeSpan.FromDays(quarantined) : defaults.QuarantineLife;
+
     /// <summary>Of entries that are reserved from now on.</summary>
     public bool Encrypt { get; } = settings.Encrypt ?? false;
 
@@ -36,6 +38,7 @@ internal sealed class CacheLimits(CacheSettings settings, CacheOptions defaults)
         Check("entryBytes", settings.EntryBytes, 1, defaults.MaxEntryBytes);
         Check("entriesPerMinute", settings.EntriesPerMinute, 0, 1_000_000);
         Check("unusedDays", settings.UnusedDays, 1, 3650);
+        Check("quarantineDays", settings.QuarantineDays, 1, 3650);
         foreach (var (repository, bytes) in settings.Repositories ?? new Dictionary<string, long>())
         {
             if (repository.Length > 255 || repository.Split('/') is not [{ Length: > 0 }, { Length: > 0 }]) Add($"repositories.{repository}", "must be owner/name");
