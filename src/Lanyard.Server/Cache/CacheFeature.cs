@@ -42,6 +42,8 @@ internal static class CacheFeature
         services.AddSingleton<CacheSettingsDirectory>();
         services.AddSingleton<CacheEvictionStore>();
         services.AddSingleton<UnfinishedUploads>();
+        services.AddSingleton<CacheMetrics>().AddSingleton<MetricsSource>(static provider => provider.GetRequiredService<CacheMetrics>().Write);
+        services.AddSingleton<CachePurger>();
         services.AddSingleton<CacheEvictor>();
         services.AddSingleton<CacheTally>();
         services.AddSingleton<BlobReads>();

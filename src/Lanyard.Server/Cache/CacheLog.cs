@@ -16,6 +16,9 @@ internal static partial class CacheLog
     [LoggerMessage(LogLevel.Error, "The cache's store failed")]
     public static partial void StoreFailed(this ILogger logger, Exception exception);
 
+    [LoggerMessage(LogLevel.Error, "The bytes of {Count} cache entries (one is blob {Blob}) could not be deleted; they are tried again later")]
+    public static partial void NotDeleted(this ILogger logger, Exception exception, int count, string blob);
+
     [LoggerMessage(LogLevel.Information, "{Count} abandoned cache reservations were cleared away")]
     public static partial void Swept(this ILogger logger, int count);
 

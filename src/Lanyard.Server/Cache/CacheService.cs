@@ -12,7 +12,7 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CacheEvictor evictor, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time,
+    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CachePurger purger, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time,
     RuntimeQuestions questions, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
@@ -79,7 +79,7 @@ internal sealed class CacheService(
             if (present.Subject == subject.Key && await entries.RenewAsync(present, until, context.RequestAborted)) return present;
             var isStanding = present.PendingUntil > time.GetUtcNow();
             if (isStanding && !await IsOverAsync(present.Subject, subject, context.RequestAborted)) return new Refusal(RefusalReason.Conflict, $"entry {present.Id} is pending for {present.Subject}");
-            if (await entries.AbandonAsync(present, isOver: isStanding, context.RequestAborted)) await evictor.PurgeAsync(present.Blob, context.RequestAborted);
+            if (await entries.AbandonAsync(present, isOver: isStanding, context.RequestAborted)) await purger.PurgeAsync(present.Blob, context.RequestAborted);
         }
 
         return new Refusal(RefusalReason.Conflict, $"{name.Key} changes hands too fast, or workspace {name.WorkspaceId} is gone");

@@ -1,6 +1,5 @@
 using Lanyard.Server.Audit;
 using Lanyard.Server.Cache;
-using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Cache.Limits;
 using Lanyard.Testing;
 using Microsoft.Extensions.DependencyInjection;
@@ -109,7 +108,7 @@ public sealed class CacheEvictorTests : IAsyncLifetime
         var services = _server.Server.Services;
         var settings = new CacheSettingsDirectory(_server.Server.Database, services.GetRequiredService<AuditLog>(), new CacheOptions { Folder = "/", RepositoryBytes = quota }, new CacheTally(_time), _time);
         return new CacheEvictor(
-            services.GetRequiredService<CacheEvictionStore>(), settings, new CacheTally(_time), services.GetRequiredService<BlobStore>(), _reads,
+            services.GetRequiredService<CacheEvictionStore>(), settings, new CacheTally(_time), services.GetRequiredService<CachePurger>(), _reads,
             services.GetRequiredService<AuditLog>(), _time, NullLogger<CacheEvictor>.Instance);
     }
 

@@ -95,7 +95,7 @@ public sealed class DiskTroubleTests : IAsyncLifetime
         Assert.Equal([2], await _server.Client.GetByteArrayAsync(await _server.DownloadUrlAsync(_machine, "new")));
     }
 
-    private Task PurgeAsync() => _server.Server.Services.GetRequiredService<CacheEvictor>().PurgeAsync(TestContext.Current.CancellationToken);
+    private Task PurgeAsync() => _server.Server.Services.GetRequiredService<CachePurger>().PurgeAsync(TestContext.Current.CancellationToken);
 
     private void Break(Trouble trouble)
     {

@@ -75,8 +75,10 @@ public abstract class QuarantineQuotaTests(DatabaseKind kind) : CacheQuotaTests(
         Assert.Equal(["evil"], await KeysAsync("quarantined"));
 
         Time.Advance(TimeSpan.FromMinutes(2));
-        Assert.Equal(1, await SweepAsync());
-        Assert.Empty(Cache.Files);
+        await SweepAsync();
+
+        // The server sweeps by itself too: it may be at it.
+        await Eventually.HoldsAsync(() => Task.FromResult(Cache.Files.Count == 0), "its bytes go");
         Assert.Contains("\"why\":\"quarantined\"", (await Cache.Server.GetAsync("/v1/workspaces/acme/audit?limit=100")).Body, StringComparison.Ordinal);
     }
 

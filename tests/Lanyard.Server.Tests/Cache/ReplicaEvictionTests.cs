@@ -104,9 +104,11 @@ public sealed class ReplicaEvictionTests : IAsyncLifetime
         _doors.Add(database);
         var audit = new AuditLog(database, new AuditOptions(), _time, NullLogger<AuditLog>.Instance);
         var options = new CacheOptions { Folder = _folder.FullName, RepositoryBytes = repository, WorkspaceBytes = workspace };
+        var (store, reads) = (new CacheEvictionStore(database, _time), new BlobReads());
+        var purger = new CachePurger(store, new FileBlobs(_folder.FullName, _time), reads, new CacheMetrics(), _time, NullLogger<CachePurger>.Instance);
         return new CacheEvictor(
-            new CacheEvictionStore(database, _time), new CacheSettingsDirectory(database, audit, options, new CacheTally(_time), _time), new CacheTally(_time),
-            new FileBlobs(_folder.FullName, _time), new BlobReads(), audit, _time, NullLogger<CacheEvictor>.Instance);
+            store, new CacheSettingsDirectory(database, audit, options, new CacheTally(_time), _time), new CacheTally(_time),
+            purger, reads, audit, _time, NullLogger<CacheEvictor>.Instance);
     }
 
     private async Task AddAsync(string workspace, string repository, string key)

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Http;
 using Lanyard.Server.Runs;
+using Lanyard.Server.Tests.Federation;
 using Lanyard.Server.Tests.Storage;
 using Lanyard.Testing;
 using Lanyard.Testing.Sockets;
@@ -104,16 +105,6 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(2, (await ScrapeAsync())[key]);
     }
 
-    /// <summary>Dashboards and alarms are made from that page.</summary>
-    [Fact]
-    public async Task Every_metric_is_on_the_operations_page_and_no_other_is()
-    {
-        var page = await File.ReadAllTextAsync(Repo.At("docs", "operations.md"), TestContext.Current.CancellationToken);
-        var promised = page.Split('\n').Where(static line => line.StartsWith("| `lanyard_", StringComparison.Ordinal)).SelectMany(static line => MetricName().Matches(line).Select(static m => m.Value));
-        var given = (await _runs.Server.GetAsync("/metrics")).Body.Split('\n').Where(static line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(static line => line.Split(' ')[2]);
-        Assert.Equal(given.Order(StringComparer.Ordinal), promised.Distinct().Order(StringComparer.Ordinal));
-    }
-
     [Fact]
     public async Task An_OpenTelemetry_SDK_hears_of_depths_though_nobody_scrapes()
     {
@@ -164,17 +155,25 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
         return samples;
     }
 
-    [GeneratedRegex("lanyard_[a-z_]+")]
-    private static partial Regex MetricName();
-
     [GeneratedRegex("""^(?<name>[a-z_]+)(\{[a-z_]+="([^"\\]|\\.)*"(,[a-z_]+="([^"\\]|\\.)*")*\})? (?<value>[-+0-9.eE]+)$""")]
     private static partial Regex Sample();
 }
 
-/// <summary>The same figures by OTLP.</summary>
+/// <summary>The same figures by OTLP, and what is written of them.</summary>
 [Line("5.9")]
-public sealed class ServerTelemetryTests
+public sealed partial class ServerTelemetryTests
 {
+    /// <summary>Dashboards and alarms are made from that page.</summary>
+    [Fact]
+    public async Task Every_metric_is_on_the_operations_page_and_no_other_is()
+    {
+        await using var server = await DoorServer.StartAsync();
+        var page = await File.ReadAllTextAsync(Repo.At("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var promised = page.Split('\n').Where(static line => line.StartsWith("| `lanyard_", StringComparison.Ordinal)).SelectMany(static line => MetricName().Matches(line).Select(static m => m.Value));
+        var given = (await server.GetAsync("/metrics")).Json.GetValue<string>().Split('\n').Where(static line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(static line => line.Split(' ')[2]);
+        Assert.Equal(given.Order(StringComparer.Ordinal), promised.Distinct().Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public async Task Counts_times_and_depths_reach_a_collector_by_OTLP()
     {
@@ -205,4 +204,7 @@ public sealed class ServerTelemetryTests
 
     [Fact]
     public void Without_a_collector_nothing_is_started() => Assert.Null(OpenTelemetryExport.Start(_ => null));
+
+    [GeneratedRegex("lanyard_[a-z_]+")]
+    private static partial Regex MetricName();
 }

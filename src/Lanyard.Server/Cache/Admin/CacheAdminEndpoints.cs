@@ -37,13 +37,13 @@ internal static class CacheAdminEndpoints
 
     /// <summary>Out of service from the answer on; a read under way is finished.</summary>
     public static async Task<IResult> DeleteAsync(
-        string workspace, string entry, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor)
+        string workspace, string entry, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CachePurger purger)
     {
         if (!(await workspaces.RequireAsync(Access.PrincipalOf(context), workspace, Right.Operate)).TryGet(out var found, out var refusal)) return new Refused(refusal);
         var about = AuditEvent.Of(context, "cache.delete") with { WorkspaceId = found.Id, Target = entry };
         if (IdOf(entry) is not { } id || await store.DeleteAsync(found.Id, CacheAdminStore.Of(id), count => count == 0 ? null : about, context.RequestAborted) == 0)
             return new Refused(Access.Missing($"no cache entry {entry} in {found.Slug}"));
-        await evictor.PurgeAsync(context.RequestAborted);
+        await purger.PurgeAsync(context.RequestAborted);
         return Results.NoContent();
     }
 
@@ -73,11 +73,11 @@ internal static class CacheAdminEndpoints
         SelectAsync(workspace, context, workspaces, "cache.release", (id, which, _, told) => store.ReleaseAsync(id, which, told, context.RequestAborted));
 
     public static Task<IResult> DeleteSelectedAsync(
-        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CacheEvictor evictor) =>
+        string workspace, HttpContext context, WorkspaceDirectory workspaces, CacheAdminStore store, CachePurger purger) =>
         SelectAsync(workspace, context, workspaces, "cache.delete", async (id, which, _, told) =>
         {
             var count = await store.DeleteAsync(id, which, told, context.RequestAborted);
-            await evictor.PurgeAsync(context.RequestAborted);
+            await purger.PurgeAsync(context.RequestAborted);
             return count;
         });
 

@@ -114,6 +114,15 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         },
         cancellationToken);
 
+    /// <summary>After the bytes could not be deleted: they are tried again later, and later each time.</summary>
+    public Task<int> StepBackAsync(IReadOnlyList<string> blobs, TimeSpan first, CancellationToken cancellationToken) => database.ExecuteAsync(
+        $"""
+        update cache_entries set purge_tries = purge_tries + 1,
+            read_until = {time.GetUtcNow().ToUnixTimeMilliseconds()} + {(long)first.TotalMilliseconds} * (case when purge_tries < 6 then 1 << cast(purge_tries as integer) else 64 end)
+        where blob in ({blobs}) and state in ('gone', 'damaged')
+        """,
+        cancellationToken);
+
     /// <summary>While a long read goes on, no replica takes the bytes away.</summary>
     public Task<int> HoldAsync(IReadOnlyList<string> blobs, DateTimeOffset until, CancellationToken cancellationToken) =>
         database.ExecuteAsync($"update cache_entries set read_until = {until} where blob in ({blobs}) and read_until < {until}", cancellationToken);

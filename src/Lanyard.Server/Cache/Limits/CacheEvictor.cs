@@ -1,5 +1,4 @@
 using Lanyard.Server.Audit;
-using Lanyard.Server.Cache.Blobs;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -7,7 +6,7 @@ namespace Lanyard.Server.Cache.Limits;
 
 /// <summary>Keeps workspaces and repositories within their quotas and forgets what nobody uses. Every replica does so; what is over a quota of a workspace is taken out by one at a time.</summary>
 internal sealed class CacheEvictor(
-    CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, BlobStore files, BlobReads reads, AuditLog audit, TimeProvider time,
+    CacheEvictionStore store, CacheSettingsDirectory settings, CacheTally tally, CachePurger purger, BlobReads reads, AuditLog audit, TimeProvider time,
     ILogger<CacheEvictor> logger)
 {
     /// <summary>Longer than a download URL lives and than two sweeps are apart.</summary>
@@ -44,7 +43,7 @@ internal sealed class CacheEvictor(
             evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: false, cancellationToken);
         }
 
-        await PurgeAsync(cancellationToken);
+        await purger.PurgeAsync(cancellationToken);
         return evicted;
     }
 
@@ -59,45 +58,7 @@ internal sealed class CacheEvictor(
             limits.RepositoryBytes(repository) - await store.BytesAsync(workspace, repository, cancellationToken),
             limits.WorkspaceBytes - await store.BytesAsync(workspace, null, cancellationToken));
         tally.Counted(workspace, repository, room, begun);
-        if (evicted > 0) await PurgeAsync(cancellationToken);
-    }
-
-    /// <summary>Deletes the bytes, then the rows: killed between the two, or where the store fails, the next sweep goes on.</summary>
-    public async Task PurgeAsync(CancellationToken cancellationToken)
-    {
-        var pace = new EvictionPace(reads, time);
-        while (true)
-        {
-            var found = await store.OutAsync(Batch, cancellationToken);
-            var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
-            if (free.Count == 0) return;
-            if (await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch) return;
-            await pace.RestAsync(cancellationToken);
-        }
-    }
-
-    /// <summary>Of one that was taken out, by whoever wants its name.</summary>
-    public Task PurgeAsync(string blob, CancellationToken cancellationToken) => PurgeAsync([blob], cancellationToken);
-
-    /// <returns>Of how many the store has let go: one that it does not keeps no other from going.</returns>
-    private async Task<int> PurgeAsync(List<string> blobs, CancellationToken cancellationToken)
-    {
-        var away = new List<string>(blobs.Count);
-        foreach (var blob in blobs)
-        {
-            try
-            {
-                await files.DeleteAsync(blob);
-                away.Add(blob);
-            }
-            catch (BlobStoreException exception)
-            {
-                logger.StoreFailed(exception);
-            }
-        }
-
-        if (away.Count > 0) await store.RemoveAsync(away, cancellationToken);
-        return away.Count;
+        if (evicted > 0) await purger.PurgeAsync(cancellationToken);
     }
 
     private async Task<int> TakeAllOutAsync(string workspace, string why, Func<Task<List<Evictable>>> some, bool isQuarantined, CancellationToken cancellationToken)
