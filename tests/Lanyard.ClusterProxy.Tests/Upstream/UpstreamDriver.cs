@@ -17,9 +17,9 @@ internal sealed class UpstreamDriver : IDisposable
     {
     }
 
-    public UpstreamDriver(UpstreamOptions options)
+    public UpstreamDriver(UpstreamOptions options, TimeProvider? time = null)
     {
-        _pool = new UpstreamPool(options, TimeProvider.System);
+        _pool = new UpstreamPool(options, time ?? TimeProvider.System);
         Client = new UpstreamClient(_pool);
     }
 
