@@ -52,6 +52,9 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Information, "The Job of {Attempt} is cleared away")]
     public static partial void JobSwept(this ILogger logger, AttemptKey attempt);
 
+    [LoggerMessage(LogLevel.Error, "Jobs of this runner could not be cleared away; it is tried again")]
+    public static partial void SweepFailed(this ILogger logger, Exception exception);
+
     [LoggerMessage(LogLevel.Information, "The pod of {Attempt} waits until its runner has named it ({Detail})")]
     public static partial void PodWaits(this ILogger logger, AttemptKey attempt, string? detail);
 

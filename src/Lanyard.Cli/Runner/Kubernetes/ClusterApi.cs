@@ -8,23 +8,6 @@ using Lanyard.Identity.Federation;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
 
-/// <summary>An answer of the API server, or that there was none.</summary>
-/// <param name="Status">0: no answer.</param>
-/// <param name="Message">The <c>Status</c> object's, or why there was no answer.</param>
-internal sealed record KubeAnswer(int Status, JsonObject? Body, string Message)
-{
-    public bool IsSuccess => Status is >= 200 and < 300;
-
-    public bool IsMissing => Status == 404;
-
-    public bool IsConflict => Status == 409;
-
-    public bool IsDenied => Status == 403;
-
-    /// <summary>The same call again, later: the server is away, overloaded, or (401) its credential is just being renewed.</summary>
-    public bool IsPassing => Status is 0 or 401 or 408 or 429 or >= 500;
-}
-
 /// <summary>The few calls of the Kubernetes API that a runner needs, in one namespace. The token is read anew for every call: the kubelet renews its file.</summary>
 internal sealed class ClusterApi(HttpClient http, string server, string @namespace, string? tokenFile) : IDisposable
 {
@@ -57,6 +40,9 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
 
     public Task<KubeAnswer> ListPodsAsync(string selector, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, $"{Core}/pods?labelSelector={Uri.EscapeDataString(selector)}", null, cancellationToken);
+
+    /// <summary>As they are now, whatever a watch has seen.</summary>
+    public Task<KubeAnswer> ListPodsOfAsync(string job, CancellationToken cancellationToken) => ListPodsAsync($"job-name={job}", cancellationToken);
 
     /// <summary>Events about an object of this name.</summary>
     public Task<KubeAnswer> ListEventsAsync(string name, CancellationToken cancellationToken) =>
@@ -98,7 +84,9 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
             using var request = await RequestAsync(method, path, body, limit.Token);
             using var response = await http.SendAsync(request, limit.Token);
             var json = Parse(await response.Content.ReadAsStringAsync(limit.Token));
-            return new KubeAnswer((int)response.StatusCode, json, Text(json?["message"]) ?? $"HTTP {(int)response.StatusCode}");
+            return response.IsSuccessStatusCode && json is null
+                ? new KubeAnswer(0, null, "the answer is no API server's, or was cut off")
+                : new KubeAnswer((int)response.StatusCode, json, Text(json?["message"]) ?? $"HTTP {(int)response.StatusCode}", response.Headers.RetryAfter?.Delta);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or UnauthorizedAccessException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))

@@ -8,12 +8,6 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 /// <summary>Makes an attempt's Job, or finds that an earlier process of this runner has made it. What passes by itself is waited for.</summary>
 internal sealed class JobCreation(AttemptKey key, KubernetesSettings settings, ClusterApi cluster, RunnerServices services, StopSwitch stop)
 {
-    /// <summary>
-    /// An API server that has just started says 403 to everybody until it has read its roles, and "not yet ready" from its admission plugins with the
-    /// same status; a quota frees itself. Who is really not allowed hears it after this.
-    /// </summary>
-    private static readonly TimeSpan MayBeDenied = TimeSpan.FromSeconds(30);
-
     private readonly string _name = JobManifest.NameOf(key);
 
     /// <summary>Of the Job, once it is there.</summary>
@@ -23,8 +17,9 @@ internal sealed class JobCreation(AttemptKey key, KubernetesSettings settings, C
     public async Task<PodVerdict?> RunAsync(JsonObject body)
     {
         var began = services.Time.GetTimestamp();
-        long? denied = null;
+        var patience = new DenialPatience(services.Time);
         var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(5));
+        var last = "";
         while (services.Time.GetElapsedTime(began) < settings.StartLimit && stop.Reason is StopReason.None)
         {
             var answer = await cluster.CreateJobAsync(body, stop.Silenced);
@@ -37,23 +32,28 @@ internal sealed class JobCreation(AttemptKey key, KubernetesSettings settings, C
                 }
             }
 
-            if (answer.IsSuccess)
+            if (answer.IsSuccess && JobManifest.UidOf(answer.Body!) is { } uid)
             {
-                Uid = JobManifest.UidOf(answer.Body!);
+                Uid = uid;
                 return null;
             }
 
-            denied = answer.IsDenied ? denied ?? services.Time.GetTimestamp() : null;
-            var mayPass = answer.IsPassing || answer.IsMissing || (denied is { } since && services.Time.GetElapsedTime(since) < MayBeDenied);
-            if (!mayPass)
+            if (!patience.MayPass(answer) && !MayBecomeFree(answer))
             {
                 return new(answer.Status == 422 ? RunStates.Failed : AttemptOutcomes.RunnerError, $"the API server does not take the Job: {answer.Message}", 0);
             }
 
-            services.Log.JobNotTaken(key, answer.Message);
-            await backoff.WaitAsync(null, stop.Silenced);
+            last = answer.Message;
+            services.Log.JobNotTaken(key, last);
+            await backoff.WaitAsync(answer.RetryAfter, stop.Silenced);
         }
 
-        return stop.Reason is StopReason.None ? new(AttemptOutcomes.RunnerError, "the API server could not be reached", 0) : PodVerdict.CanceledBeforeStart;
+        return stop.Reason is StopReason.None
+            ? new(AttemptOutcomes.RunnerError, $"the API server did not take the Job within {settings.StartLimit.TotalMinutes:0} minutes: {last}", 0)
+            : PodVerdict.CanceledBeforeStart;
     }
+
+    /// <summary>A name whose Job is just going (404 after 409), a namespace that is just being made, a quota that others use up now.</summary>
+    private static bool MayBecomeFree(KubeAnswer answer) =>
+        answer.IsMissing || answer.IsConflict || answer.IsSuccess || (answer.IsDenied && answer.Message.Contains("exceeded quota", StringComparison.Ordinal));
 }

@@ -18,12 +18,13 @@ internal sealed class JobRemoval(AttemptKey key, ClusterApi cluster, PodWatch wa
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Leaving);
         var backoff = new Backoff(services.Time, TimeSpan.FromSeconds(2));
+        var patience = new DenialPatience(services.Time);
         try
         {
             var answer = await DeleteAsync(uid, wanted, limit.Token);
-            while (answer is { IsPassing: true })
+            while (answer is not null && patience.MayPass(answer))
             {
-                await backoff.WaitAsync(null, limit.Token);
+                await backoff.WaitAsync(answer.RetryAfter, limit.Token);
                 answer = await DeleteAsync(uid, wanted, limit.Token);
             }
 

@@ -8,14 +8,18 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 
 /// <summary>
 /// Clears away Jobs of this runner: finished ones when they have been kept for long enough, and orphans, which no process of this runner ever held:
-/// the server has given their attempts to somebody else, and their pods get nothing from it any more.
+/// the server has given their attempts to somebody else, and their pods get nothing from it any more. What is held is left alone, whatever a list shows.
 /// </summary>
 internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan keep, TimeProvider time, ILogger log) : IAsyncDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
-    /// <summary>Whether the Job was seen since: one that is gone again (Kubernetes clears finished ones away itself) is not remembered for ever.</summary>
-    private readonly ConcurrentDictionary<AttemptKey, bool> _held = new();
+
+    /// <summary>So long may a Job take to be finished after its attempt has come to its end here. What could not be deleted then is deleted afterwards.</summary>
+    private static readonly TimeSpan Finishing = TimeSpan.FromMinutes(5);
+
+    /// <summary>When an attempt was left (<see cref="TimeProvider.GetTimestamp"/>); null: it is held. What is left and gone is not remembered for ever.</summary>
+    private readonly ConcurrentDictionary<AttemptKey, long?> _held = new();
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
 
@@ -30,7 +34,10 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
     }
 
     /// <summary>From now on the Job of this attempt is no orphan: whoever holds it ends it.</summary>
-    public void Held(AttemptKey key) => _held[key] = false;
+    public void Held(AttemptKey key) => _held[key] = null;
+
+    /// <summary>Whoever held it has done what could be done.</summary>
+    public void Left(AttemptKey key) => _held[key] = time.GetTimestamp();
 
     public async ValueTask DisposeAsync()
     {
@@ -53,8 +60,12 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
     }
 
     /// <summary>Whether it is to be deleted now.</summary>
-    internal static bool IsDue(JsonObject job, bool isHeld, TimeSpan keep, DateTimeOffset now) =>
-        FinishedAt(job) is { } finished ? now - finished > keep : !isHeld;
+    private bool IsDue(JsonObject job, AttemptKey key)
+    {
+        var isKnown = _held.TryGetValue(key, out var left);
+        return !(isKnown && left is null)
+            && (FinishedAt(job) is { } finished ? time.GetUtcNow() - finished > keep : left is not { } at || time.GetElapsedTime(at) > Finishing);
+    }
 
     private static DateTimeOffset? FinishedAt(JsonObject job)
     {
@@ -72,7 +83,14 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
             while (true)
             {
                 await Task.Delay(Every * (0.8 + (0.4 * Jitter.Fraction())), time, _stop.Token);
-                await SweepAsync();
+                try
+                {
+                    await SweepAsync();
+                }
+                catch (Exception exception) when (exception is not (OutOfMemoryException or OperationCanceledException))
+                {
+                    log.SweepFailed(exception); // the next one may go better
+                }
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -81,40 +99,23 @@ internal sealed class JobSweeper(ClusterApi cluster, string selector, TimeSpan k
         }
     }
 
-    /// <summary>What was held and never seen may be about to be made.</summary>
-    private void Remember(HashSet<AttemptKey> present)
-    {
-        foreach (var held in _held)
-        {
-            if (present.Contains(held.Key))
-            {
-                _held[held.Key] = true;
-            }
-            else if (held.Value)
-            {
-                _held.TryRemove(held);
-            }
-        }
-    }
-
     internal async Task SweepAsync()
     {
-        var list = await cluster.ListJobsAsync(selector, _stop.Token);
-        if (list is not { IsSuccess: true, Body: { } body })
+        if ((await cluster.ListJobsAsync(selector, _stop.Token)).Items is not { } jobs)
         {
             return;
         }
 
-        var jobs = (body["items"] as JsonArray ?? []).OfType<JsonObject>().ToList();
-        Remember([.. jobs.Select(KeyOf).OfType<AttemptKey>()]);
+        var present = jobs.Select(KeyOf).OfType<AttemptKey>().ToHashSet();
+        foreach (var gone in _held.Where(held => held.Value is not null && !present.Contains(held.Key)))
+        {
+            _held.TryRemove(gone);
+        }
+
         foreach (var job in jobs)
         {
-            if (KeyOf(job) is not { } key || JobManifest.UidOf(job) is not { } uid || !IsDue(job, _held.ContainsKey(key), keep, time.GetUtcNow()))
-            {
-                continue;
-            }
-
-            if (await cluster.DeleteJobAsync(JobManifest.NameOf(key), uid, _stop.Token) is { IsSuccess: true } or { IsMissing: true })
+            if (KeyOf(job) is { } key && JobManifest.UidOf(job) is { } uid && IsDue(job, key)
+                && await cluster.DeleteJobAsync(JobManifest.NameOf(key), uid, _stop.Token) is { IsSuccess: true } or { IsMissing: true })
             {
                 log.JobSwept(key);
                 _held.TryRemove(key, out _);

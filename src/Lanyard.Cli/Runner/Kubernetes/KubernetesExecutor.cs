@@ -39,17 +39,28 @@ internal sealed class KubernetesExecutor : Executor
             return refusal;
         }
 
-        var backoff = new Backoff(_time, TimeSpan.FromSeconds(5));
+        return await CheckAsync(_cluster, _time, _log, cancellationToken);
+    }
+
+    internal static async Task<Refusal?> CheckAsync(ClusterApi cluster, TimeProvider time, ILogger log, CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(time, TimeSpan.FromSeconds(5));
+        var patience = new DenialPatience(time);
         while (true)
         {
-            var answer = await _cluster.ListJobsAsync(JobManifest.RunnerLabel, cancellationToken, limit: 1);
-            if (!answer.IsPassing)
+            var answer = await cluster.ListJobsAsync(JobManifest.RunnerLabel, cancellationToken, limit: 1);
+            if (answer.Items is not null)
             {
-                return answer.IsSuccess ? null : new Refusal(RefusalReason.Forbidden, $"Jobs in the namespace {_cluster.Namespace}: {answer.Message}");
+                return null;
             }
 
-            _log.ClusterAway(answer.Message);
-            await backoff.WaitAsync(null, cancellationToken);
+            if (!patience.MayPass(answer))
+            {
+                return new Refusal(RefusalReason.Forbidden, $"Jobs in the namespace {cluster.Namespace}: {(answer.IsSuccess ? "the answer is no list of Jobs" : answer.Message)}");
+            }
+
+            log.ClusterAway(answer.Message);
+            await backoff.WaitAsync(answer.RetryAfter, cancellationToken);
         }
     }
 
@@ -108,7 +119,7 @@ internal sealed class KubernetesExecutor : Executor
     private PodAttempt Follow(AttemptKey key, Outcome<JsonObject>? job, string? jobUid, string serviceAccount)
     {
         _sweeper?.Held(key);
-        return new PodAttempt(key, job, jobUid, serviceAccount, _settings, _cluster!, _watch!, _services!);
+        return new PodAttempt(key, job, jobUid, serviceAccount, _settings, _cluster!, _watch!, _services!) { OnLeft = () => _sweeper?.Left(key) };
     }
 
     private async Task<List<HeldAttempt>> AdoptAsync(string selector, CancellationToken cancellationToken)
@@ -117,13 +128,13 @@ internal sealed class KubernetesExecutor : Executor
         while (true)
         {
             var list = await _cluster!.ListJobsAsync(selector, cancellationToken);
-            if (list is { IsSuccess: true, Body: { } body })
+            if (list.Items is { } jobs)
             {
-                return [.. (body["items"] as JsonArray ?? []).OfType<JsonObject>().Where(job => !JobSweeper.IsFinished(job)).Select(Adopted).OfType<HeldAttempt>()];
+                return [.. jobs.Where(static job => !JobSweeper.IsFinished(job)).Select(Adopted).OfType<HeldAttempt>()];
             }
 
             _log.ClusterAway(list.Message);
-            await backoff.WaitAsync(null, cancellationToken);
+            await backoff.WaitAsync(list.RetryAfter, cancellationToken);
         }
     }
 

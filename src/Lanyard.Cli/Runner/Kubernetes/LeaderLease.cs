@@ -77,7 +77,7 @@ internal sealed class LeaderLease(ClusterApi cluster, string name, string identi
             {
                 await Task.Delay(Retry, time, _stop.Token);
                 var before = time.GetTimestamp();
-                if (await TryAsync(_stop.Token))
+                if (await TryWithinAsync(GiveUp - time.GetElapsedTime(renewed)))
                 {
                     renewed = before;
                 }
@@ -92,6 +92,21 @@ internal sealed class LeaderLease(ClusterApi cluster, string name, string identi
         }
     }
 
+    /// <summary>An API server that hangs must not make this replica believe in its lease for longer than it has it.</summary>
+    private async Task<bool> TryWithinAsync(TimeSpan left)
+    {
+        using var limit = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
+        try
+        {
+            return await TryAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
     /// <summary>One try to take, renew or give back. The API server refuses a write onto a version that is no longer the present one.</summary>
     private async Task<bool> TryAsync(CancellationToken cancellationToken, bool gives = false)
     {
@@ -101,7 +116,8 @@ internal sealed class LeaderLease(ClusterApi cluster, string name, string identi
             return !gives && (await cluster.SendLeaseAsync(HttpMethod.Post, null, Lease(null, gives), cancellationToken)).IsSuccess;
         }
 
-        if (found is not { IsSuccess: true, Body: { } lease })
+        // Without a version a write would be no comparison: it would take the lease from whoever has it.
+        if (found is not { IsSuccess: true, Body: { } lease } || ClusterApi.Text(lease["metadata"]?["resourceVersion"]) is not { Length: > 0 })
         {
             log.ClusterAway(found.Message);
             return false;

@@ -26,12 +26,15 @@ internal sealed class PodAttempt(
     private readonly AttemptBounds _bounds = new(services.Plane, key, services.Time);
     private readonly StopSwitch _stop = new();
     private readonly PodTimeline _timeline = new(cluster, services.Plane, key, services.Time);
-    private PodVerdict? _trouble;
-    private long _troubleSince;
+    private readonly PodPatience _patience = new(services.Time);
     private long _began;
     private string? _jobUid = jobUid;
     private string? _uid;
+    private bool _mayBeNamed = job is null;
     private bool _hasRun;
+
+    /// <summary>This process has nothing more to do with it.</summary>
+    public Action OnLeft { private get; init; } = static () => { };
 
     public override string State => _stop.Reason is StopReason.Canceled ? AttemptStates.Canceling : AttemptStates.Accepted;
 
@@ -39,11 +42,14 @@ internal sealed class PodAttempt(
 
     public override void Stop(StopReason reason) => _stop.Stop(reason);
 
-    public override void Dispose() => _stop.Dispose();
+    public override void Dispose()
+    {
+        _stop.Dispose();
+        OnLeft();
+    }
 
     public override async Task<string?> RunAsync()
     {
-        _began = services.Time.GetTimestamp();
         try
         {
             var verdict = job is { } manifest && await CreateAsync(manifest) is { } refused ? refused : await FollowAsync();
@@ -72,6 +78,7 @@ internal sealed class PodAttempt(
     /// <summary>Null when the pod has come to its own end.</summary>
     private async Task<PodVerdict?> FollowAsync()
     {
+        _began = services.Time.GetTimestamp();
         while (true)
         {
             var next = watch.Next(_name);
@@ -87,7 +94,7 @@ internal sealed class PodAttempt(
                 return null;
             }
 
-            if (Judge(pod) is { } verdict)
+            if (Judge(pod) is { } verdict && (!verdict.IsByAbsence || !_mayBeNamed || await StandsAsync(verdict)))
             {
                 return verdict;
             }
@@ -109,28 +116,26 @@ internal sealed class PodAttempt(
             return PodVerdict.CanceledBeforeStart;
         }
 
-        var trouble = pod is not null ? PodVerdict.Of(pod)
-            : _uid is not null ? new(AttemptOutcomes.RunnerError, "the pod is gone", 0)
-            : null;
-        if (trouble is { Patience: 0 })
+        return _patience.Judge(pod is not null ? PodVerdict.Of(pod) : _uid is not null ? PodVerdict.Gone : null)
+            ?? (!_hasRun && services.Time.GetElapsedTime(_began) > settings.StartLimit ? PodVerdict.NotStarted(settings.StartLimit) : null);
+    }
+
+    /// <summary>
+    /// A pod that the server may know by now could have begun while the API server was away, or before this process was there: who ended its attempt would end
+    /// what runs. So the API server is asked once more, for as long as it takes; the server has its own limits.
+    /// </summary>
+    private async Task<bool> StandsAsync(PodVerdict verdict)
+    {
+        var list = await cluster.ListPodsOfAsync(_name, _stop.Silenced);
+        if (list.Items is not { } items)
         {
-            return trouble;
+            services.Log.ClusterAway(list.Message);
+            return false;
         }
 
-        if (trouble is null || trouble.Reason != _trouble?.Reason)
-        {
-            _troubleSince = trouble is null || _trouble is null ? services.Time.GetTimestamp() : _troubleSince;
-            _trouble = trouble;
-        }
-
-        if (trouble is not null && services.Time.GetElapsedTime(_troubleSince).TotalSeconds > trouble.Patience)
-        {
-            return trouble;
-        }
-
-        return !_hasRun && services.Time.GetElapsedTime(_began) > settings.StartLimit
-            ? new(AttemptOutcomes.RunnerError, $"the pod did not start within {settings.StartLimit.TotalMinutes:0} minutes", 0)
-            : null;
+        var pod = items.Select(PodState.Of).FirstOrDefault(pod => pod?.Owner is not null && pod.Owner == _jobUid && (_uid is null || pod.Uid == _uid));
+        _hasRun |= pod is { IsOver: true } || pod?.Find(JobManifest.LanyardContainer) is { IsRunning: true } or { Ended: not null };
+        return pod is null || (verdict != PodVerdict.Gone && !_hasRun);
     }
 
     private async Task BindAsync(PodState pod)
@@ -140,6 +145,7 @@ internal sealed class PodAttempt(
             return;
         }
 
+        _mayBeNamed = true;
         var answer = await services.Plane.PutPodAsync(Key, new PodReport("", cluster.Namespace, pod.Name, pod.Uid, serviceAccount), _stop.Silenced);
         if (answer.Kind is AnswerKind.Stale or AnswerKind.Over)
         {

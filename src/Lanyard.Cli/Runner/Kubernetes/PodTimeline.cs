@@ -25,7 +25,7 @@ internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, Attemp
         foreach (var name in pod is null ? [_job] : (string[])[_job, pod.Name])
         {
             var list = await cluster.ListEventsAsync(name, cancellationToken);
-            fresh.AddRange((list.Body?["items"] as JsonArray ?? []).OfType<JsonObject>().Select(Of).OfType<AttemptEvent>());
+            fresh.AddRange((list.Items ?? []).Select(Of).OfType<AttemptEvent>());
         }
 
         await SendAsync([.. fresh.Where(one => !_told.Contains(one.Key)).DistinctBy(one => one.Key).Take(MostAtOnce)], cancellationToken);

@@ -11,7 +11,15 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
     private const int MayPass = 60;
     private const int MaySayItself = 20;
 
-    public static PodVerdict CanceledBeforeStart { get; } = new(RunStates.Canceled, "canceled before the pod had started", 0);
+    public static PodVerdict CanceledBeforeStart { get; } = new(RunStates.Canceled, "canceled before the pod had started", 0) { IsByAbsence = true };
+
+    public static PodVerdict Gone { get; } = new(AttemptOutcomes.RunnerError, "the pod is gone", 0) { IsByAbsence = true };
+
+    public static PodVerdict NotStarted(TimeSpan limit) =>
+        new(AttemptOutcomes.RunnerError, $"the pod did not start within {limit.TotalMinutes:0} minutes", 0) { IsByAbsence = true };
+
+    /// <summary>It rests on what was not seen, which may only have been missed.</summary>
+    public bool IsByAbsence { get; private init; }
 
     /// <summary>Null: all is well, or may still become so.</summary>
     public static PodVerdict? Of(PodState pod)
@@ -51,4 +59,23 @@ internal sealed record PodVerdict(string Outcome, string Reason, int Patience, s
 
     private static string Words(string reason, ContainerState container) =>
         $"{reason}{(container.ExitCode is { } code and not 0 ? $" (exit code {code})" : "")}{(container.Message.Length > 0 ? ": " + container.Message : "")}";
+}
+
+/// <summary>How long the same trouble has lasted.</summary>
+internal sealed class PodPatience(TimeProvider time)
+{
+    private PodVerdict? _trouble;
+    private long _since;
+
+    /// <summary>The verdict of now, if it counts by now.</summary>
+    public PodVerdict? Judge(PodVerdict? trouble)
+    {
+        if (trouble is null || trouble.Reason != _trouble?.Reason)
+        {
+            _since = trouble is null || _trouble is null ? time.GetTimestamp() : _since;
+            _trouble = trouble;
+        }
+
+        return trouble is not null && (trouble.Patience == 0 || time.GetElapsedTime(_since).TotalSeconds > trouble.Patience) ? trouble : null;
+    }
 }

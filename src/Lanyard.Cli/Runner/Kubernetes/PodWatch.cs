@@ -12,6 +12,9 @@ namespace Lanyard.Cli.Runner.Kubernetes;
 /// </summary>
 internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider time, ILogger log) : IAsyncDisposable
 {
+    /// <summary>A watch that is refused or ended at once is begun anew ever later: lists are what costs an API server most.</summary>
+    private static readonly TimeSpan WorthKeeping = TimeSpan.FromSeconds(5);
+
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, IReadOnlyList<PodState>> _pods = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _waiting = new(StringComparer.Ordinal);
@@ -42,18 +45,21 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
         var backoff = new Backoff(time, TimeSpan.FromSeconds(5));
         while (!_stop.IsCancellationRequested)
         {
+            var (asked, began) = ((TimeSpan?)null, (long?)null);
             try
             {
                 var list = await cluster.ListPodsAsync(selector, _stop.Token);
-                if (list is { IsSuccess: true, Body: { } body })
+                asked = list.RetryAfter;
+                if (list.Items is { } pods)
                 {
-                    Replace(body["items"] as JsonArray ?? []);
-                    backoff.Reset();
-                    await FollowAsync(ClusterApi.Text(body["metadata"]?["resourceVersion"]) ?? "");
-                    continue;
+                    Replace(pods);
+                    began = time.GetTimestamp();
+                    await FollowAsync(ClusterApi.Text(list.Body!["metadata"]?["resourceVersion"]) ?? "");
                 }
-
-                log.ClusterAway(list.Message);
+                else
+                {
+                    log.ClusterAway(list.Message);
+                }
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -64,9 +70,14 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
                 log.ClusterAway(ConnectionFault.Words(exception)); // whatever it was: without its watch a runner sees no pod any more
             }
 
+            if (began is { } since && time.GetElapsedTime(since) > WorthKeeping)
+            {
+                backoff.Reset();
+            }
+
             try
             {
-                await backoff.WaitAsync(null, _stop.Token);
+                await backoff.WaitAsync(asked, _stop.Token);
             }
             catch (OperationCanceledException)
             {
@@ -99,17 +110,17 @@ internal sealed class PodWatch(ClusterApi cluster, string selector, TimeProvider
         Tell(state.Job);
     }
 
-    private void Replace(JsonArray items)
+    private void Replace(IReadOnlyList<JsonObject> pods)
     {
-        var present = items.OfType<JsonObject>().Select(PodState.Of).OfType<PodState>().ToLookup(static pod => pod.Job, StringComparer.Ordinal);
+        var present = pods.Select(PodState.Of).OfType<PodState>().ToLookup(static pod => pod.Job, StringComparer.Ordinal);
         foreach (var gone in _pods.Keys.Where(job => !present.Contains(job)).ToList())
         {
             _pods.TryRemove(gone, out _);
         }
 
-        foreach (var pods in present)
+        foreach (var ofJob in present)
         {
-            Put(pods.Key, pods);
+            Put(ofJob.Key, ofJob);
         }
 
         foreach (var job in _waiting.Keys)

@@ -24,16 +24,19 @@ public sealed class JobCreationTests : IAsyncDisposable
     private readonly PodWatch _watch;
     private readonly RunnerServices _services;
     private Func<HttpResponseMessage> _onCreate = static () => Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
+    private Func<HttpResponseMessage> _onDelete = static () => Answer(HttpStatusCode.OK, []);
+    private readonly DateTimeOffset _began;
     private JsonObject? _there;
     private int _asked;
 
     public JobCreationTests()
     {
+        _began = _time.GetUtcNow();
         File.WriteAllText(_token, "the-runners-own-token");
         _http = new HttpClient(new StubHandler(OfServerAsync)) { BaseAddress = new Uri("https://server/") };
         _cluster = new ClusterApi(new HttpClient(new StubHandler(OfClusterAsync)), "https://cluster", "builds", tokenFile: null);
         _watch = new PodWatch(_cluster, "all=ours", _time, NullLogger.Instance);
-        _services = new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, _time), _time), _time, NullLogger.Instance);
+        _services = new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), _time, NullLogger.Instance);
     }
 
     public async ValueTask DisposeAsync()
@@ -53,19 +56,75 @@ public sealed class JobCreationTests : IAsyncDisposable
         using var stop = new StopSwitch();
         var creation = new JobCreation(Key, Settings, _cluster, _services, stop);
 
-        Assert.Null(await PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
+        Assert.Null(await _time.PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
         Assert.Equal(("j1", 4), (creation.Uid, _asked));
     }
 
     [Fact]
     public async Task Who_may_not_make_Jobs_hears_it_in_the_API_servers_own_words()
     {
-        _onCreate = static () => Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = "exceeded quota: count/jobs.batch" });
+        _onCreate = static () => Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = "jobs.batch is forbidden" });
         using var stop = new StopSwitch();
 
-        var refused = await PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(40));
+        var refused = await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(40));
 
-        Assert.Equal(("runner_error", "the API server does not take the Job: exceeded quota: count/jobs.batch"), (refused!.Outcome, refused.Reason));
+        Assert.Equal(("runner_error", "the API server does not take the Job: jobs.batch is forbidden"), (refused!.Outcome, refused.Reason));
+    }
+
+    [Fact]
+    public async Task A_quota_that_others_use_up_is_waited_for_as_long_as_a_pod_may_take_to_start()
+    {
+        _onCreate = () => _time.GetUtcNow() < _began.AddMinutes(5)
+            ? Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = "jobs.batch \"x\" is forbidden: exceeded quota: builds, used: count/jobs.batch=10" })
+            : Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
+        using var stop = new StopSwitch();
+
+        Assert.Null(await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(6)));
+    }
+
+    [Fact]
+    public async Task What_the_API_server_said_last_is_told_when_the_time_is_over()
+    {
+        _onCreate = static () => Answer(HttpStatusCode.InternalServerError, new JsonObject { ["message"] = "failed calling webhook: connection refused" });
+        using var stop = new StopSwitch();
+
+        var refused = await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(11));
+
+        Assert.Equal(("runner_error", "the API server did not take the Job within 10 minutes: failed calling webhook: connection refused"), (refused!.Outcome, refused.Reason));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("<html>")]
+    [InlineData("{}")]
+    public async Task A_Job_whose_making_was_answered_with_nothing_that_can_be_read_is_found_again(string answer)
+    {
+        _onCreate = () =>
+        {
+            var isFirst = _there is null;
+            _there = Job("j8", "rnr_ours");
+            return isFirst ? new HttpResponseMessage(HttpStatusCode.Created) { Content = new StringContent(answer) } : Answer(HttpStatusCode.Conflict, []);
+        };
+        using var stop = new StopSwitch();
+        var creation = new JobCreation(Key, Settings, _cluster, _services, stop);
+
+        Assert.Null(await _time.PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
+        Assert.Equal("j8", creation.Uid);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Forbidden)]
+    [InlineData(HttpStatusCode.TooManyRequests)]
+    [InlineData(HttpStatusCode.InternalServerError)]
+    public async Task A_Job_that_the_API_server_does_not_delete_yet_is_deleted_when_it_does(HttpStatusCode status)
+    {
+        var no = 3;
+        _onDelete = () => no-- > 0 ? Answer(status, new JsonObject { ["message"] = "not yet" }) : Answer(HttpStatusCode.OK, []);
+        var removing = new JobRemoval(Key, _cluster, _watch, _services).RunAsync("j1", null, TestContext.Current.CancellationToken);
+
+        await _time.PassAsync(removing.ContinueWith(static _ => 0, TaskScheduler.Default), TimeSpan.FromSeconds(25));
+
+        Assert.Equal(4, _deleted.Count);
     }
 
     [Fact]
@@ -86,7 +145,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         _onCreate = static () => Answer(HttpStatusCode.Conflict, []);
         using var attempt = Attempt();
 
-        Assert.Equal("runner_error", await PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
+        Assert.Equal("runner_error", await _time.PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
         Assert.Contains("which is not this attempt's", _ends.Single()["reason"]!.GetValue<string>(), StringComparison.Ordinal);
         Assert.Empty(_deleted);
     }
@@ -102,7 +161,7 @@ public sealed class JobCreationTests : IAsyncDisposable
             throw new HttpRequestException("reset");
         };
 
-        Assert.Equal("canceled", await PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
+        Assert.Equal("canceled", await _time.PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
         Assert.Equal("canceled before the pod had started", _ends.Single()["reason"]!.GetValue<string>());
         Assert.Equal([($"/apis/batch/v1/namespaces/builds/jobs/{JobManifest.NameOf(Key)}", "j7")], _deleted);
     }
@@ -111,24 +170,6 @@ public sealed class JobCreationTests : IAsyncDisposable
         new("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10));
 
     private PodAttempt Attempt() => new(Key, Job(null, "rnr_ours"), null, "lanyard-run", Settings, _cluster, _watch, _services);
-
-    /// <summary>Moves the clock whenever the code sleeps, for no longer than it may take.</summary>
-    private async Task<T> PassAsync<T>(Task<T> running, TimeSpan longest)
-    {
-        var until = _time.GetUtcNow() + longest;
-        await Eventually.HoldsAsync(
-            () =>
-            {
-                if (!running.IsCompleted && _time.GetUtcNow() < until)
-                {
-                    _time.Advance(TimeSpan.FromSeconds(0.25));
-                }
-
-                return Task.FromResult(running.IsCompleted || _time.GetUtcNow() >= until);
-            },
-            "it has come to its end");
-        return await running.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-    }
 
     private static JsonObject Job(string? uid, string runner) => new()
     {
@@ -148,7 +189,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         {
             var options = JsonNode.Parse(await request.Content!.ReadAsStringAsync())!;
             _deleted.Add((request.RequestUri!.AbsolutePath, options["preconditions"]?["uid"]?.GetValue<string>()));
-            return Answer(HttpStatusCode.OK, []);
+            return _onDelete();
         }
 
         if (request.Method == HttpMethod.Post)

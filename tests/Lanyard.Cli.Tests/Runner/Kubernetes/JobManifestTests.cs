@@ -111,24 +111,6 @@ public sealed class JobManifestTests
     }
 
     [Fact]
-    public void A_Job_is_swept_when_it_was_kept_for_long_enough_or_is_nobodys_and_never_while_it_is_held()
-    {
-        var now = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
-        var keep = TimeSpan.FromMinutes(10);
-        var finished = new JsonObject
-        {
-            ["status"] = new JsonObject
-            {
-                ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Complete", ["status"] = "True", ["lastTransitionTime"] = "2026-01-01T11:55:00Z" }),
-            },
-        };
-        Assert.False(JobSweeper.IsDue(finished, isHeld: false, keep, now));
-        Assert.True(JobSweeper.IsDue(finished, isHeld: true, keep, now.AddMinutes(6)));
-        Assert.True(JobSweeper.IsDue([], isHeld: false, keep, now));
-        Assert.False(JobSweeper.IsDue([], isHeld: true, keep, now));
-    }
-
-    [Fact]
     [Line("5.6")]
     public void Our_container_sees_the_steps_folder_only_where_it_brings_and_fetches_plans()
     {

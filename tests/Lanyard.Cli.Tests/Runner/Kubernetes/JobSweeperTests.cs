@@ -15,13 +15,16 @@ public sealed class JobSweeperTests : IAsyncDisposable
     private readonly List<string> _deleted = [];
     private readonly ClusterApi _cluster;
     private readonly JobSweeper _sweeper;
+    private readonly ManualTime _time = new();
     private bool _isThere;
     private bool _isAway;
+    private bool _lacksItems;
+    private DateTimeOffset? _finished;
 
     public JobSweeperTests()
     {
         _cluster = new ClusterApi(new HttpClient(new StubHandler(AnswerAsync)), "https://cluster", "builds", tokenFile: null);
-        _sweeper = new JobSweeper(_cluster, "all=ours", TimeSpan.FromMinutes(10), TimeProvider.System, NullLogger.Instance);
+        _sweeper = new JobSweeper(_cluster, "all=ours", TimeSpan.FromMinutes(10), _time, NullLogger.Instance);
     }
 
     public async ValueTask DisposeAsync()
@@ -44,11 +47,12 @@ public sealed class JobSweeperTests : IAsyncDisposable
 
     /// <summary>A runner that takes runs for a year would else remember each of them.</summary>
     [Fact]
-    public async Task A_Job_that_was_there_and_is_gone_is_forgotten()
+    public async Task A_Job_that_was_left_and_is_gone_is_forgotten()
     {
         _sweeper.Held(Key);
         _isThere = true;
         await _sweeper.SweepAsync();
+        _sweeper.Left(Key);
         _isThere = false;
         await _sweeper.SweepAsync();
         _isThere = true;
@@ -71,6 +75,59 @@ public sealed class JobSweeperTests : IAsyncDisposable
         Assert.Empty(_deleted);
     }
 
+    [Fact]
+    public async Task An_answer_that_lacks_its_Jobs_is_no_empty_list()
+    {
+        _sweeper.Held(Key);
+        _sweeper.Left(Key);
+        _isThere = true;
+        await _sweeper.SweepAsync();
+        _lacksItems = true;
+        await _sweeper.SweepAsync();
+        _lacksItems = false;
+        await _sweeper.SweepAsync();
+
+        Assert.Empty(_deleted);
+    }
+
+    [Fact]
+    public async Task An_orphan_goes_at_once_and_what_could_not_be_deleted_when_its_attempt_ended_goes_some_minutes_later()
+    {
+        _isThere = true;
+        await _sweeper.SweepAsync();
+        Assert.Single(_deleted);
+
+        _sweeper.Held(Key);
+        _time.Advance(TimeSpan.FromHours(9));
+        await _sweeper.SweepAsync();
+        _sweeper.Left(Key);
+        _time.Advance(TimeSpan.FromMinutes(4));
+        await _sweeper.SweepAsync();
+        Assert.Single(_deleted);
+        _time.Advance(TimeSpan.FromMinutes(2));
+        await _sweeper.SweepAsync();
+        Assert.Equal(2, _deleted.Count);
+    }
+
+    /// <summary>The clock of this host may be hours ahead of the cluster's: what the runner still reads off the Job's pod must not go meanwhile.</summary>
+    [Fact]
+    public async Task A_finished_Job_is_kept_for_its_time_and_in_any_case_while_it_is_held()
+    {
+        _isThere = true;
+        _finished = _time.GetUtcNow();
+        _sweeper.Held(Key);
+        _time.Advance(TimeSpan.FromHours(3));
+        await _sweeper.SweepAsync();
+        _sweeper.Left(Key);
+        _finished = _time.GetUtcNow().AddMinutes(-9);
+        await _sweeper.SweepAsync();
+        Assert.Empty(_deleted);
+
+        _time.Advance(TimeSpan.FromMinutes(2));
+        await _sweeper.SweepAsync();
+        Assert.Single(_deleted);
+    }
+
     private Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request)
     {
         if (request.Method == HttpMethod.Delete)
@@ -85,9 +142,14 @@ public sealed class JobSweeperTests : IAsyncDisposable
                 ["name"] = JobManifest.NameOf(Key), ["uid"] = "j1", ["labels"] = new JsonObject { [JobManifest.RunLabel] = Key.Run, [JobManifest.AttemptLabel] = "1" },
             },
         };
+        if (_finished is { } finished)
+        {
+            job["status"] = new JsonObject { ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Complete", ["status"] = "True", ["lastTransitionTime"] = $"{finished:yyyy-MM-dd'T'HH:mm:ss'Z'}" }) };
+        }
+
         return Task.FromResult(new HttpResponseMessage(_isAway ? HttpStatusCode.ServiceUnavailable : HttpStatusCode.OK)
         {
-            Content = new StringContent(new JsonObject { ["items"] = _isThere ? new JsonArray(job) : [] }.ToJsonString()),
+            Content = new StringContent(_lacksItems ? "{}" : new JsonObject { ["items"] = _isThere ? new JsonArray(job) : [] }.ToJsonString()),
         });
     }
 }

@@ -17,12 +17,17 @@ public sealed class LeaderLeaseTests : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly HashSet<string> _cut = [];
     private readonly List<LeaderLease> _replicas = [];
+    private readonly CancellationTokenSource _end = new();
+    private volatile bool _hangs;
+    private DateTimeOffset _hangsSince;
     private JsonObject? _lease;
     private int _version;
 
     public async ValueTask DisposeAsync()
     {
+        await _end.CancelAsync();
         foreach (var replica in _replicas) await replica.DisposeAsync();
+        _end.Dispose();
     }
 
     private string? Holder
@@ -91,6 +96,48 @@ public sealed class LeaderLeaseTests : IAsyncDisposable
         Assert.Equal("first", Holder);
     }
 
+    [Fact]
+    public async Task A_leader_whose_API_server_hangs_believes_in_its_lease_no_longer_than_it_has_it()
+    {
+        var first = Replica("first");
+        await first.AcquireAsync(CancellationToken.None);
+        _hangs = true;
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                _time.Advance(Step);
+                return Task.FromResult(first.Lost.IsCancellationRequested);
+            },
+            "it leads no more");
+
+        Assert.InRange((_time.GetUtcNow() - _hangsSince).TotalSeconds, 8, 12);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"kind":"Status","metadata":{}}""")]
+    public async Task An_answer_that_is_no_lease_gives_nobody_the_lead(string answer)
+    {
+        var first = Replica("first");
+        await first.AcquireAsync(CancellationToken.None);
+        var confused = new LeaderLease(
+            new ClusterApi(new HttpClient(new StubHandler(request => request.Method == HttpMethod.Get ? Task.FromResult(Of(HttpStatusCode.OK, answer)) : TakenAsync(request))), "https://cluster", "runs", tokenFile: null),
+            "runner", "confused", _time, NullLogger.Instance);
+        _replicas.Add(confused);
+        var waiting = confused.AcquireAsync(CancellationToken.None);
+        await PassAsync(60, static () => false);
+
+        Assert.False(waiting.IsCompleted);
+        Assert.Equal("first", Holder);
+    }
+
+    /// <summary>As an API server takes a write that names no version: it asks nothing.</summary>
+    private async Task<HttpResponseMessage> TakenAsync(HttpRequestMessage request)
+    {
+        var lease = (JsonObject)JsonNode.Parse(await request.Content!.ReadAsStringAsync())!;
+        lock (_lock) return Kept(lease);
+    }
+
     private LeaderLease Replica(string identity)
     {
         var replica = new LeaderLease(Api(identity), "runner", identity, _time, NullLogger.Instance);
@@ -126,6 +173,12 @@ public sealed class LeaderLeaseTests : IAsyncDisposable
 
     private async Task<HttpResponseMessage> AnswerAsync(string identity, HttpRequestMessage request)
     {
+        if (_hangs)
+        {
+            if (_hangsSince == default) _hangsSince = _time.GetUtcNow();
+            await new TaskCompletionSource().Task.WaitAsync(_end.Token);
+        }
+
         var body = request.Content is null ? null : (JsonObject)JsonNode.Parse(await request.Content.ReadAsStringAsync())!;
         lock (_lock)
         {

@@ -132,8 +132,15 @@ public sealed class ReplacedPodTests : IAsyncDisposable
          "status":{"phase":"Running","containerStatuses":[{"name":"lanyard","state":{"running":{} } },{"name":"steps","state":{{{steps}}} }]}}
         """)!;
 
-    private async Task SayAsync(string type, JsonObject pod) =>
+    private async Task SayAsync(string type, JsonObject pod)
+    {
+        if (type is "DELETED")
+        {
+            _pods.RemoveAll(one => JsonNode.DeepEquals(one["metadata"]!["uid"], pod["metadata"]!["uid"]));
+        }
+
         await _changes.Writer.WriteAsync(Encoding.UTF8.GetBytes(new JsonObject { ["type"] = type, ["object"] = pod.DeepClone() }.ToJsonString() + "\n"));
+    }
 
     private Task<HttpResponseMessage> OfClusterAsync(HttpRequestMessage request)
     {
