@@ -116,6 +116,8 @@ public sealed class CacheStoreUrlTests
 
     private sealed class SilentStore : ObjectStore
     {
+        public override int MostParts => 1;
+
         public override Task PutAsync(string key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public override Task<PartUpload> BeginAsync(string key, CancellationToken cancellationToken) => throw new NotSupportedException();

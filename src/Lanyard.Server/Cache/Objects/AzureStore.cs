@@ -24,6 +24,8 @@ internal sealed class AzureStore(Uri container, string account, byte[]? key, Azu
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
+    public override int MostParts => 50_000;
+
     public override async Task PutAsync(string key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Put, key, "", new ReadOnlyMemoryContent(bytes), cancellationToken, ("x-ms-blob-type", "BlockBlob"));

@@ -9,13 +9,13 @@ namespace Lanyard.Server.Cache.Objects;
 
 /// <summary>
 /// Blobs in an object store: every segment is one object, <c>prefix/blob/segment</c>. A body goes out in parts of <see cref="PartBytes"/>, gathered from whatever
-/// pieces it comes in (a store's parts have a least size, clients' blocks have none), and in one request where it fits one.
+/// pieces it comes in (a store's parts have a least size, clients' blocks have none), and in one request where it fits one. Where a store takes too few of them for the body they are larger.
 /// </summary>
 /// <param name="prefix">Empty, or ends in a slash.</param>
 /// <param name="isDirect">Gives out the store's own URLs.</param>
 internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirect, TimeProvider time, ILogger<ObjectBlobs> logger) : BlobStore, IDisposable
 {
-    /// <summary>A whole number of leaves; with it an upload holds no more memory than this.</summary>
+    /// <summary>A whole number of leaves; an upload holds no more memory than this, but for one of more than 78 GiB, which no store has so many parts for.</summary>
     public const int PartBytes = 8 * Leaf.Bytes;
 
     private const int AtOnce = 8;
@@ -27,27 +27,28 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
     {
         var segment = Ids.New("seg", time);
         var digests = new byte[Leaf.CountOf(length) * SHA256.HashSizeInBytes];
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(length, 1, PartBytes));
+        var partBytes = PartBytesOf(length, store.MostParts);
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(length, 1, partBytes));
         using var cipher = key.CipherOf(segment);
         PartUpload? parts = null;
         var done = false;
         try
         {
-            for (long at = 0; at < length || at == 0; at += PartBytes)
+            for (long at = 0; at < length || at == 0; at += partBytes)
             {
-                var wanted = (int)Math.Min(PartBytes, length - at);
+                var wanted = (int)Math.Min(partBytes, length - at);
                 if (await body.ReadAtLeastAsync(buffer.AsMemory(0, wanted), wanted, throwOnEndOfStream: false, cancellationToken) < wanted) return null;
                 Hash(buffer.AsSpan(0, wanted), digests, at);
                 cipher?.Apply(buffer.AsSpan(0, wanted), at);
                 if (at + wanted >= length && !await IsOverAsync(body, cancellationToken)) return null;
-                if (length <= PartBytes)
+                if (length <= partBytes)
                 {
                     await store.PutAsync(KeyOf(blob, segment), buffer.AsMemory(0, wanted), cancellationToken);
                     break;
                 }
 
                 parts ??= await store.BeginAsync(KeyOf(blob, segment), cancellationToken);
-                await parts.AddAsync(checked((int)(at / PartBytes) + 1), buffer.AsMemory(0, wanted), cancellationToken);
+                await parts.AddAsync(checked((int)(at / partBytes) + 1), buffer.AsMemory(0, wanted), cancellationToken);
             }
 
             if (parts is not null) await parts.CompleteAsync(cancellationToken);
@@ -132,6 +133,13 @@ internal sealed class ObjectBlobs(ObjectStore store, string prefix, bool isDirec
         isDirect ? store.SignAsync(KeyOf(blob, segment), life) : ValueTask.FromResult<string?>(null);
 
     public void Dispose() => store.Dispose();
+
+    /// <summary>Whole leaves, so that none is in two parts.</summary>
+    internal static int PartBytesOf(long length, int mostParts)
+    {
+        var leaves = (Leaf.CountOf(length) + mostParts - 1) / mostParts;
+        return checked(Math.Max(PartBytes, leaves * Leaf.Bytes));
+    }
 
     private static void Hash(ReadOnlySpan<byte> bytes, byte[] digests, long at)
     {

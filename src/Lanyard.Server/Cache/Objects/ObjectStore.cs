@@ -6,6 +6,9 @@ internal abstract class ObjectStore : IDisposable
     /// <summary>Every call but the bytes of a body.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
+    /// <summary>Of one object.</summary>
+    public abstract int MostParts { get; }
+
     /// <exception cref="Blobs.BlobStoreException">It failed.</exception>
     public abstract Task PutAsync(string key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken);
 

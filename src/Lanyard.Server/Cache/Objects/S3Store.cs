@@ -44,6 +44,8 @@ internal sealed class S3Store : ObjectStore
         _protocol = endpoint?.Scheme == Uri.UriSchemeHttp ? Amazon.S3.Protocol.HTTP : Amazon.S3.Protocol.HTTPS;
     }
 
+    public override int MostParts => 10_000;
+
     public override Task PutAsync(string key, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => GuardedAsync(async () =>
     {
         await _client.PutObjectAsync(
