@@ -16,6 +16,9 @@ internal static class CacheStates
 
     /// <summary>Somebody took it out of service; its bytes are kept and its key is free.</summary>
     public const string Quarantined = "quarantined";
+
+    /// <summary>Its bytes are away; it still counts as one of those that were made in its minute, and is seen by nobody.</summary>
+    public const string Purged = "purged";
 }
 
 /// <param name="Id">Positive, below 2^53, random.</param>

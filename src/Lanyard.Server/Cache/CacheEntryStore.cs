@@ -11,7 +11,8 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
     /// <summary>Ids stay below 2^53, which every client's number type holds exactly.</summary>
     private const int LowBits = 22;
 
-    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+    /// <summary>In which new entries are counted.</summary>
+    internal static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     internal static readonly SqlPart Columns = ((Sql)
         $"""

@@ -50,7 +50,8 @@ internal static class CacheFeature
         services.AddSingleton<ResultsForwarder>();
         services.AddSingleton<CacheAdminStore>();
         services.AddSingleton<CacheSweeper>();
-        services.AddContent(Home.Workspace, "cache entries", static id => $"select repository as name from cache_entries where workspace = {id} limit 1000");
+        services.AddContent(Home.Workspace, "cache entries", static id => $"select repository as name from cache_entries where workspace = {id} and state <> 'purged' limit 1000");
+        services.AddRemnant(Home.Workspace, static id => $"delete from cache_entries where workspace = {id} and state = 'purged'");
         services.AddRemnant(Home.Workspace, static id => $"delete from cache_settings where workspace = {id}");
         services.AddHostedService(static provider => provider.GetRequiredService<CacheSweeper>());
         return services;

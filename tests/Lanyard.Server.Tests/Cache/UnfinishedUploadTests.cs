@@ -53,7 +53,7 @@ public abstract class UnfinishedUploadTests(DatabaseKind kind) : IAsyncLifetime
 
         // Nobody goes on with them.
         _time.Advance(TimeSpan.FromHours(2));
-        await _server.Server.Services.GetRequiredService<CacheEvictor>().SweepAsync(CancellationToken.None);
+        await _server.Server.Services.GetRequiredService<CacheSweeper>().SweepAsync(CancellationToken.None);
         _machine = await _server.MachineAsync();
         await PutAsync("f", 300, HttpStatusCode.Created);
     }

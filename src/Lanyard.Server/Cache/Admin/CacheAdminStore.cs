@@ -24,7 +24,7 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
     public Task<List<CacheEntryView>> ListAsync(string workspaceId, CacheFilter filter, long after, int limit, CancellationToken cancellationToken) =>
         database.QueryAsync(
             $"""
-            select {Columns} from cache_entries where workspace = {workspaceId} and id > {after} and state <> 'gone' {filter.Condition}
+            select {Columns} from cache_entries where workspace = {workspaceId} and id > {after} and state not in ('gone', 'purged') {filter.Condition}
             order by id limit {limit}
             """,
             Read,
@@ -32,7 +32,7 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
 
     public Task<CacheEntryView?> FindAsync(string workspaceId, long id, CancellationToken cancellationToken) =>
         database.QuerySingleOrNullAsync(
-            $"select {Columns} from cache_entries where id = {id} and workspace = {workspaceId} and state <> 'gone'", Read, cancellationToken);
+            $"select {Columns} from cache_entries where id = {id} and workspace = {workspaceId} and state not in ('gone', 'purged')", Read, cancellationToken);
 
     /// <param name="by">One of <see cref="CacheFilter.Groups"/>.</param>
     public Task<List<CacheUsageRow>> UsageAsync(string workspaceId, string? repository, string by, int limit, CancellationToken cancellationToken)
@@ -67,7 +67,7 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
     public Task<int> DeleteAsync(string workspaceId, SqlPart which, Func<int, AuditEvent?> told, CancellationToken cancellationToken) => ChangeAsync(
         workspaceId,
         which,
-        (transaction, step) => transaction.ExecuteAsync($"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state <> 'gone' {step}"),
+        (transaction, step) => transaction.ExecuteAsync($"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state not in ('gone', 'purged') {step}"),
         told,
         cancellationToken);
 

@@ -104,15 +104,29 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         Read,
         cancellationToken);
 
-    /// <summary>After the bytes are away.</summary>
+    /// <summary>After the bytes are away. What was made in this minute still counts as made: who takes away what he makes makes no more for it.</summary>
     public Task RemoveAsync(IReadOnlyList<string> blobs, CancellationToken cancellationToken) => database.TransactionAsync(
         async transaction =>
         {
             await transaction.ExecuteAsync($"delete from cache_layout where blob in ({blobs})");
             await transaction.ExecuteAsync($"delete from cache_segments where blob in ({blobs})");
-            await transaction.ExecuteAsync($"delete from cache_entries where blob in ({blobs}) and state in ('gone', 'damaged')");
+            var counted = time.GetUtcNow() - CacheEntryStore.Minute;
+            var removed = await transaction.ExecuteAsync($"delete from cache_entries where blob in ({blobs}) and state in ('gone', 'damaged') and created <= {counted}");
+            if (removed < blobs.Count) await transaction.ExecuteAsync($"update cache_entries set state = {CacheStates.Purged} where blob in ({blobs}) and state in ('gone', 'damaged')");
         },
         cancellationToken);
+
+    /// <summary>What was purged in the minute in which it was made, and counts no more.</summary>
+    /// <returns>How many rows went.</returns>
+    public Task<int> ForgetAsync(int limit, CancellationToken cancellationToken)
+    {
+        var counted = time.GetUtcNow() - CacheEntryStore.Minute;
+        return database.ExecuteAsync(
+            $"""
+            delete from cache_entries where state = 'purged' and id in (select id from cache_entries where state = 'purged' and created <= {counted} limit {limit} {database.SkipLocked})
+            """,
+            cancellationToken);
+    }
 
     /// <summary>After the bytes could not be deleted: they are tried again later, and later each time.</summary>
     public Task<int> StepBackAsync(IReadOnlyList<string> blobs, TimeSpan first, CancellationToken cancellationToken) => database.ExecuteAsync(

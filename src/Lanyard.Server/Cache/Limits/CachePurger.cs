@@ -25,10 +25,11 @@ internal sealed class CachePurger(CacheEvictionStore store, BlobStore files, Blo
         {
             var found = await store.OutAsync(Batch, cancellationToken);
             var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
-            if (free.Count == 0) return;
-            if (await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch) return;
+            if (free.Count == 0 || await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch) break;
             await pace.RestAsync(cancellationToken);
         }
+
+        while (await store.ForgetAsync(Batch, cancellationToken) == Batch) await pace.RestAsync(cancellationToken);
     }
 
     /// <summary>Of one that was taken out, by whoever wants its name.</summary>
