@@ -23,13 +23,15 @@ internal sealed class Http2Client : IDisposable
 
     public int Connections => Volatile.Read(ref _connections);
 
-    public async Task<(HttpStatusCode Code, string Body)> GetAsync(string token, string? field = null, string path = "/api")
+    public Task<(HttpStatusCode Code, string Body)> GetAsync(string token, string? field = null, string path = "/api") => GetAsync(token, field is null ? [] : [("X-A", field)], path);
+
+    public async Task<(HttpStatusCode Code, string Body)> GetAsync(string token, IReadOnlyList<(string Name, string Value)> fields, string path = "/api")
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_address, path)) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        if (field is not null)
+        foreach (var (name, value) in fields)
         {
-            request.Headers.Add("X-A", field);
+            request.Headers.Add(name, value);
         }
 
         using var answer = await _client.SendAsync(request);

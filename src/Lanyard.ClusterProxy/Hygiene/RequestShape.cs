@@ -16,6 +16,9 @@ internal readonly record struct RequestShape(string Target, string? Upgrade, IRe
     /// <summary>Chars of all header names and values together. The API server's own limit is 1 MiB.</summary>
     public const int MaxHeaders = 256 * 1024;
 
+    /// <summary>Header lines. Four times what a client may ask to become.</summary>
+    public const int MaxLines = 1024;
+
     public static Outcome<RequestShape> Read(HttpContext context)
     {
         var request = context.Request;
@@ -47,7 +50,7 @@ internal readonly record struct RequestShape(string Target, string? Upgrade, IRe
 
     private static Refusal? ReadHeaders(HttpRequest request, ref bool impersonates)
     {
-        var total = 0;
+        var (total, lines) = (0, 0);
         foreach (var (name, values) in request.Headers)
         {
             var fate = HeaderRules.Judge(name);
@@ -57,6 +60,7 @@ internal readonly record struct RequestShape(string Target, string? Upgrade, IRe
             }
 
             impersonates |= fate == HeaderFate.Impersonation;
+            lines += Math.Max(1, values.Count);
             total += name.Length * Math.Max(1, values.Count);
             for (var i = 0; i < values.Count; i++)
             {
@@ -64,9 +68,9 @@ internal readonly record struct RequestShape(string Target, string? Upgrade, IRe
             }
         }
 
-        if (total > MaxHeaders)
+        if (total > MaxHeaders || lines > MaxLines)
         {
-            return new Refusal(RefusalReason.RequestTooLarge, $"headers of {total} chars");
+            return new Refusal(RefusalReason.RequestTooLarge, $"headers of {total} chars in {lines} lines");
         }
 
         return ReadFraming(request);

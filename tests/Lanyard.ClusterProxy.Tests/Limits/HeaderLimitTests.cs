@@ -29,10 +29,11 @@ public sealed class HeaderLimitTests
         Assert.Equal(lines, seen.Values("X-A").Count());
     }
 
-    /// <summary>Kestrel itself stops at 1024 lines and at 1 MiB, and says no more than a status line, on a connection's first request as on a later one.</summary>
+    /// <summary>Kestrel itself stops at 2048 lines and at 1 MiB, and says no more than a status line, on a connection's first request as on a later one.</summary>
     [Theory]
     [InlineData(1000, 300)]
     [InlineData(1030, 1)]
+    [InlineData(2100, 1)]
     [InlineData(8000, 1)]
     [InlineData(1, 1024 * 1024)]
     public async Task A_head_over_the_limit_is_431_as_Status(int lines, int length)
@@ -114,6 +115,28 @@ public sealed class HeaderLimitTests
         Assert.Equal((HttpStatusCode.OK, (HttpStatusCode)431, HttpStatusCode.OK), (fits, tooLong, after));
         Assert.Contains("\"reason\":\"RequestHeaderFieldsTooLarge\"", status, StringComparison.Ordinal);
         Assert.Equal([100 * 1024, 0], upstream.Heads.Select(h => h.Value("X-A")?.Length ?? 0));
+        Assert.Equal(1, client.Connections);
+    }
+
+    /// <summary>Over twice the limit Kestrel answers by itself, with a status and nothing else.</summary>
+    [Theory]
+    [InlineData(1000, HttpStatusCode.OK, "ok")]
+    [InlineData(1030, (HttpStatusCode)431, "RequestHeaderFieldsTooLarge")]
+    [InlineData(2030, (HttpStatusCode)431, "RequestHeaderFieldsTooLarge")]
+    [InlineData(2100, (HttpStatusCode)431, "")]
+    public async Task Very_many_lines_over_HTTP2_go_through_or_are_431_as_Status_and_never_end_the_connection(int lines, HttpStatusCode expected, string body)
+    {
+        using var certificate = TestCertificates.Create();
+        await using var upstream = RawUpstream.Answering(Ok);
+        await using var proxy = await ProxyDriver.StartAsync(
+            upstream.Address, certificate: () => new() { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true) });
+        using var client = new Http2Client(proxy.Address);
+
+        var (status, text) = await client.GetAsync("good", [.. Enumerable.Range(0, lines).Select(static i => ($"X-{i}", "a"))]);
+        var (after, _) = await client.GetAsync("good");
+
+        Assert.Equal((expected, HttpStatusCode.OK), (status, after));
+        Assert.Contains(body, text, StringComparison.Ordinal);
         Assert.Equal(1, client.Connections);
     }
 
