@@ -60,7 +60,7 @@ internal static class JobManifest
                 // Kubernetes counts from the Job's making, the steps' time from their beginning.
                 ["activeDeadlineSeconds"] = (int)kubernetes.StartLimit.TotalSeconds + payload.TimeoutSeconds + payload.GraceSeconds + StopSeconds,
                 ["ttlSecondsAfterFinished"] = (int)kubernetes.Keep.TotalSeconds,
-                ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = labels }, ["spec"] = Pod(payload, pod, settings, image, account) },
+                ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = labels, ["annotations"] = Undisturbed() }, ["spec"] = Pod(payload, pod, settings, image, account) },
             },
         };
     }
@@ -75,6 +75,13 @@ internal static class JobManifest
         ["lanyard.dev/workspace"] = payload.Workspace,
         ["lanyard.dev/collection"] = payload.Collection,
         ["lanyard.dev/definition"] = payload.Definition,
+    };
+
+    /// <summary>Autoscalers that tidy up nodes move pods by ending them; what is in the midst of an apply is nothing to be moved.</summary>
+    private static JsonObject Undisturbed() => new()
+    {
+        ["cluster-autoscaler.kubernetes.io/safe-to-evict"] = "false",
+        ["karpenter.sh/do-not-disrupt"] = "true",
     };
 
     private static JsonObject Pod(AttemptPayload payload, PodPayload pod, RunnerSettings settings, string image, string account)

@@ -1,10 +1,6 @@
-using System.Security.Cryptography;
 using System.Text;
 
 namespace Lanyard.Cli.Runner.Logs;
-
-/// <summary>Bytes and SHA-256 (lower-case hex) of a complete log.</summary>
-internal sealed record LogTotal(long Bytes, string Sha256);
 
 /// <summary>
 /// The log of one attempt: an append-only file, masked before a byte reaches it, so that file, upload and hash agree. Over its limit the
@@ -13,12 +9,10 @@ internal sealed record LogTotal(long Bytes, string Sha256);
 internal sealed class AttemptLog(string path, long limit) : IDisposable
 {
     private readonly Lock _gate = new();
-    private readonly FileStream _file = PrivateFiles.Create(path);
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly LogFile _file = new(path);
     private readonly LogText _text = new();
     private TaskCompletionSource _grown = NewSignal();
     private TailRing? _tail;
-    private long _length;
     private LogTotal? _total;
 
     public bool IsComplete
@@ -126,7 +120,7 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
                 _text.Flush();
                 Store();
                 AddTail();
-                _total = new LogTotal(_length, Convert.ToHexStringLower(_hash.GetHashAndReset()));
+                _total = _file.Complete();
                 _grown.TrySetResult();
             }
 
@@ -142,9 +136,9 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
             Task grown;
             lock (_gate)
             {
-                if (_length > offset || _total is not null)
+                if (_file.Length > offset || _total is not null)
                 {
-                    return _length;
+                    return _file.Length;
                 }
 
                 grown = _grown.Task;
@@ -154,21 +148,17 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         }
     }
 
-    public ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken) =>
-        RandomAccess.ReadAsync(_file.SafeFileHandle, buffer, offset, cancellationToken);
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, long offset, CancellationToken cancellationToken) => _file.ReadAsync(buffer, offset, cancellationToken);
 
     public void Dispose()
     {
         lock (_gate)
         {
-            _total ??= new LogTotal(_length, "");
+            _total ??= new LogTotal(_file.Length, "");
             _grown.TrySetResult();
             _tail?.Dispose();
             _file.Dispose();
-            _hash.Dispose();
         }
-
-        File.Delete(path);
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -178,30 +168,35 @@ internal sealed class AttemptLog(string path, long limit) : IDisposable
         var bytes = _text.Ready;
         if (_tail is null)
         {
-            var head = (int)Math.Min(bytes.Length, (limit / 2) - _length);
+            var head = (int)Math.Min(bytes.Length, (limit / 2) - _file.Length);
             StoreInFile(bytes[..head]);
             bytes = bytes[head..];
         }
 
         if (!bytes.IsEmpty)
         {
-            _tail ??= new TailRing(path + ".tail", limit - (limit / 2));
-            _tail.Write(bytes);
+            StoreInTail(bytes);
         }
 
         _text.Taken();
     }
 
+    private void StoreInTail(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            _tail ??= new TailRing(path + ".tail", limit - (limit / 2));
+            _tail.Write(bytes);
+        }
+        catch (IOException)
+        {
+            _file.Lose(bytes.Length);
+        }
+    }
+
     private void StoreInFile(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.IsEmpty)
-        {
-            return;
-        }
-
-        RandomAccess.Write(_file.SafeFileHandle, bytes, _length);
-        _hash.AppendData(bytes);
-        _length += bytes.Length;
+        _file.Write(bytes);
         var grown = _grown;
         _grown = NewSignal();
         grown.TrySetResult();

@@ -44,6 +44,15 @@ public sealed class JobManifestTests
         Assert.Equal(Payload(new PodPayload("tools:1")).Workspace, PodSettings.Read(said.GetValueOrDefault, [])!.Workspace);
     }
 
+    /// <summary>An autoscaler that empties a node to save it would end what runs there.</summary>
+    [Fact]
+    public void No_autoscaler_moves_a_pod_that_is_at_work()
+    {
+        var annotations = JobManifest.Create(Payload(new PodPayload("tools:1")), Settings, "rnr_1").Value["spec"]!["template"]!["metadata"]!["annotations"]!;
+
+        Assert.Equal(("false", "true"), (annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"]!.GetValue<string>(), annotations["karpenter.sh/do-not-disrupt"]!.GetValue<string>()));
+    }
+
     [Fact]
     public void Every_container_keeps_to_the_restricted_standard_and_steps_can_not_write_where_commands_are()
     {

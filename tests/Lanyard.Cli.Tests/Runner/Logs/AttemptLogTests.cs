@@ -35,6 +35,39 @@ public sealed class AttemptLogTests : IDisposable
         Assert.True(total.Bytes is > 1000 and < 1200);
     }
 
+    /// <summary>A step whose output nobody reads stands still, in the midst of an apply if it must.</summary>
+    [Fact]
+    public void A_full_disk_costs_the_output_and_never_the_step_that_writes_it()
+    {
+        File.CreateSymbolicLink(Path.Combine(_folder, "log"), "/dev/full");
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1000);
+        for (var line = 0; line < 1000; line++)
+        {
+            log.Append(Encoding.ASCII.GetBytes($"line {line:d4}\n"));
+        }
+
+        log.AppendNote("the step exited with code 1");
+
+        Assert.Equal(new LogTotal(0, Convert.ToHexStringLower(SHA256.HashData([]))), log.Complete());
+    }
+
+    [Fact]
+    public async Task What_a_full_disk_has_cost_is_said_where_it_is_missing()
+    {
+        File.CreateSymbolicLink(Path.Combine(_folder, "log.tail"), "/dev/full");
+        using var log = new AttemptLog(Path.Combine(_folder, "log"), limit: 1000);
+        for (var line = 0; line < 100; line++)
+        {
+            log.Append(Encoding.ASCII.GetBytes($"line {line:d4}\n"));
+        }
+
+        var total = log.Complete();
+        var text = await ReadAsync(log, total.Bytes);
+
+        Assert.EndsWith("line 0049\n\n[lanyard] 500 bytes of output were lost here: the runner could not write them to its disk\n", text, StringComparison.Ordinal);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(text))), total.Sha256);
+    }
+
     [Fact]
     [Line("5.7")]
     public async Task Of_a_gigabyte_the_head_and_the_tail_are_kept_in_memory_that_does_not_grow_with_it()
