@@ -22,9 +22,6 @@ internal static partial class CacheLog
     [LoggerMessage(LogLevel.Information, "{Count} abandoned cache reservations were cleared away")]
     public static partial void Swept(this ILogger logger, int count);
 
-    [LoggerMessage(LogLevel.Error, "Clearing away abandoned cache reservations failed; it is tried again")]
-    public static partial void SweepFailed(this ILogger logger, Exception exception);
-
     [LoggerMessage(LogLevel.Error, "Whether the reservation of an upload still stands can't be asked; the upload is cut off")]
     public static partial void WatchFailed(this ILogger logger, Exception exception);
 }

@@ -1,4 +1,5 @@
 using Lanyard.Server.Cache.Limits;
+using Lanyard.Server.Hosting;
 using Lanyard.Server.Runtime;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -40,23 +41,17 @@ internal sealed class CacheSweeper(
         return swept;
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(SweepRegularlyAsync(stoppingToken), EnforceAsync(stoppingToken));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        Rounds.RepeatAsync("sweep of the cache", options.Sweep, SweepAllAsync, time, logger, stoppingToken), EnforceAsync(stoppingToken));
 
-    private async Task SweepRegularlyAsync(CancellationToken stoppingToken)
+    private async Task SweepAllAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(options.Sweep, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        while (await SweepAsync(cancellationToken) == Batch)
         {
-            await GuardedAsync(async () =>
-            {
-                while (await SweepAsync(stoppingToken) == Batch)
-                {
-                }
-
-                await SweepEndedAsync(stoppingToken);
-                await evictor.SweepAsync(stoppingToken);
-            });
         }
+
+        await SweepEndedAsync(cancellationToken);
+        await evictor.SweepAsync(cancellationToken);
     }
 
     private async Task<int> AbandonAsync(string owner, CancellationToken cancellationToken)
@@ -72,18 +67,6 @@ internal sealed class CacheSweeper(
     private async Task EnforceAsync(CancellationToken stoppingToken)
     {
         await foreach (var (workspace, repository) in tally.WantedAsync(stoppingToken))
-            await GuardedAsync(() => evictor.EnforceAsync(workspace, repository, stoppingToken));
-    }
-
-    private async Task GuardedAsync(Func<Task> work)
-    {
-        try
-        {
-            await work();
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            logger.SweepFailed(exception);
-        }
+            await Rounds.TryAsync("eviction of cache entries", token => evictor.EnforceAsync(workspace, repository, token), logger, stoppingToken);
     }
 }

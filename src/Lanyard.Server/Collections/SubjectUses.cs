@@ -1,4 +1,4 @@
-using System.Data.Common;
+using Lanyard.Server.Hosting;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -17,6 +17,7 @@ internal sealed record SubjectUseCount(string Audience, string Template, long To
 /// </summary>
 internal sealed class SubjectUses(Database database, TimeProvider time, ILogger<SubjectUses> log) : BackgroundService
 {
+    private const string Name = "writing of counts of subject templates";
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
@@ -69,17 +70,10 @@ internal sealed class SubjectUses(Database database, TimeProvider time, ILogger<
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await TryFlushAsync(cancellationToken);
+        await Rounds.TryAsync(Name, FlushAsync, log, cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            await TryFlushAsync(stoppingToken);
-        }
-    }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Rounds.RepeatAsync(Name, Interval, FlushAsync, time, log, stoppingToken);
 
     /// <summary>In one order, so that two replicas never wait for each other; a definition that has gone is passed over.</summary>
     private static async Task WriteAsync(
@@ -110,22 +104,4 @@ internal sealed class SubjectUses(Database database, TimeProvider time, ILogger<
             }
         }
     }
-
-    private async Task TryFlushAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await FlushAsync(cancellationToken);
-        }
-        catch (Exception exception) when (exception is DbException or TimeoutException)
-        {
-            log.UsesNotWritten(exception);
-        }
-    }
-}
-
-internal static partial class CollectionsLog
-{
-    [LoggerMessage(LogLevel.Warning, "Counts of subject templates could not be written; tried again in a second")]
-    public static partial void UsesNotWritten(this ILogger logger, Exception exception);
 }

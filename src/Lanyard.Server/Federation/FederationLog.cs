@@ -7,9 +7,6 @@ internal static partial class FederationLog
     [LoggerMessage(LogLevel.Error, "Trust record {Record} can't be used and believes nobody: {Mistakes}")]
     public static partial void RecordUnusable(this ILogger logger, string record, string mistakes);
 
-    [LoggerMessage(LogLevel.Error, "What is revoked could not be read or swept; tried again soon")]
-    public static partial void WatchFailed(this ILogger logger, Exception exception);
-
     [LoggerMessage(LogLevel.Warning, "Keys of {Record} changed by {Action}: now {State}; trusted anew: {Added}; leaving: {Removed}")]
     public static partial void KeysChanged(this ILogger logger, string record, string action, string state, string added, string removed);
 

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Lanyard.Identity.Federation;
+using Lanyard.Server.Hosting;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -29,7 +30,7 @@ internal sealed class TrustWatch(
             if (tokenId is not null) memory.Note(tokenId);
             else _wanted.Writer.TryWrite(true);
         });
-        if (!await TryAsync(memory.LoadAsync, cancellationToken)) _wanted.Writer.TryWrite(true);
+        if (!await LoadOnceAsync(cancellationToken)) _wanted.Writer.TryWrite(true);
         await base.StartAsync(cancellationToken);
     }
 
@@ -40,7 +41,13 @@ internal sealed class TrustWatch(
         base.Dispose();
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(LoadAsync(stoppingToken), SweepAsync(stoppingToken));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        LoadAsync(stoppingToken),
+        SweepAsync("tokens", memory.SweepAsync, stoppingToken),
+        SweepAsync("pushed keys", pushed.SweepAsync, stoppingToken),
+        SweepAsync("stale keys", stale.SweepAsync, stoppingToken),
+        SweepAsync("revocations", withdrawn.SweepAsync, stoppingToken),
+        SweepAsync("token reviews", reviews.SweepAsync, stoppingToken));
 
     /// <summary>Whenever some revocation may have been missed, and until it succeeds: a revoked token must not stay good because the database was away for a moment.</summary>
     private async Task LoadAsync(CancellationToken stoppingToken)
@@ -48,23 +55,12 @@ internal sealed class TrustWatch(
         while (await _wanted.Reader.WaitToReadAsync(stoppingToken))
         {
             _wanted.Reader.TryRead(out _);
-            while (!await TryAsync(memory.LoadAsync, stoppingToken)) await Task.Delay(Retry, time, stoppingToken);
+            while (!await LoadOnceAsync(stoppingToken)) await Task.Delay(Retry, time, stoppingToken);
         }
     }
 
-    private async Task SweepAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(SweepEvery, time);
-        do
-        {
-            await TryAsync(memory.SweepAsync, stoppingToken);
-            await TryAsync(pushed.SweepAsync, stoppingToken);
-            await TryAsync(stale.SweepAsync, stoppingToken);
-            await TryAsync(withdrawn.SweepAsync, stoppingToken);
-            await TryAsync(reviews.SweepAsync, stoppingToken);
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    private Task SweepAsync(string what, Func<CancellationToken, Task> sweep, CancellationToken stoppingToken) =>
+        Rounds.RepeatAsync($"sweep of {what}", SweepEvery, sweep, time, log, stoppingToken, isAtOnce: true);
 
     private void Forget()
     {
@@ -75,17 +71,5 @@ internal sealed class TrustWatch(
         door.Forget();
     }
 
-    private async Task<bool> TryAsync(Func<CancellationToken, Task> work, CancellationToken cancellation)
-    {
-        try
-        {
-            await work(cancellation);
-            return true;
-        }
-        catch (Exception e) when (e is System.Data.Common.DbException or TimeoutException)
-        {
-            log.WatchFailed(e);
-            return false;
-        }
-    }
+    private Task<bool> LoadOnceAsync(CancellationToken cancellation) => Rounds.TryAsync("reading of what is revoked", memory.LoadAsync, log, cancellation);
 }

@@ -1,3 +1,4 @@
+using Lanyard.Server.Hosting;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -32,25 +33,8 @@ internal sealed partial class MachineSweeper(MachineStore store, TimeProvider ti
         return all;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Pause, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                await SweepAsync(stoppingToken);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                NotSwept(logger, exception);
-            }
-        }
-    }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Rounds.RepeatAsync("sweep of machines", Pause, SweepAsync, time, logger, stoppingToken);
 
     [LoggerMessage(LogLevel.Information, "{Count} machines that were over long ago were taken away")]
     private static partial void Swept(ILogger logger, int count);
-
-    [LoggerMessage(LogLevel.Error, "Taking away machines that were over long ago failed; it is tried again")]
-    private static partial void NotSwept(ILogger logger, Exception exception);
 }

@@ -1,4 +1,5 @@
 using Lanyard.Identity;
+using Lanyard.Server.Hosting;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -46,24 +47,8 @@ internal sealed class LoopGuard(Database database, TimeProvider time)
 }
 
 /// <summary>Drops counts of roots that are long gone.</summary>
-internal sealed partial class LoopGuardSweeper(LoopGuard guard, TimeProvider time, ILogger<LoopGuardSweeper> logger) : BackgroundService
+internal sealed class LoopGuardSweeper(LoopGuard guard, TimeProvider time, ILogger<LoopGuardSweeper> logger) : BackgroundService
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromHours(1), time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                await guard.SweepAsync(stoppingToken);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                SweepFailed(logger, exception);
-            }
-        }
-    }
-
-    [LoggerMessage(LogLevel.Error, "Dropping old counts of started runs failed; it is tried again")]
-    private static partial void SweepFailed(ILogger logger, Exception exception);
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Rounds.RepeatAsync("sweep of counts of started runs", TimeSpan.FromHours(1), guard.SweepAsync, time, logger, stoppingToken);
 }

@@ -1,5 +1,6 @@
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Collections;
+using Lanyard.Server.Hosting;
 using Lanyard.Server.Runs.Opentofu;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -75,8 +76,8 @@ internal sealed class RunSweeper(
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        RepeatAsync("sweep", rules.Options.Sweep, SweepAsync, stoppingToken),
-        RepeatAsync("queue sweep", QueueCheck, SweepQueuesAsync, stoppingToken),
+        RepeatAsync("sweep of runs", rules.Options.Sweep, SweepAsync, stoppingToken),
+        RepeatAsync("sweep of queues", QueueCheck, SweepQueuesAsync, stoppingToken),
         RepeatAsync("sweep of plans that nobody approves", QueueCheck, SweepUnapprovedAsync, stoppingToken),
         RepeatAsync("sweep of times in queues", OwnTimesCheck, SweepOwnTimesAsync, stoppingToken),
         RepeatAsync("sweep of spent runners", SpentCheck, ephemeral.RemoveSpentAsync, stoppingToken),
@@ -111,37 +112,6 @@ internal sealed class RunSweeper(
         logger.Expired(after.Id, after.Attempt, after.AttemptState, after.State, after.Reason);
     }
 
-    /// <summary>An outage of the database ends one round, not the sweeping.</summary>
-    private async Task RepeatAsync(string name, TimeSpan every, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(every, time);
-        do
-        {
-            try
-            {
-                await work(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                logger.RoundFailed(e, name);
-            }
-        }
-        while (await NextAsync(timer, stoppingToken));
-    }
-
-    private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken stoppingToken)
-    {
-        try
-        {
-            return await timer.WaitForNextTickAsync(stoppingToken);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-    }
+    private Task RepeatAsync(string name, TimeSpan every, Func<CancellationToken, Task> work, CancellationToken stoppingToken) =>
+        Rounds.RepeatAsync(name, every, work, time, logger, stoppingToken, isAtOnce: true);
 }

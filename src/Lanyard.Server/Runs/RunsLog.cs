@@ -7,9 +7,6 @@ internal static partial class RunsLog
     [LoggerMessage(LogLevel.Information, "Run {Run} attempt {Attempt} is {AttemptState}, the run {State}: {Reason}")]
     public static partial void Expired(this ILogger logger, string run, int attempt, string attemptState, string state, string? reason);
 
-    [LoggerMessage(LogLevel.Error, "The {Round} of runs failed; it is tried again")]
-    public static partial void RoundFailed(this ILogger logger, Exception exception, string round);
-
     [LoggerMessage(LogLevel.Error, "The log of run {Run} can't be followed; those who do are cut off, and come again")]
     public static partial void TailBroke(this ILogger logger, Exception exception, string run);
 
