@@ -21,7 +21,7 @@ internal static class MachinesFeature
     {
         services.AddSingleton<MachineStore>();
         services.AddSingleton<MachineDirectory>();
-        services.AddSingleton<MachineTokens>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>().AddSingleton<MachineIdentityTokens>();
+        services.AddSingleton<MachineTokens>().AddSingleton<RenewalBudget>().AddSingleton<MachineCreation>().AddSingleton<MachineIdentityStore>().AddSingleton<MachineIdentityTokens>();
         services.AddSingleton<MachineSightings>().AddHostedService(static provider => provider.GetRequiredService<MachineSightings>());
         services.AddSingleton<MachineSweeper>().AddHostedService(static provider => provider.GetRequiredService<MachineSweeper>());
         services.AddContent(Home.Workspace, "machine identities", static id => $"select slug as name from machine_identities where workspace = {id}");

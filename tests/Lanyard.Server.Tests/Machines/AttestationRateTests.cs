@@ -75,6 +75,18 @@ public sealed class AttestationRateTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("nonsense", "vm")).Status);
     }
 
+    [Fact]
+    public async Task A_machine_renews_itself_ten_times_a_minute_and_no_other_is_held_up_by_it()
+    {
+        var first = (await _server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "{}")).Json["token"]!.GetValue<string>();
+        var second = (await _server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/machines", "{}")).Json["token"]!.GetValue<string>();
+        for (var i = 0; i < 10; i++) Assert.Equal(HttpStatusCode.OK, await RenewAsync(first));
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, HttpStatusCode.OK), (await RenewAsync(first), await RenewAsync(second)));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.OK, await RenewAsync(first));
+    }
+
     [Theory]
     [InlineData("0")]
     [InlineData("10001")]
@@ -95,6 +107,8 @@ public sealed class AttestationRateTests : IAsyncLifetime
         Assert.Equal(isSame, Budget.NameOf(IPAddress.Parse(one)) == Budget.NameOf(IPAddress.Parse(other)));
 
     private static string Spec(string more = "") => "{\"proof\":{\"cluster\":\"lab\",\"subject\":\"" + Subject + "\"},\"machine\":{\"lifetimeSeconds\":3600}" + more + "}";
+
+    private async Task<HttpStatusCode> RenewAsync(string token) => (await _server.SendAsync(HttpMethod.Post, "/runtime/machines/renew", bearer: token)).Status;
 
     private Task PutIdentityAsync(string name, string more = "") => _server.PutAsync($"/v1/workspaces/acme/machine-identities/{name}", Spec(more));
 
