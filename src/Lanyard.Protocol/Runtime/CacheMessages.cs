@@ -33,7 +33,7 @@ public sealed record CacheReadRule(IReadOnlyList<string> Refs, IReadOnlyList<str
 public sealed record CacheProducer(
     string? Subject = null, string? Repository = null, string? Ref = null, string? Workflow = null, string? Actor = null, string? TokenSha256 = null);
 
-/// <param name="State"><c>pending</c>, <c>ready</c>, <c>quarantined</c>, <c>damaged</c> or <c>gone</c>.</param>
+/// <param name="State"><c>pending</c>, <c>ready</c>, <c>quarantined</c> or <c>damaged</c>.</param>
 /// <param name="Digest">SHA-256 tree digest in hex; null until it is ready.</param>
 /// <param name="Verified">False once the store's own URL of its bytes was handed out: what is read there is not checked.</param>
 public sealed record CacheEntryView(

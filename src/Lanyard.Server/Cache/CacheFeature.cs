@@ -36,7 +36,7 @@ internal static class CacheFeature
         services.AddSingleton(new SegmentKeys(secret));
         services.AddSingleton<SegmentStore>();
         services.AddSingleton<CacheEntryStore>();
-        services.AddSingleton<CacheMatchStore>();
+        services.AddSingleton<CacheMatchStore>().AddSingleton<DamagedEntries>();
         services.AddSingleton<BlobUpload>();
         services.AddSingleton<CacheService>();
         services.AddSingleton<CacheSettingsDirectory>();

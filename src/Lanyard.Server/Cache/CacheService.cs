@@ -12,7 +12,7 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CachePurger purger, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, AuditLog audit, TimeProvider time,
+    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CachePurger purger, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, DamagedEntries damaged, AuditLog audit, TimeProvider time,
     RuntimeQuestions questions, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
@@ -37,8 +37,7 @@ internal sealed class CacheService(
             }
 
             // Clients take any body for the archive: a blob that is missing behind us must be a miss here.
-            logger.BytesMissing(entry.Id, entry.Blob);
-            await entries.MarkDamagedAsync(entry.Id, context.RequestAborted);
+            await damaged.TakeOutAsync(entry, AuditEvent.Of(context, "cache.damaged"), what: null);
         }
 
         return new Refusal(RefusalReason.NotFound, $"nothing in {repository} for {keys[0]}");

@@ -68,6 +68,7 @@ public sealed class BlobFaultTests : BlobServerTests
         File.Delete(Cache.Files.Single());
 
         Assert.Null(await Cache.FindAsync(Machine, "k"));
+        Assert.Contains("\"what\":\"missing\"", Assert.Single(await DamageToldAsync()), StringComparison.Ordinal);
         await Cache.SaveAsync(Machine, "k", [3]);
         Assert.Equal("k", await Cache.FindAsync(Machine, "k"));
     }
@@ -94,6 +95,7 @@ public sealed class BlobFaultTests : BlobServerTests
 
         Assert.Null(await Cache.FindAsync(Machine, "k"));
         Assert.Equal(HttpStatusCode.NotFound, (await Cache.Client.GetAsync(url)).StatusCode);
+        Assert.Contains("is not what was written", Assert.Single(await DamageToldAsync()), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -141,4 +143,7 @@ public sealed class BlobFaultTests : BlobServerTests
 
         Assert.Equal(HttpStatusCode.LengthRequired, answer.StatusCode);
     }
+
+    private async Task<IEnumerable<string>> DamageToldAsync() =>
+        (await Cache.Server.GetAsync("/v1/workspaces/acme/audit?limit=100")).Body.Split('\n').Where(static line => line.Contains("\"cache.damaged\"", StringComparison.Ordinal));
 }

@@ -57,6 +57,19 @@ public abstract class CachePurgerTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_waits_for_it_does_not_wait_for_everything_that_is_there()
+    {
+        for (var i = 0; i < EvictionPace.Step + 10; i++) await AddAsync(isKept: false, readUntil: i);
+        _store.Deleting = () => _time.Advance(TimeSpan.FromSeconds(1));
+
+        await _server.Server.Services.GetRequiredService<CachePurger>().PurgeAsync(Cancel, CachePurger.Awaited);
+        Assert.Equal(EvictionPace.Step, _store.Deleted.Count);
+
+        await PurgeAsync();
+        Assert.Equal(EvictionPace.Step + 10, _store.Deleted.Count);
+    }
+
+    [Fact]
     public async Task One_is_tried_again_for_ever_and_less_and_less_often_and_goes_when_the_store_lets_it()
     {
         var blob = await AddAsync(isKept: true, readUntil: 0);
@@ -100,9 +113,12 @@ public abstract class CachePurgerTests(DatabaseKind kind) : IAsyncLifetime
 
         public int Tries { get; private set; }
 
+        public Action? Deleting { get; set; }
+
         public override ValueTask DeleteAsync(string blob)
         {
             Tries++;
+            Deleting?.Invoke();
             if (Kept.Contains(blob)) throw new BlobStoreException(new IOException("it is held"));
             Deleted.Add(blob);
             return ValueTask.CompletedTask;

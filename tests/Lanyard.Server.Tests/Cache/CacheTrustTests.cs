@@ -131,6 +131,21 @@ public abstract class CacheTrustTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_producer_is_uploading_is_given_up_with_what_it_wrote()
+    {
+        var bad = await _server.MachineAsync();
+        var url = await _server.ReserveAsync(bad, "late");
+        Assert.Equal(HttpStatusCode.Created, (await _server.PutAsync(url, [1])).StatusCode);
+
+        Assert.Equal(1, await ChangeAsync("quarantine", $$"""{"producer":{"subject":"{{bad}}"} }"""));
+
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.FinalizeAsync(bad, "late", 1)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await _server.PutAsync(url, [1])).StatusCode);
+        Assert.Null(await _server.FindAsync(await _server.MachineAsync(), "late"));
+        Assert.Empty(await EntriesAsync());
+    }
+
+    [Fact]
     public async Task Nothing_is_selected_by_saying_nothing_and_no_workspace_reaches_another()
     {
         await _server.Server.MakeWorkspaceAsync("other");

@@ -43,7 +43,7 @@ internal static class CacheAdminEndpoints
         var about = AuditEvent.Of(context, "cache.delete") with { WorkspaceId = found.Id, Target = entry };
         if (IdOf(entry) is not { } id || await store.DeleteAsync(found.Id, CacheAdminStore.Of(id), count => count == 0 ? null : about, context.RequestAborted) == 0)
             return new Refused(Access.Missing($"no cache entry {entry} in {found.Slug}"));
-        await purger.PurgeAsync(context.RequestAborted);
+        await purger.PurgeAsync(context.RequestAborted, CachePurger.Awaited);
         return Results.NoContent();
     }
 
@@ -77,7 +77,7 @@ internal static class CacheAdminEndpoints
         SelectAsync(workspace, context, workspaces, "cache.delete", async (id, which, _, told) =>
         {
             var count = await store.DeleteAsync(id, which, told, context.RequestAborted);
-            await purger.PurgeAsync(context.RequestAborted);
+            await purger.PurgeAsync(context.RequestAborted, CachePurger.Awaited);
             return count;
         });
 

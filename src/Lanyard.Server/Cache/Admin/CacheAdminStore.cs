@@ -71,15 +71,19 @@ internal sealed class CacheAdminStore(Database database, AuditLog audit, TimePro
         told,
         cancellationToken);
 
-    /// <summary>Out of service, with its bytes kept; its key is free.</summary>
+    /// <summary>Out of service, with its bytes kept; its key is free. What is being uploaded is given up: it would be finalised behind this, and be in service.</summary>
     public Task<int> QuarantineAsync(string workspaceId, SqlPart which, string? reason, Func<int, AuditEvent?> told, CancellationToken cancellationToken) => ChangeAsync(
         workspaceId,
         which,
-        (transaction, step) => transaction.ExecuteAsync(
-            $"""
-            update cache_entries set state = 'quarantined', live = false, reason = {reason}, read_until = {time.GetUtcNow()}
-            where workspace = {workspaceId} and state = 'ready' {step}
-            """),
+        async (transaction, step) =>
+        {
+            var given = await transaction.ExecuteAsync($"update cache_entries set state = 'gone', live = false where workspace = {workspaceId} and state = 'pending' {step}");
+            return given + await transaction.ExecuteAsync(
+                $"""
+                update cache_entries set state = 'quarantined', live = false, reason = {reason}, read_until = {time.GetUtcNow()}
+                where workspace = {workspaceId} and state = 'ready' {step}
+                """);
+        },
         told,
         cancellationToken);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lanyard.Identity;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Cache.Protocol;
 using Microsoft.AspNetCore.Http;
@@ -53,7 +54,7 @@ internal static class BlobEndpoints
     }
 
     public static async Task<IResult> GetAsync(
-        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, SegmentKeys keys, BlobReads reads, TimeProvider time, ILogger<BlobStore> logger)
+        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, SegmentKeys keys, BlobReads reads, DamagedEntries damaged, TimeProvider time, ILogger<BlobStore> logger)
     {
         AzureAnswers.Begin(context);
         if (urls.Check(context.Request, BlobPermission.Read) is { } bad) return NotSigned(bad);
@@ -84,11 +85,9 @@ internal static class BlobEndpoints
         catch (BlobDamagedException exception)
         {
             // The length is announced already: only a broken connection tells the client that these bytes are not to be used.
-            logger.BytesDamaged(entry.Id, entry.Blob, exception.Message);
-            await entries.MarkDamagedAsync(entry.Id, CancellationToken.None);
+            await damaged.TakeOutAsync(entry, AuditEvent.Of(context, "cache.damaged"), exception.Message);
             context.Abort();
         }
-
         catch (BlobStoreException exception)
         {
             logger.StoreFailed(exception);

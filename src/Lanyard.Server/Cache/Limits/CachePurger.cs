@@ -17,15 +17,20 @@ internal sealed class CachePurger(CacheEvictionStore store, BlobStore files, Blo
     /// <summary>A store that lets nothing go for so long is asked for no more this time.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>For a caller that waits: what does not go in this time goes with the next sweep.</summary>
+    public static readonly TimeSpan Awaited = TimeSpan.FromSeconds(2);
+
     /// <summary>All that may go now. Where nothing of a step goes the store is down, and the rest can wait.</summary>
-    public async Task PurgeAsync(CancellationToken cancellationToken)
+    /// <param name="most">After so long no further step is begun; null: to the end.</param>
+    public async Task PurgeAsync(CancellationToken cancellationToken, TimeSpan? most = null)
     {
+        var begun = time.GetTimestamp();
         var pace = new EvictionPace(reads, time);
         while (true)
         {
             var found = await store.OutAsync(Batch, cancellationToken);
             var free = found.Where(entry => !reads.IsRead(entry.Blob)).Select(static entry => entry.Blob).ToList();
-            if (free.Count == 0 || await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch) break;
+            if (free.Count == 0 || await PurgeAsync(free, cancellationToken) == 0 || found.Count < Batch || time.GetElapsedTime(begun) >= most) break;
             await pace.RestAsync(cancellationToken);
         }
 
