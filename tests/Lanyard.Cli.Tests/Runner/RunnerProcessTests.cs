@@ -96,9 +96,9 @@ public sealed class RunnerProcessTests : IAsyncLifetime
 
         await attempt.Ended.WaitAsync(TimeSpan.FromSeconds(60));
 
-        Assert.StartsWith($"[lanyard] step step\n***\n{_plane.Tokens.First().Length + 1}\n***\n{{\"token\":\"", attempt.Log, StringComparison.Ordinal);
+        Assert.StartsWith($"[lanyard] step step\n***\n{_plane.Logins.Tokens.First().Length + 1}\n***\n{{\"token\":\"", attempt.Log, StringComparison.Ordinal);
         Assert.Contains("\n2\n", attempt.Log, StringComparison.Ordinal);
-        Assert.Equal(["sts.example", "sts.example", "x"], _plane.TokenRequests.Select(form => form["audience"]));
+        Assert.Equal(["sts.example", "sts.example", "x"], _plane.Logins.TokenRequests.Select(form => form["audience"]));
     }
 
     [Fact]

@@ -125,7 +125,7 @@ public sealed class SandboxTests : IAsyncLifetime
         Assert.Contains("own: HTTP/1.1 200", curl, StringComparison.Ordinal);
         Assert.Contains("neighbour: HTTP/1.1 401", curl, StringComparison.Ordinal);
         Assert.Contains("nobody: HTTP/1.1 401", curl, StringComparison.Ordinal);
-        Assert.Single(_plane.TokenRequests);
+        Assert.Single(_plane.Logins.TokenRequests);
         _plane.Tell(victim, HoldAnswers.Cancel);
         Assert.Equal(RunStates.Canceled, (await victim.Ended.WaitAsync(Deadline)).Outcome);
     }
@@ -211,7 +211,7 @@ public sealed class SandboxTests : IAsyncLifetime
 
         Assert.Contains(lines, line => line.Contains("bwrap", StringComparison.Ordinal));
         Assert.DoesNotContain(lines, line => line.Contains("hunter2-hunter2", StringComparison.Ordinal));
-        Assert.DoesNotContain(lines, line => line.Contains(_plane.Tokens.Single(), StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, line => line.Contains(_plane.Logins.Tokens.Single(), StringComparison.Ordinal));
         _plane.Tell(attempt, HoldAnswers.Cancel);
         await attempt.Ended.WaitAsync(Deadline);
     }

@@ -1,11 +1,5 @@
-using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
-using Lanyard.Protocol.OAuth;
 using Lanyard.Protocol.Runs;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -13,21 +7,20 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Lanyard.Testing.Runs;
 
 /// <summary>
 /// The server's side of the run protocol on a real loopback port, without rules of its own: it hands out what a test gives it, loses
-/// what a test says, and remembers what runners said. Also a workspace's token endpoint that signs nothing.
+/// what a test says, and remembers what runners said.
 /// </summary>
 public sealed class FakeControlPlane : IAsyncDisposable
 {
     private int _waitingPolls;
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<FakeAttempt> _queue = new();
-    private readonly ConcurrentDictionary<string, FakeAttempt> _attempts = new();
+    private readonly FakeAttemptCalls _calls = new();
     private readonly CancellationTokenSource _stopped = new();
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -62,29 +55,8 @@ public sealed class FakeControlPlane : IAsyncDisposable
 
     public ConcurrentQueue<HeartbeatRequest> Heartbeats { get; } = new();
 
-    /// <summary>Forms that came to the token endpoint.</summary>
-    public ConcurrentQueue<Dictionary<string, string>> TokenRequests { get; } = new();
-
-    /// <summary>Identity tokens that were given out.</summary>
-    public ConcurrentQueue<string> Tokens { get; } = new();
-
-    /// <summary>Audiences that the token endpoint refuses.</summary>
-    public HashSet<string> RefusedAudiences { get; } = [];
-
-    /// <summary>Requests of hosts to become runners, with their bearers.</summary>
-    public ConcurrentQueue<(RunnerRegistration Registration, string Assertion)> Registrations { get; } = new();
-
-    /// <summary>How many registrations are answered with pending before one is approved.</summary>
-    public int PendingRegistrations { get; set; }
-
-    /// <summary>Forms that came to the instance's own token endpoint.</summary>
-    public ConcurrentQueue<Dictionary<string, string>> ClientAssertions { get; } = new();
-
-    /// <summary>Seconds that an API token of the instance's token endpoint lives; 0: it refuses.</summary>
-    public int ApiTokenSeconds { get; set; } = 600;
-
-    /// <summary>Seconds that an identity token of a workspace's token endpoint lives.</summary>
-    public int IdentityTokenSeconds { get; set; } = 600;
+    /// <summary>Its token endpoints, and the requests of hosts to become runners.</summary>
+    public FakeLogins Logins { get; } = new();
 
     /// <summary>Bearers of the calls under /v1.</summary>
     public ConcurrentQueue<string> Bearers { get; } = new();
@@ -108,7 +80,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
     public FakeAttempt Enqueue(AttemptPayload payload)
     {
         var attempt = new FakeAttempt(payload with { Issuer = $"{Url.AbsoluteUri.TrimEnd('/')}/oidc/{payload.Workspace}", LeaseSeconds = LeaseSeconds });
-        _attempts[$"{payload.Run}/{payload.Attempt}"] = attempt;
+        _calls.Attempts[$"{payload.Run}/{payload.Attempt}"] = attempt;
         _queue.Enqueue(attempt);
         Wake();
         return attempt;
@@ -135,15 +107,6 @@ public sealed class FakeControlPlane : IAsyncDisposable
         _stopped.Dispose();
     }
 
-    private static Task AnswerAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK)
-    {
-        context.Response.StatusCode = status;
-        return context.Response.WriteAsJsonAsync(value, type, cancellationToken: context.RequestAborted);
-    }
-
-    private static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type) =>
-        await JsonSerializer.DeserializeAsync(context.Request.Body, type, context.RequestAborted) ?? throw new JsonException("null");
-
     private void Wake() => Interlocked.Exchange(ref _news, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     private void Map()
@@ -153,14 +116,14 @@ public sealed class FakeControlPlane : IAsyncDisposable
         On("POST", "/v1/runner/poll", "poll", PollAsync);
         On("POST", "/v1/runner/heartbeat", "heartbeat", HeartbeatAsync);
         On("POST", "/v1/runner/calls", "calls", BatchAsync);
-        On("POST", "/v1/runner/attempts/{run}/{attempt}/accept", "accept", AcceptAsync);
-        On("POST", "/v1/runner/attempts/{run}/{attempt}/start", "start", StartAsync);
-        On("PUT", "/v1/runner/attempts/{run}/{attempt}/steps/{index}", "step", StepAsync);
-        On("POST", "/v1/runner/attempts/{run}/{attempt}/log", "log", LogAsync);
-        On("POST", "/v1/runner/attempts/{run}/{attempt}/end", "end", EndAsync);
-        On("POST", "/oidc/{workspace}/token", "token", TokenAsync);
-        On("POST", "/token", "token", ApiTokenAsync);
-        On("POST", "/v1/runner/requests", "request", RegisterAsync);
+        On("POST", "/v1/runner/attempts/{run}/{attempt}/accept", "accept", _calls.AcceptAsync);
+        On("POST", "/v1/runner/attempts/{run}/{attempt}/start", "start", _calls.StartAsync);
+        On("PUT", "/v1/runner/attempts/{run}/{attempt}/steps/{index}", "step", _calls.StepAsync);
+        On("POST", "/v1/runner/attempts/{run}/{attempt}/log", "log", _calls.LogAsync);
+        On("POST", "/v1/runner/attempts/{run}/{attempt}/end", "end", _calls.EndAsync);
+        On("POST", "/oidc/{workspace}/token", "token", Logins.TokenAsync);
+        On("POST", "/token", "token", Logins.ApiTokenAsync);
+        On("POST", "/v1/runner/requests", "request", Logins.RegisterAsync);
     }
 
     private void On(string method, string path, string name, Func<HttpContext, Task> handle) =>
@@ -173,49 +136,20 @@ public sealed class FakeControlPlane : IAsyncDisposable
             Bearers.Enqueue(context.Request.Headers.Authorization.ToString());
         }
 
-        switch (FaultOf(name))
-        {
-            case Fault.LoseCall:
-                context.Abort();
-                return;
-            case Fault.LoseAnswer:
-                context.Response.Body = new MemoryStream();
-                await handle(context);
-                context.Abort();
-                return;
-            case Fault.Hang:
-                using (var both = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopped.Token))
-                {
-                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, both.Token).ContinueWith(_ => { }, TaskScheduler.Default);
-                }
-
-                return;
-            case Fault.Unavailable:
-                context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-                return;
-            case Fault.Stale:
-                context.Response.StatusCode = StatusCodes.Status409Conflict;
-                return;
-            case Fault.Over:
-                context.Response.StatusCode = StatusCodes.Status410Gone;
-                return;
-            default:
-                await handle(context);
-                return;
-        }
+        await Faults.CallAsync(context, FaultOf(name), handle, _stopped.Token);
     }
 
     private async Task SessionAsync(HttpContext context)
     {
-        var request = await ReadAsync(context, RunnerJson.Default.SessionRequest);
+        var request = await FakeJson.ReadAsync(context, RunnerJson.Default.SessionRequest);
         Sessions.Enqueue(request);
         var session = new SessionResponse($"ses_{Sessions.Count}", "rnr_1", "runner", LeaseSeconds, 2, MaxLogChunkBytes, Collections, Ephemeral ? true : null);
-        await AnswerAsync(context, session, RunnerJson.Default.SessionResponse);
+        await FakeJson.AnswerAsync(context, session, RunnerJson.Default.SessionResponse);
     }
 
     private async Task PollAsync(HttpContext context)
     {
-        var request = await ReadAsync(context, RunnerJson.Default.PollRequest);
+        var request = await FakeJson.ReadAsync(context, RunnerJson.Default.PollRequest);
         Polls.Enqueue(request);
         Interlocked.Increment(ref _waitingPolls);
         try
@@ -239,7 +173,7 @@ public sealed class FakeControlPlane : IAsyncDisposable
             var offers = Offers(Drain ? 0 : request.Free);
             if (Drain || offers.Count > 0 || answers.Exists(answer => answer.Answer != HoldAnswers.Keep) || wait.IsCancellationRequested)
             {
-                await AnswerAsync(context, new PollResponse(offers, answers, Drain ? true : null), RunnerJson.Default.PollResponse);
+                await FakeJson.AnswerAsync(context, new PollResponse(offers, answers, Drain ? true : null), RunnerJson.Default.PollResponse);
                 return;
             }
 
@@ -260,13 +194,13 @@ public sealed class FakeControlPlane : IAsyncDisposable
     }
 
     private List<HoldAnswer> Answers(IReadOnlyList<Hold> holds) =>
-        [.. holds.Select(hold => new HoldAnswer(hold.Run, hold.Attempt, _attempts[$"{hold.Run}/{hold.Attempt}"].Answer, LeaseSeconds))];
+        [.. holds.Select(hold => new HoldAnswer(hold.Run, hold.Attempt, _calls.Attempts[$"{hold.Run}/{hold.Attempt}"].Answer, LeaseSeconds))];
 
     private async Task HeartbeatAsync(HttpContext context)
     {
-        var request = await ReadAsync(context, RunnerJson.Default.HeartbeatRequest);
+        var request = await FakeJson.ReadAsync(context, RunnerJson.Default.HeartbeatRequest);
         Heartbeats.Enqueue(request);
-        await AnswerAsync(context, new HeartbeatResponse(Answers(request.Holds)), RunnerJson.Default.HeartbeatResponse);
+        await FakeJson.AnswerAsync(context, new HeartbeatResponse(Answers(request.Holds)), RunnerJson.Default.HeartbeatResponse);
     }
 
     private async Task BatchAsync(HttpContext context)
@@ -277,87 +211,9 @@ public sealed class FakeControlPlane : IAsyncDisposable
             return;
         }
 
-        var request = await ReadAsync(context, RunnerJson.Default.BatchRequest);
+        var request = await FakeJson.ReadAsync(context, RunnerJson.Default.BatchRequest);
         Batches.Enqueue(request);
-        var answers = request.Calls.Select(call => FakeBatch.Answer(call, _attempts[$"{call.Run}/{call.Attempt}"], FaultOf(call.Kind))).ToList();
-        await AnswerAsync(context, new BatchResponse(answers), RunnerJson.Default.BatchResponse);
-    }
-
-    private FakeAttempt AttemptOf(HttpContext context) => _attempts[$"{context.GetRouteValue("run")}/{context.GetRouteValue("attempt")}"];
-
-    private async Task AcceptAsync(HttpContext context)
-    {
-        var attempt = AttemptOf(context);
-        attempt.Accepts++;
-        attempt.State = AttemptStates.Accepted;
-        await AnswerAsync(context, attempt.Payload, RunnerJson.Default.AttemptPayload);
-    }
-
-    private async Task StartAsync(HttpContext context)
-    {
-        var attempt = AttemptOf(context);
-        attempt.Starts++;
-        attempt.State = AttemptStates.Running;
-        await AnswerAsync(context, new AttemptAnswer(attempt.State), RunnerJson.Default.AttemptAnswer);
-    }
-
-    private async Task StepAsync(HttpContext context)
-    {
-        var attempt = AttemptOf(context);
-        attempt.Report(int.Parse((string)context.GetRouteValue("index")!, null), await ReadAsync(context, RunnerJson.Default.StepReport));
-        await AnswerAsync(context, new AttemptAnswer(attempt.State), RunnerJson.Default.AttemptAnswer);
-    }
-
-    private async Task LogAsync(HttpContext context)
-    {
-        using var body = new MemoryStream();
-        await context.Request.Body.CopyToAsync(body);
-        var attempt = AttemptOf(context);
-        var next = attempt.Append(long.Parse(context.Request.Query["offset"].ToString(), null), body.ToArray());
-        var status = next is null ? StatusCodes.Status416RangeNotSatisfiable : StatusCodes.Status200OK;
-        await AnswerAsync(context, new LogAppended(next ?? attempt.LogLength), RunnerJson.Default.LogAppended, status);
-    }
-
-    private async Task EndAsync(HttpContext context)
-    {
-        var attempt = AttemptOf(context);
-        attempt.End(await ReadAsync(context, RunnerJson.Default.EndRequest));
-        await AnswerAsync(context, new AttemptAnswer(attempt.State), RunnerJson.Default.AttemptAnswer);
-    }
-
-    private async Task TokenAsync(HttpContext context)
-    {
-        var form = (await context.Request.ReadFormAsync()).ToDictionary(field => field.Key, field => field.Value.ToString());
-        TokenRequests.Enqueue(form);
-        if (RefusedAudiences.Contains(form["audience"]))
-        {
-            await AnswerAsync(context, new OAuthErrorResponse("invalid_target", "this audience is not allowed"), OAuthJson.Default.OAuthErrorResponse, 400);
-            return;
-        }
-
-        var payload = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"aud":"{{form["audience"]}}","exp":1900000000}"""));
-        var token = $"eyJhbGciOiJSUzI1NiJ9.{payload}.{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(64))}";
-        Tokens.Enqueue(token);
-        await AnswerAsync(context, new TokenResponse(token, OAuthNames.TokenTypeIdToken, "N_A", IdentityTokenSeconds), OAuthJson.Default.TokenResponse);
-    }
-
-    private async Task ApiTokenAsync(HttpContext context)
-    {
-        ClientAssertions.Enqueue((await context.Request.ReadFormAsync()).ToDictionary(field => field.Key, field => field.Value.ToString()));
-        if (ApiTokenSeconds == 0)
-        {
-            await AnswerAsync(context, new OAuthErrorResponse("invalid_client", "no"), OAuthJson.Default.OAuthErrorResponse, 401);
-            return;
-        }
-
-        await AnswerAsync(context, new TokenResponse($"api-token-{ClientAssertions.Count}", null, "Bearer", ApiTokenSeconds), OAuthJson.Default.TokenResponse);
-    }
-
-    private async Task RegisterAsync(HttpContext context)
-    {
-        var registration = await ReadAsync(context, RunnerJson.Default.RunnerRegistration);
-        Registrations.Enqueue((registration, context.Request.Headers.Authorization.ToString()["Bearer ".Length..]));
-        var state = Registrations.Count > PendingRegistrations ? RegistrationStates.Approved : RegistrationStates.Pending;
-        await AnswerAsync(context, new RunnerRegistrationAnswer("thumbprint", state), RunnerJson.Default.RunnerRegistrationAnswer);
+        var answers = request.Calls.Select(call => FakeBatch.Answer(call, _calls.Attempts[$"{call.Run}/{call.Attempt}"], FaultOf(call.Kind))).ToList();
+        await FakeJson.AnswerAsync(context, new BatchResponse(answers), RunnerJson.Default.BatchResponse);
     }
 }

@@ -51,7 +51,7 @@ public sealed class CloudFilesTests : IAsyncLifetime
         Assert.Contains("gcp.json 600 1000", attempt.Log, StringComparison.Ordinal);
         foreach (var said in (string[])["uid 1000", "AUDIENCE-right", "EXEC-right", "FILLED"]) Assert.Contains(said, attempt.Log, StringComparison.Ordinal);
         Assert.DoesNotContain("FOUND", attempt.Log, StringComparison.Ordinal);
-        Assert.DoesNotContain(_plane.Tokens.First(), attempt.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain(_plane.Logins.Tokens.First(), attempt.Log, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class CloudFilesTests : IAsyncLifetime
     [Fact]
     public async Task A_token_is_replaced_at_half_its_life_and_whoever_reads_never_finds_half_a_file()
     {
-        _plane.IdentityTokenSeconds = 2;
+        _plane.Logins.IdentityTokenSeconds = 2;
         var attempt = Enqueue("""
             first=$(cat $TOKEN); seen=0
             while [ $seen -lt 2 ]; do
@@ -89,19 +89,19 @@ public sealed class CloudFilesTests : IAsyncLifetime
 
         Assert.Contains("RENEWED-twice", attempt.Log, StringComparison.Ordinal);
         Assert.DoesNotContain("FOUND", attempt.Log, StringComparison.Ordinal);
-        var asked = _plane.TokenRequests.Count;
+        var asked = _plane.Logins.TokenRequests.Count;
         var next = _plane.Enqueue(Payloads.Of(Payloads.Script("true")));
         await next.Ended.WaitAsync(Deadline);
-        Assert.Equal(asked, _plane.TokenRequests.Count);
+        Assert.Equal(asked, _plane.Logins.TokenRequests.Count);
     }
 
     [Fact]
     public async Task The_issuers_outage_at_renewal_leaves_the_old_token_and_is_made_up_for()
     {
-        _plane.IdentityTokenSeconds = 4;
+        _plane.Logins.IdentityTokenSeconds = 4;
         var left = 3;
         var attempt = Enqueue("first=$(cat $TOKEN); while [ \"$(cat $TOKEN)\" = \"$first\" ]; do :; done; echo RENEWED");
-        _plane.FaultOf = name => name == "token" && _plane.Tokens.Count >= 2 && Interlocked.Decrement(ref left) >= 0 ? Fault.Unavailable : Fault.None;
+        _plane.FaultOf = name => name == "token" && _plane.Logins.Tokens.Count >= 2 && Interlocked.Decrement(ref left) >= 0 ? Fault.Unavailable : Fault.None;
 
         Assert.Equal(RunStates.Succeeded, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
 
@@ -113,7 +113,7 @@ public sealed class CloudFilesTests : IAsyncLifetime
     [Fact]
     public async Task A_token_that_can_not_be_written_at_renewal_is_noted_and_its_attempt_goes_on()
     {
-        _plane.IdentityTokenSeconds = 2;
+        _plane.Logins.IdentityTokenSeconds = 2;
         var attempt = Enqueue("echo READY; while [ ! -e $FOLDER/go ]; do sleep 0.05; done; echo WENT-on");
         await attempt.LogSaysAsync("READY");
         var memory = await File.ReadAllTextAsync(Path.Combine(_runner.Settings.WorkFolder, "memory"));
@@ -130,7 +130,7 @@ public sealed class CloudFilesTests : IAsyncLifetime
     [Fact]
     public async Task Where_the_server_refuses_a_clouds_audience_no_step_begins_and_the_reason_names_it()
     {
-        _plane.RefusedAudiences.Add("sts.amazonaws.com");
+        _plane.Logins.RefusedAudiences.Add("sts.amazonaws.com");
         var attempt = Enqueue("echo RAN");
 
         var end = await attempt.Ended.WaitAsync(Deadline);
@@ -143,16 +143,16 @@ public sealed class CloudFilesTests : IAsyncLifetime
     [Fact]
     public async Task A_canceled_attempt_keeps_its_files_through_the_grace_and_gets_no_new_token()
     {
-        _plane.IdentityTokenSeconds = 3600;
+        _plane.Logins.IdentityTokenSeconds = 3600;
         var attempt = Enqueue("trap '[ -s $TOKEN ] && echo GRACE-has-token; exit 0' TERM; echo READY; while :; do sleep 0.05; done");
         await attempt.LogSaysAsync("READY");
-        var asked = _plane.TokenRequests.Count;
+        var asked = _plane.Logins.TokenRequests.Count;
 
         _plane.Tell(attempt, HoldAnswers.Cancel);
 
         Assert.Equal(RunStates.Canceled, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
         Assert.Contains("GRACE-has-token", attempt.Log, StringComparison.Ordinal);
-        Assert.Equal(asked, _plane.TokenRequests.Count);
+        Assert.Equal(asked, _plane.Logins.TokenRequests.Count);
     }
 
     [Fact]

@@ -41,8 +41,8 @@ public sealed class TokenEndpointTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.OK, status);
         using var json = JsonDocument.Parse(body);
-        Assert.Equal(_plane.Tokens.Single(), json.RootElement.GetProperty("value").GetString());
-        var form = _plane.TokenRequests.Single();
+        Assert.Equal(_plane.Logins.Tokens.Single(), json.RootElement.GetProperty("value").GetString());
+        var form = _plane.Logins.TokenRequests.Single();
         Assert.Equal(
             (OAuthNames.GrantTokenExchange, attempt.Payload.RuntimeToken, OAuthNames.TokenTypeAccessToken, OAuthNames.TokenTypeIdToken, "https://sts.example"),
             (form["grant_type"], form["subject_token"], form["subject_token_type"], form["requested_token_type"], form["audience"]));
@@ -57,7 +57,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await GetAsync(url + "&subject=a&subject=b", bearer)).Status);
         Assert.Equal(HttpStatusCode.BadRequest, (await GetAsync(url + "&subject=", bearer)).Status);
 
-        Assert.Equal("coarse", _plane.TokenRequests.Single()["subject"]);
+        Assert.Equal("coarse", _plane.Logins.TokenRequests.Single()["subject"]);
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(url, bearer)).Status);
 
-        Assert.Equal(attempt.Payload.DefaultAudience, _plane.TokenRequests.Single()["audience"]);
+        Assert.Equal(attempt.Payload.DefaultAudience, _plane.Logins.TokenRequests.Single()["audience"]);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         };
 
         Assert.All(refused, answer => Assert.Equal((HttpStatusCode.Unauthorized, refused[0].Body), answer));
-        Assert.Empty(_plane.TokenRequests);
+        Assert.Empty(_plane.Logins.TokenRequests);
         Assert.True(bearer.Length >= 43 && bearer != otherBearer);
     }
 
@@ -99,13 +99,13 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         await attempt.Ended.WaitAsync(Deadline);
 
         Assert.Equal(HttpStatusCode.Unauthorized, (await GetAsync(url, bearer)).Status);
-        Assert.Single(_plane.TokenRequests);
+        Assert.Single(_plane.Logins.TokenRequests);
     }
 
     [Fact]
     public async Task A_refused_audience_is_told_and_costs_nothing_else()
     {
-        _plane.RefusedAudiences.Add("forbidden");
+        _plane.Logins.RefusedAudiences.Add("forbidden");
         var (_, url, bearer) = await LiveAsync();
 
         var (status, body) = await GetAsync(url + "&audience=forbidden", bearer);
@@ -148,8 +148,8 @@ public sealed class TokenEndpointTests : IAsyncLifetime
 
         Assert.Equal(
             [(attempt.Payload.DefaultAudience, "1800"), ("a", "3600"), ("b", "3600")],
-            _plane.TokenRequests.Select(form => (form["audience"], form["expires_in"])));
-        var lengths = _plane.Tokens.Select(token => token.Length).ToList();
+            _plane.Logins.TokenRequests.Select(form => (form["audience"], form["expires_in"])));
+        var lengths = _plane.Logins.Tokens.Select(token => token.Length).ToList();
         Assert.Contains($"length {lengths[0]}", attempt.Log, StringComparison.Ordinal);
         Assert.Contains($"second {lengths[1]} {lengths[2]}", attempt.Log, StringComparison.Ordinal);
         Assert.Contains("third []", attempt.Log, StringComparison.Ordinal);
@@ -158,7 +158,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
     [Fact]
     public async Task A_step_whose_token_is_refused_does_not_begin()
     {
-        _plane.RefusedAudiences.Add("forbidden");
+        _plane.Logins.RefusedAudiences.Add("forbidden");
         var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script("echo never", oidc: ["forbidden"])));
 
         var end = await attempt.Ended.WaitAsync(Deadline);
@@ -182,8 +182,8 @@ public sealed class TokenEndpointTests : IAsyncLifetime
             """,
             environment: environment);
 
-        Assert.Contains("token " + _plane.Tokens.Single(), result.Succeeded(), StringComparison.Ordinal);
-        Assert.Equal("sts.example/a&b", _plane.TokenRequests.Single()["audience"]);
+        Assert.Contains("token " + _plane.Logins.Tokens.Single(), result.Succeeded(), StringComparison.Ordinal);
+        Assert.Equal("sts.example/a&b", _plane.Logins.TokenRequests.Single()["audience"]);
     }
 
     private async Task<(FakeAttempt Attempt, string Url, string Bearer)> LiveAsync()

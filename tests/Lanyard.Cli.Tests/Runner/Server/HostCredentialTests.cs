@@ -45,9 +45,9 @@ public sealed class HostCredentialTests : IAsyncLifetime
 
         Assert.Equal("api-token-2", (await credential.GetAsync(default)).Value);
         Assert.Single(first.Distinct());
-        var form = _plane.ClientAssertions.First();
+        var form = _plane.Logins.ClientAssertions.First();
         Assert.Equal((OAuthNames.GrantClientCredentials, OAuthNames.ClientAssertionJwtBearer), (form["grant_type"], form["client_assertion_type"]));
-        Assert.Equal(2, _plane.ClientAssertions.Select(each => each["client_assertion"]).Distinct().Count());
+        Assert.Equal(2, _plane.Logins.ClientAssertions.Select(each => each["client_assertion"]).Distinct().Count());
     }
 
     [Fact]
@@ -65,9 +65,9 @@ public sealed class HostCredentialTests : IAsyncLifetime
     public async Task A_key_that_gets_no_token_is_a_refusal_and_not_remembered()
     {
         using var credential = ApiTokenCredential.ForKey(_key, _http, _plane.Url, _time);
-        _plane.ApiTokenSeconds = 0;
+        _plane.Logins.ApiTokenSeconds = 0;
         Assert.True((await credential.GetAsync(default)).IsRefused);
-        _plane.ApiTokenSeconds = 600;
+        _plane.Logins.ApiTokenSeconds = 600;
 
         Assert.False((await credential.GetAsync(default)).IsRefused);
     }
@@ -75,7 +75,7 @@ public sealed class HostCredentialTests : IAsyncLifetime
     [Fact]
     public async Task A_host_asks_again_until_it_is_approved_and_sends_its_public_key_only()
     {
-        _plane.PendingRegistrations = 2;
+        _plane.Logins.PendingRegistrations = 2;
         var left = 1;
         _plane.FaultOf = name => name == "request" && Interlocked.Exchange(ref left, 0) == 1 ? Fault.Unavailable : Fault.None;
         var settings = new RunnerSettings(_plane.Url, _folder, Name: "build-7");
@@ -84,9 +84,9 @@ public sealed class HostCredentialTests : IAsyncLifetime
         await new HostRegistration(key, _http, settings, TimeProvider.System, NullLogger.Instance)
             .WaitForApprovalAsync(default).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
 
-        Assert.Equal(3, _plane.Registrations.Count);
-        Assert.Equal(3, _plane.Registrations.Select(each => each.Assertion).Distinct().Count());
-        var sent = _plane.Registrations.First().Registration;
+        Assert.Equal(3, _plane.Logins.Registrations.Count);
+        Assert.Equal(3, _plane.Logins.Registrations.Select(each => each.Assertion).Distinct().Count());
+        var sent = _plane.Logins.Registrations.First().Registration;
         Assert.Equal("build-7", sent.Name);
         Assert.False(sent.PublicKey.TryGetProperty("d", out _));
         Assert.Equal(key.Fingerprint, VerificationKey.FromJwk(sent.PublicKey).Value.Thumbprint);
