@@ -47,6 +47,9 @@ internal sealed record CacheEntry(
     DateTimeOffset ReadUntil,
     bool Encrypted)
 {
+    /// <summary>Of a pull request: what it holds gives way to branches.</summary>
+    public bool IsPull => Scope.StartsWith("refs/pull/", StringComparison.Ordinal);
+
     public CacheName Name => new(WorkspaceId, Repository, Scope, Version, Key);
 }
 

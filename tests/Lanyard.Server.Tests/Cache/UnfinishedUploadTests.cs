@@ -109,6 +109,36 @@ public abstract class UnfinishedUploadTests(DatabaseKind kind) : IAsyncLifetime
         await PutAsync("a", 1000, HttpStatusCode.Created);
     }
 
+    [Theory]
+    [InlineData("""{"repositoryBytes":1000,"entryBytes":300}""")]
+    [InlineData("""{"workspaceBytes":1000,"entryBytes":300}""")]
+    public async Task Pull_requests_that_upload_and_finalise_nothing_keep_no_branch_from_saving(string settings)
+    {
+        await SetAsync(settings);
+        var main = _machine;
+        foreach (var number in (int[])[1, 2])
+        {
+            _machine = await _server.MachineAsync(gitRef: $"refs/pull/{number}/merge");
+            await PutAsync("a", 250, HttpStatusCode.Created);
+            await PutAsync("b", 251, HttpStatusCode.RequestEntityTooLarge);
+        }
+
+        await PutAsync("c", 1, HttpStatusCode.RequestEntityTooLarge);
+        _machine = main;
+        await PutAsync("a", 300, HttpStatusCode.Created);
+        await PutAsync("b", 200, HttpStatusCode.Created);
+        await PutAsync("c", 1, HttpStatusCode.RequestEntityTooLarge);
+    }
+
+    [Fact]
+    public async Task One_entry_of_a_pull_request_may_be_as_large_as_any()
+    {
+        await SetAsync("""{"repositoryBytes":300}""");
+        _machine = await _server.MachineAsync(gitRef: "refs/pull/1/merge");
+
+        await PutAsync("a", 300, HttpStatusCode.Created);
+    }
+
     [Fact]
     public async Task A_body_that_breaks_off_and_a_block_that_is_sent_again_count_once_or_not_at_all()
     {

@@ -48,13 +48,13 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
     public async Task<long> QuarantinedAsync(string workspaceId, string? repository, CancellationToken cancellationToken) => await database.ScalarAsync(
         $"select cast(coalesce(sum(size), 0) as bigint) from cache_entries where workspace = {workspaceId} {Of(repository)} and state = 'quarantined'", cancellationToken) ?? 0;
 
-    /// <summary>What was uploaded and is not finalised, by repository.</summary>
-    public Task<List<KeyValuePair<string, long>>> UnfinishedAsync(string workspaceId, CancellationToken cancellationToken) =>
+    /// <summary>What was uploaded and is not finalised, by repository, and of pull requests by itself.</summary>
+    public Task<List<KeyValuePair<(string Repository, bool IsPull), long>>> UnfinishedAsync(string workspaceId, CancellationToken cancellationToken) =>
         database.QueryAsync(
             $"""
-            select repository, cast(sum(staged_bytes) as bigint) from cache_entries where workspace || '/' = {workspaceId + "/"} and state = 'pending' group by repository
+            select repository, pull, cast(sum(staged_bytes) as bigint) from cache_entries where workspace || '/' = {workspaceId + "/"} and state = 'pending' group by repository, pull
             """,
-            static row => KeyValuePair.Create(row.GetString(0), row.GetInt64(1)),
+            static row => KeyValuePair.Create((row.GetString(0), row.GetBoolean(1)), row.GetInt64(2)),
             cancellationToken);
 
     /// <summary>While one replica makes way in a workspace no other does.</summary>
