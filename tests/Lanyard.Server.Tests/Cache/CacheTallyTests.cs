@@ -13,7 +13,7 @@ public sealed class CacheTallyTests
     [Fact]
     public async Task Nobody_counts_while_there_is_room_and_somebody_does_once_there_is_none()
     {
-        _tally.Counted("acme", "demo/app", 100, _tally.Begin(("acme", "demo/app")));
+        _tally.Counted("acme", "demo/app", 100, false, _tally.Begin(("acme", "demo/app")));
 
         _tally.Added("acme", "demo/app", 100);
         _tally.Added("acme", "demo/other", 1);
@@ -28,7 +28,7 @@ public sealed class CacheTallyTests
     [InlineData("other", false)]
     public async Task What_was_counted_by_other_quotas_counts_no_more(string? changed, bool isForgotten)
     {
-        _tally.Counted("acme", "demo/app", 100, _tally.Begin(("acme", "demo/app")));
+        _tally.Counted("acme", "demo/app", 100, false, _tally.Begin(("acme", "demo/app")));
 
         _tally.Forget(changed);
         _tally.Added("acme", "demo/app", 1);
@@ -42,7 +42,7 @@ public sealed class CacheTallyTests
     {
         var begun = _tally.Begin(("acme", "demo/app"));
         _tally.Forget("acme");
-        _tally.Counted("acme", "demo/app", 100, begun);
+        _tally.Counted("acme", "demo/app", 100, false, begun);
 
         _tally.Added("acme", "demo/app", 1);
         _tally.Added("acme", "last", 1);

@@ -10,7 +10,7 @@ namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
 internal sealed class BlobUpload(
-    BlobStore files, SegmentStore segments, CacheEntryStore entries, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheOptions options, SegmentKeys keys,
+    BlobStore files, SegmentStore segments, CacheEntryStore entries, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheTally tally, CacheOptions options, SegmentKeys keys,
     TimeProvider time, ILogger<BlobUpload> logger)
 {
     /// <summary>A second: whoever sends holds buffers meanwhile, and a URL of an hour would let one hold them for a day.</summary>
@@ -26,6 +26,7 @@ internal sealed class BlobUpload(
         var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);
         var most = limits.EntryBytes(entry.Repository);
         if (length > most) return TooLarge(entry);
+        if (tally.IsFull(entry.WorkspaceId, entry.Repository)) return new Refusal(RefusalReason.RequestTooLarge, $"{entry.Repository} or its workspace holds twice its quota, all of it given out by look-ups or being read");
         if (!await unfinished.TryBeginAsync(entry, length, limits, context.RequestAborted))
             return new Refusal(RefusalReason.RequestTooLarge, $"with entry {entry.Id} more would be unfinished than the quota of {entry.Repository} or of its workspace");
         var isStaged = false;

@@ -13,6 +13,9 @@ internal sealed class CacheEvictor(
     public static readonly TimeSpan Hold = TimeSpan.FromMinutes(25);
 
     private const int Batch = EvictionPace.Step;
+    /// <summary>What was given out can't be evicted: whoever looks up what he saves fast enough would fill the disk. With so many times a quota nothing more is taken in.</summary>
+    private const long MostTimes = 2;
+
     private const int StepsACount = 100;
 
     private readonly SemaphoreSlim[] _gates = [.. Enumerable.Range(0, 64).Select(static _ => new SemaphoreSlim(1))];
@@ -54,10 +57,9 @@ internal sealed class CacheEvictor(
         var limits = await settings.LimitsAsync(workspace, cancellationToken);
         var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), isWaiting: true, cancellationToken)
             + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: true, cancellationToken);
-        var room = Math.Min(
-            limits.RepositoryBytes(repository) - await store.BytesAsync(workspace, repository, cancellationToken),
-            limits.WorkspaceBytes - await store.BytesAsync(workspace, null, cancellationToken));
-        tally.Counted(workspace, repository, room, begun);
+        var (quota, ofRepository, ofAll) = (limits.RepositoryBytes(repository), await store.BytesAsync(workspace, repository, cancellationToken), await store.BytesAsync(workspace, null, cancellationToken));
+        var isFull = ofRepository > MostTimes * quota || ofAll > MostTimes * limits.WorkspaceBytes;
+        tally.Counted(workspace, repository, Math.Min(quota - ofRepository, limits.WorkspaceBytes - ofAll), isFull, begun);
         if (evicted > 0) await purger.PurgeAsync(cancellationToken);
     }
 

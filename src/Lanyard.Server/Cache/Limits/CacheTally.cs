@@ -11,7 +11,10 @@ internal sealed class CacheTally(TimeProvider time)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(1);
 
-    private readonly ConcurrentDictionary<(string Workspace, string Repository), (long Bytes, long Room, DateTimeOffset At)> _counted = new();
+    /// <summary>What is full is counted anew after so long, when somebody asks.</summary>
+    private static readonly TimeSpan Recount = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentDictionary<(string Workspace, string Repository), (long Bytes, long Room, bool IsFull, DateTimeOffset At)> _counted = new();
     private readonly ConcurrentDictionary<(string Workspace, string Repository), bool> _queued = new();
     private readonly Channel<(string Workspace, string Repository)> _wanted = Channel.CreateUnbounded<(string, string)>();
 
@@ -29,12 +32,22 @@ internal sealed class CacheTally(TimeProvider time)
     }
 
     /// <param name="room">What may still come before somebody must count again.</param>
+    /// <param name="isFull">Nothing more is to be taken in.</param>
     /// <param name="begun">What <see cref="Begin"/> returned: a count by quotas that changed meanwhile is not kept.</param>
-    public void Counted(string workspace, string repository, long room, long begun)
+    public void Counted(string workspace, string repository, long room, bool isFull, long begun)
     {
         if (_counted.Count > 10_000) _counted.Clear();
-        _counted[(workspace, repository)] = (0, room, time.GetUtcNow());
+        _counted[(workspace, repository)] = (0, room, isFull, time.GetUtcNow());
         if (begun != Interlocked.Read(ref _quotas)) _counted.TryRemove((workspace, repository), out _);
+    }
+
+    /// <summary>Whether there is so much that no eviction may take, because it was given out, that nothing more is taken in.</summary>
+    public bool IsFull(string workspace, string repository)
+    {
+        var one = (workspace, repository);
+        if (!_counted.TryGetValue(one, out var known) || !known.IsFull) return false;
+        if (time.GetUtcNow() - known.At >= Recount && _queued.TryAdd(one, true)) _wanted.Writer.TryWrite(one);
+        return true;
     }
 
     /// <summary>Quotas are others now, of one workspace or (null) of any: whoever adds next has all of it counted.</summary>
