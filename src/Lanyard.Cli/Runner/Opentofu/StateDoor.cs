@@ -12,7 +12,6 @@ namespace Lanyard.Cli.Runner.Opentofu;
 internal sealed class StateDoor(ControlPlane plane, AttemptKey key, TimeProvider time)
 {
     private const int MaxBytes = 32 << 20;
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public async Task AnswerAsync(HttpContext context)
     {
@@ -30,7 +29,7 @@ internal sealed class StateDoor(ControlPlane plane, AttemptKey key, TimeProvider
 
         using var body = new MemoryStream();
         await request.Body.CopyToAsync(body, context.RequestAborted);
-        var answer = await AskAsync(call.Method, call.Path, body.ToArray(), context.RequestAborted);
+        var answer = await PatientCall.AskAsync(plane, time, call.Method, key, call.Path, body.ToArray(), context.RequestAborted);
         context.Response.StatusCode = StatusOf(call.Method, answer);
         if (answer is { Body.Length: > 0 })
         {
@@ -56,20 +55,4 @@ internal sealed class StateDoor(ControlPlane plane, AttemptKey key, TimeProvider
         ("POST", "/state/unlock") => (HttpMethod.Post, "state/unlock"),
         _ => null,
     };
-
-    private async Task<RawAnswer?> AskAsync(HttpMethod method, string path, byte[] body, CancellationToken cancellationToken)
-    {
-        var backoff = new Backoff(time, TimeSpan.FromSeconds(5));
-        var began = time.GetTimestamp();
-        while (true)
-        {
-            var answer = await plane.RawAsync(method, key, path, body, cancellationToken);
-            if (answer is { Status: < HttpStatusCode.InternalServerError } || time.GetElapsedTime(began) > Patience)
-            {
-                return answer;
-            }
-
-            await backoff.WaitAsync(null, cancellationToken);
-        }
-    }
 }

@@ -17,7 +17,6 @@ internal sealed class TofuAttempt(AttemptPayload payload, OpentofuPayload tofu, 
     public const string StepName = "opentofu";
     private const int MaxBundle = 32 << 20;
     private const int MaxShown = 64 << 20;
-    private const int LoggedTries = 8;
 
     private bool IsApply => payload.Phase == "apply";
 
@@ -29,7 +28,7 @@ internal sealed class TofuAttempt(AttemptPayload payload, OpentofuPayload tofu, 
     {
         if (IsApply)
         {
-            var answer = await TryAsync(HttpMethod.Get, "plan", default, stopped);
+            var answer = await AskAsync(HttpMethod.Get, default, stopped);
             return answer is { Status: HttpStatusCode.OK } plan && place.WriteFile(TofuScript.Bundle, plan.Body) ? null : "the plan that is to be applied could not be had";
         }
 
@@ -81,7 +80,7 @@ internal sealed class TofuAttempt(AttemptPayload payload, OpentofuPayload tofu, 
             return $"what was planned is larger than {MaxBundle >> 20} MiB";
         }
 
-        if (await TryAsync(HttpMethod.Put, "plan", bundle, stopped) is not { Status: HttpStatusCode.NoContent })
+        if (await AskAsync(HttpMethod.Put, bundle, stopped) is not { Status: HttpStatusCode.NoContent })
         {
             return "the server did not take the plan";
         }
@@ -90,20 +89,5 @@ internal sealed class TofuAttempt(AttemptPayload payload, OpentofuPayload tofu, 
         return null;
     }
 
-    private async Task<RawAnswer?> TryAsync(HttpMethod method, string path, ReadOnlyMemory<byte> body, CancellationToken stopped)
-    {
-        var backoff = new Backoff(time, TimeSpan.FromSeconds(5));
-        for (var i = 0; i < LoggedTries; i++)
-        {
-            var answer = await plane.RawAsync(method, key, path, body, stopped);
-            if (answer is { Status: < HttpStatusCode.InternalServerError })
-            {
-                return answer;
-            }
-
-            await backoff.WaitAsync(null, stopped);
-        }
-
-        return null;
-    }
+    private Task<RawAnswer?> AskAsync(HttpMethod method, ReadOnlyMemory<byte> body, CancellationToken stopped) => PatientCall.AskAsync(plane, time, method, key, "plan", body, stopped);
 }

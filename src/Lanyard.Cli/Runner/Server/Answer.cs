@@ -33,4 +33,8 @@ internal readonly record struct Answer<T>(AnswerKind Kind, T? Value = default, T
 }
 
 /// <summary>An answer that is not of the protocol.</summary>
-internal sealed record RawAnswer(HttpStatusCode Status, byte[] Body, string? MediaType);
+internal sealed record RawAnswer(HttpStatusCode Status, byte[] Body, string? MediaType)
+{
+    /// <summary>The same call again, later: the server is away or busy, or does not know the credential yet (401, 403: its key is new, its answer about it late).</summary>
+    public bool IsPassing => ControlPlane.KindOf(Status) is AnswerKind.Retry or AnswerKind.Unauthenticated;
+}

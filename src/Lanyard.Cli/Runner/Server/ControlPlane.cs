@@ -101,6 +101,7 @@ internal sealed class ControlPlane
             }
 
             using var response = await _http.SendAsync(request, both.Token);
+            Note(KindOf(response.StatusCode), bearer);
             return new RawAnswer(response.StatusCode, await response.Content.ReadAsByteArrayAsync(both.Token), response.Content.Headers.ContentType?.ToString());
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -193,15 +194,7 @@ internal sealed class ControlPlane
         where T : class
     {
         var kind = KindOf(response.StatusCode);
-        if (kind is AnswerKind.Unauthenticated)
-        {
-            _credential.Refused(bearer);
-        }
-        else if (kind is AnswerKind.Ok)
-        {
-            _credential.Accepted(bearer);
-        }
-
+        Note(kind, bearer);
         var bytes = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         if (kind is not (AnswerKind.Ok or AnswerKind.Gap))
         {
@@ -212,6 +205,18 @@ internal sealed class ControlPlane
         var detail = $"status {(int)response.StatusCode}";
         var value = JsonSerializer.Deserialize(bytes, type);
         return value is null ? new Answer<T>(AnswerKind.Retry, Detail: detail + " without a body") : new Answer<T>(kind, value, Detail: detail);
+    }
+
+    private void Note(AnswerKind kind, string bearer)
+    {
+        if (kind is AnswerKind.Unauthenticated)
+        {
+            _credential.Refused(bearer);
+        }
+        else if (kind is AnswerKind.Ok)
+        {
+            _credential.Accepted(bearer);
+        }
     }
 
     /// <summary>What the server said of a refusal (RFC 9457), for the runner's log: its title, and the request by which an admin finds the cause.</summary>
