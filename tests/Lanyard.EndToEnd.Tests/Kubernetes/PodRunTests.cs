@@ -37,7 +37,7 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
         Assert.Contains("\"value\":\"***", log, StringComparison.Ordinal);
         Assert.DoesNotContain("\neyJ", log, StringComparison.Ordinal);
         Assert.True(view["attempts"]![0]!["logComplete"]!.GetValue<bool>());
-        Assert.Contains("Started", PodCluster.Reasons(view));
+        await Eventually.HoldsAsync(async () => PodCluster.Reasons(await pods.RunAsync(run)).Contains("Started"), "what the kubelet said comes too, after the end if it must");
         await Eventually.HoldsAsync(
             async () => (await pods.Cluster.KubectlAsync("get", "jobs", "-n", PodCluster.Namespace, "-l", $"lanyard.dev/run={run}", "-o", "jsonpath={.items[*].status.succeeded}"))
                 .Succeeded().Trim() == "1",

@@ -157,8 +157,12 @@ internal sealed class AwsCredentials(AwsEndpointPayload role, IdentityTokenExcha
 
     private static string? Find(XElement answer, string name) => answer.Descendants().FirstOrDefault(element => element.Name.LocalName == name)?.Value;
 
+    /// <summary>STS says with 400 too that it could not ask our issuer, or that too many asked it: AWS's own clients repeat these.</summary>
+    private static bool IsPassing(HttpStatusCode status, string? code) =>
+        (int)status is 429 or >= 500 || code is "IDPCommunicationError" or "Throttling" or "ThrottlingException" or "RequestLimitExceeded";
+
     private static Refusal Refuse(HttpStatusCode status, XElement answer) => new(
-        (int)status >= 500 ? RefusalReason.Unavailable : RefusalReason.AudienceNotAllowed, $"STS says {Find(answer, "Code")}: {Find(answer, "Message")}");
+        IsPassing(status, Find(answer, "Code")) ? RefusalReason.Unavailable : RefusalReason.AudienceNotAllowed, $"STS says {Find(answer, "Code")}: {Find(answer, "Message")}");
 
     private Outcome<AwsSessionKeys> Take(XElement answer)
     {

@@ -17,6 +17,9 @@ internal sealed class CloudFiles(CloudPayload cloud, CloudFolder folder, CloudTe
     private const int FirstTries = 5;
     private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
 
+    /// <summary>After a refusal, or where the file can't be written.</summary>
+    private static readonly TimeSpan Seldom = TimeSpan.FromSeconds(20);
+
     /// <returns>What stands in the way of the first step, or null and the time at which each token was made.</returns>
     public async Task<Outcome<IReadOnlyList<MintedToken>>> PrepareAsync(CancellationToken stopped)
     {
@@ -70,31 +73,82 @@ internal sealed class CloudFiles(CloudPayload cloud, CloudFolder folder, CloudTe
             {
                 var half = (token.Life / 2) - time.GetElapsedTime(token.From);
                 await Task.Delay(half > Soonest ? half : Soonest, time, stopped);
-                var backoff = new Backoff(time);
-                var next = await exchange.MintTimedAsync(file.Audience, stopped);
-                while (next.IsRefused)
+                if (await RenewAsync(file, stopped) is not { } next)
                 {
-                    if (next.Refusal.Reason is not RefusalReason.Unavailable)
-                    {
-                        log.AppendNoteMeanwhile($"{file.Name} is not renewed any more: {Printable(next.Refusal.Detail)}");
-                        return;
-                    }
-
-                    await backoff.WaitAsync(null, stopped);
-                    next = await exchange.MintTimedAsync(file.Audience, stopped);
+                    return;
                 }
 
-                token = next.Value;
-                Write(file, token);
+                token = next;
             }
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
         {
             // The attempt ends.
         }
+    }
+
+    /// <summary>
+    /// Tried again whatever was in the way: a full disk is emptied, a rule that was changed is put right, and the tool that reads the file may have hours before it. A refusal is said once.
+    /// </summary>
+    /// <returns>Null: there is no room for another secret in the attempt's mask, and never will be.</returns>
+    private async Task<MintedToken?> RenewAsync(CloudTokenFile file, CancellationToken stopped)
+    {
+        var backoff = new Backoff(time);
+        string? said = null;
+        MintedToken? made = null;
+        while (true)
+        {
+            var (reason, trouble) = (RefusalReason.Unavailable, (string?)null);
+            if (made is null || time.GetElapsedTime(made.From) > made.Life / 2)
+            {
+                var token = await exchange.MintTimedAsync(file.Audience, stopped);
+                made = token.TryGet(out var value, out var refusal) ? value : null;
+                (reason, trouble) = refusal is null ? (reason, null) : (refusal.Reason, refusal.Detail);
+            }
+
+            if (made is not null && (trouble = TryWrite(file, made)) is null)
+            {
+                if (said is not null)
+                {
+                    log.AppendNoteMeanwhile($"{file.Name} is renewed again");
+                }
+
+                return made;
+            }
+
+            if (made is null && reason is RefusalReason.Unavailable)
+            {
+                await backoff.WaitAsync(null, stopped);
+                continue;
+            }
+
+            var isLast = reason is RefusalReason.TooManyRequests;
+            if (trouble != said)
+            {
+                log.AppendNoteMeanwhile($"{file.Name} is not renewed{(isLast ? " any more" : "")}: {Printable(trouble!)}");
+                said = trouble;
+            }
+
+            if (isLast)
+            {
+                return null;
+            }
+
+            await Task.Delay(Seldom, time, stopped);
+        }
+    }
+
+    /// <returns>What is in the way; null: it is written.</returns>
+    private string? TryWrite(CloudTokenFile file, MintedToken token)
+    {
+        try
+        {
+            Write(file, token);
+            return null;
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            log.AppendNoteMeanwhile($"{file.Name} is not renewed any more: {exception.Message}");
+            return exception.Message;
         }
     }
 

@@ -98,6 +98,32 @@ public sealed class AwsCredentialsTests : IAsyncLifetime
         await Eventually.HoldsAsync(() => Task.FromResult(!AtOnce().IsRefused), "the role that trusts the run by now is assumed", Deadline);
     }
 
+    /// <summary>An STS that could not fetch our keys, at the first try of a day, says so with 400: a step that began now would find no keys.</summary>
+    [Theory]
+    [InlineData(HttpStatusCode.BadRequest, "IDPCommunicationError")]
+    [InlineData(HttpStatusCode.BadRequest, "Throttling")]
+    [InlineData(HttpStatusCode.TooManyRequests, "RequestLimitExceeded")]
+    public async Task An_sts_that_could_not_ask_our_issuer_is_asked_again_before_the_first_step(HttpStatusCode status, string code)
+    {
+        var settled = _aws.SettleAsync(default);
+        (await NextAsync()).SetResult(new HttpResponseMessage(status) { Content = new StringContent($"<e><Code>{code}</Code><Message>later</Message></e>") });
+        TaskCompletionSource<HttpResponseMessage>? again = null;
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                _time.Advance(TimeSpan.FromSeconds(0.25));
+                return Task.FromResult(_asked.Reader.TryRead(out again));
+            },
+            "STS is asked again",
+            Deadline);
+        Assert.False(settled.IsCompleted);
+
+        again!.SetResult(Keys("second"));
+        await settled.WaitAsync(Deadline);
+
+        Assert.Equal("second", AtOnce().Value.SecretAccessKey);
+    }
+
     [Fact]
     public async Task An_sts_that_is_away_is_said_at_once_and_the_last_keys_are_given_only_while_they_live()
     {

@@ -120,7 +120,7 @@ public sealed class CloudFilesTests : IAsyncLifetime
         var folder = Assert.Single(Directory.GetDirectories(memory));
         Directory.CreateDirectory(Path.Combine(folder, "aws.jwt.next", "in-the-way"));
 
-        await attempt.LogSaysAsync("aws.jwt is not renewed any more");
+        await attempt.LogSaysAsync("aws.jwt is not renewed");
         await File.WriteAllTextAsync(Path.Combine(folder, "go"), "");
 
         Assert.Equal(RunStates.Succeeded, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
