@@ -72,6 +72,31 @@ public sealed class CacheEvictorTests : IAsyncLifetime
         Assert.Equal(["a", "c"], await LeftAsync());
     }
 
+    /// <summary>Whoever counts looks at every entry: a cache that is always just full would be counted, and make way, with each that comes.</summary>
+    [Fact]
+    public async Task With_what_must_go_a_hundredth_of_the_quota_goes_where_entries_are_that_small()
+    {
+        var main = await _server.MachineAsync();
+        for (var i = 0; i < 6; i++) await SaveAsync(main, $"{i}", bytes: 10);
+        await SaveAsync(main, "large", bytes: 1990);
+
+        await Evictor(quota: 2040).EnforceAsync(_workspace, "demo/app", TestContext.Current.CancellationToken);
+
+        // 10 bytes were over, and there are two more of which 20 are made free.
+        Assert.Equal(["3", "4", "5", "large"], await LeftAsync());
+    }
+
+    [Fact]
+    public async Task Of_large_entries_nothing_goes_that_need_not()
+    {
+        var main = await _server.MachineAsync();
+        foreach (var key in (string[])["a", "b", "c", "d"]) await SaveAsync(main, key);
+
+        await Evictor(quota: 399).EnforceAsync(_workspace, "demo/app", TestContext.Current.CancellationToken);
+
+        Assert.Equal(["b", "c", "d"], await LeftAsync());
+    }
+
     private async Task MeetAsync(bool isOneServer, long quota)
     {
         var first = Evictor(quota);
@@ -112,9 +137,9 @@ public sealed class CacheEvictorTests : IAsyncLifetime
             services.GetRequiredService<AuditLog>(), _time, NullLogger<CacheEvictor>.Instance);
     }
 
-    private async Task SaveAsync(string bearer, string key)
+    private async Task SaveAsync(string bearer, string key, int bytes = 100)
     {
-        await _server.SaveAsync(bearer, key, CacheServer.Random(100));
+        await _server.SaveAsync(bearer, key, CacheServer.Random(bytes));
         _time.Advance(TimeSpan.FromSeconds(1));
     }
 

@@ -22,6 +22,27 @@ public sealed class CacheTallyTests
         Assert.Equal([("acme", "demo/other"), ("acme", "demo/app")], await WantedAsync(2));
     }
 
+    /// <summary>Each count looks at every entry of a workspace: many who save at once must not make one another count.</summary>
+    [Fact]
+    public async Task Many_who_add_at_once_where_there_is_room_make_nobody_count()
+    {
+        _tally.Counted("acme", "demo/app", 4 * 50_000, false, _tally.Begin(("acme", "demo/app")));
+        using var start = new Barrier(4);
+
+        var adding = Enumerable.Range(0, 4).Select(_ => Task.Factory.StartNew(
+            () =>
+            {
+                start.SignalAndWait(TimeSpan.FromSeconds(120));
+                for (var i = 0; i < 50_000; i++) _tally.Added("acme", "demo/app", 1);
+            },
+            TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+        await Task.WhenAll(adding);
+        _tally.Added("acme", "last", 1);
+        _tally.Added("acme", "demo/app", 1);
+
+        Assert.Equal([("acme", "last"), ("acme", "demo/app")], await WantedAsync(2));
+    }
+
     [Theory]
     [InlineData("acme", true)]
     [InlineData(null, true)]

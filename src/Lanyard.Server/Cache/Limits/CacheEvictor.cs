@@ -13,10 +13,14 @@ internal sealed class CacheEvictor(
     public static readonly TimeSpan Hold = TimeSpan.FromMinutes(25);
 
     private const int Batch = EvictionPace.Step;
+
     /// <summary>What was given out can't be evicted: whoever looks up what he saves fast enough would fill the disk. With so many times a quota nothing more is taken in.</summary>
     private const long MostTimes = 2;
 
     private const int StepsACount = 100;
+
+    /// <summary>A hundredth of a quota is made free where a step has entries left for it.</summary>
+    private const int SpareShare = 100;
 
     private readonly SemaphoreSlim[] _gates = [.. Enumerable.Range(0, 64).Select(static _ => new SemaphoreSlim(1))];
 
@@ -43,7 +47,8 @@ internal sealed class CacheEvictor(
                     evicted += await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), isWaiting: false, cancellationToken);
             }
 
-            evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: false, cancellationToken);
+            if (await store.BytesAsync(workspace, null, cancellationToken) > limits.WorkspaceBytes)
+                evicted += await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: false, cancellationToken);
         }
 
         await purger.PurgeAsync(cancellationToken);
@@ -55,12 +60,11 @@ internal sealed class CacheEvictor(
     {
         var begun = tally.Begin((workspace, repository));
         var limits = await settings.LimitsAsync(workspace, cancellationToken);
-        var evicted = await ShrinkAsync(workspace, repository, limits.RepositoryBytes(repository), isWaiting: true, cancellationToken)
-            + await ShrinkAsync(workspace, null, limits.WorkspaceBytes, isWaiting: true, cancellationToken);
-        var (quota, ofRepository, ofAll) = (limits.RepositoryBytes(repository), await store.BytesAsync(workspace, repository, cancellationToken), await store.BytesAsync(workspace, null, cancellationToken));
-        var isFull = ofRepository > MostTimes * quota || ofAll > MostTimes * limits.WorkspaceBytes;
-        tally.Counted(workspace, repository, Math.Min(quota - ofRepository, limits.WorkspaceBytes - ofAll), isFull, begun);
-        if (evicted > 0) await purger.PurgeAsync(cancellationToken);
+        var ofRepository = await MakeRoomAsync(workspace, repository, limits.RepositoryBytes(repository), cancellationToken);
+        var ofAll = await MakeRoomAsync(workspace, null, limits.WorkspaceBytes, cancellationToken);
+        var isFull = ofRepository.Room < (1 - MostTimes) * limits.RepositoryBytes(repository) || ofAll.Room < (1 - MostTimes) * limits.WorkspaceBytes;
+        tally.Counted(workspace, repository, Math.Min(ofRepository.Room, ofAll.Room), isFull, begun);
+        if (ofRepository.Evicted + ofAll.Evicted > 0) await purger.PurgeAsync(cancellationToken);
     }
 
     private async Task<int> TakeAllOutAsync(string workspace, string why, Func<Task<List<Evictable>>> some, bool isQuarantined, CancellationToken cancellationToken)
@@ -77,6 +81,15 @@ internal sealed class CacheEvictor(
         }
     }
 
+    /// <summary>Counting looks at every entry: it is done no more often than something was taken out.</summary>
+    private async Task<(int Evicted, long Room)> MakeRoomAsync(string workspace, string? repository, long quota, CancellationToken cancellationToken)
+    {
+        var room = quota - await store.BytesAsync(workspace, repository, cancellationToken);
+        if (room >= 0) return (0, room);
+        var evicted = await ShrinkAsync(workspace, repository, quota, isWaiting: true, cancellationToken);
+        return (evicted, evicted == 0 ? room : quota - await store.BytesAsync(workspace, repository, cancellationToken));
+    }
+
     /// <summary>
     /// One at a time for a workspace, of all replicas: two that count before either has taken anything out would both take it all. What people take away meanwhile is seen by counting again:
     /// before branches pay, after a step that got less than it chose, and at the latest after <see cref="StepsACount"/> of them.
@@ -84,7 +97,6 @@ internal sealed class CacheEvictor(
     /// <param name="isWaiting">Whether for another replica; whoever looks at everything leaves it to the one that is at it, and goes on.</param>
     private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, bool isWaiting, CancellationToken cancellationToken)
     {
-        if (await store.BytesAsync(workspace, repository, cancellationToken) <= quota) return 0;
         var gate = _gates[(uint)workspace.GetHashCode(StringComparison.Ordinal) % _gates.Length];
         await gate.WaitAsync(cancellationToken);
         try
@@ -121,7 +133,7 @@ internal sealed class CacheEvictor(
             }
 
             if (over <= 0) return (evicted, true);
-            var chosen = await ChooseAsync(workspace, repository, over, turn, cancellationToken);
+            var chosen = await ChooseAsync(workspace, repository, over, quota / SpareShare, turn, cancellationToken);
             if (chosen.Count == 0) return (evicted, false);
             var gone = await TakeOutAsync(workspace, chosen, "quota", turn == EvictionTurn.Quarantined, cancellationToken);
             evicted += gone.Count;
@@ -132,12 +144,13 @@ internal sealed class CacheEvictor(
         }
     }
 
-    private async Task<List<Evictable>> ChooseAsync(string workspace, string? repository, long over, EvictionTurn turn, CancellationToken cancellationToken)
+    /// <summary>What must go; and of what comes next so much as is small beside the quota: a full cache would else be counted, and make way, with every entry that comes.</summary>
+    private async Task<List<Evictable>> ChooseAsync(string workspace, string? repository, long over, long spare, EvictionTurn turn, CancellationToken cancellationToken)
     {
         var (chosen, bytes) = (new List<Evictable>(), 0L);
         foreach (var candidate in await store.CandidatesAsync(workspace, repository, turn, Batch, cancellationToken))
         {
-            if (bytes >= over) break;
+            if (bytes >= over && (candidate.Size == 0 || bytes + candidate.Size > over + spare)) break;
             if (reads.IsRead(candidate.Blob)) continue;
             chosen.Add(candidate);
             bytes += candidate.Size;

@@ -63,8 +63,12 @@ internal sealed class CacheTally(TimeProvider time)
     public void Added(string workspace, string repository, long bytes)
     {
         var one = (workspace, repository);
-        if (_counted.TryGetValue(one, out var before) && time.GetUtcNow() - before.At < Life && before.Bytes + bytes <= before.Room
-            && _counted.TryUpdate(one, before with { Bytes = before.Bytes + bytes }, before)) return;
+        while (_counted.TryGetValue(one, out var before) && time.GetUtcNow() - before.At < Life && before.Bytes + bytes <= before.Room)
+        {
+            // Many add at once: who came second has not used the room up.
+            if (_counted.TryUpdate(one, before with { Bytes = before.Bytes + bytes }, before)) return;
+        }
+
         if (_queued.TryAdd(one, true)) _wanted.Writer.TryWrite(one);
     }
 }

@@ -10,10 +10,10 @@ internal sealed class EvictionPace(BlobReads reads, TimeProvider time)
     /// <summary>Entries a step: a writer never waits longer than for so many, and a sync serves as many. Each costs some 0.4 ms of a core in all, in two steps.</summary>
     public const int Step = 50;
 
-    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(75);
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(160);
 
     /// <summary>However long a step took: a full disk comes sooner.</summary>
-    private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(200);
 
     private long _begun = reads.Begun;
     private long _since = time.GetTimestamp();
