@@ -6,7 +6,7 @@ import * as http from 'node:http';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
 
-const [folder, megabytes, azurite, account, key] = process.argv.slice(2);
+const [folder, megabytes, account, diskUrl, diskKey, memoryUrl, memoryKey] = process.argv.slice(2);
 const say = process.stdout.write.bind(process.stdout);
 process.stdout.write = () => true;
 process.env.GITHUB_WORKSPACE = path.join(folder, 'workspace');
@@ -23,12 +23,16 @@ const buffer = Buffer.alloc(size);
 const require = createRequire(import.meta.url);
 const cache = require('actions-cache-5');
 const storage = require('@azure/storage-blob');
-const secret = new storage.StorageSharedKeyCredential(account, key);
-const container = new storage.BlobServiceClient(`${azurite}/${account}`, secret).getContainerClient('bench');
-await container.create();
+const peers = {};
+for (const [name, url, key] of [['disk', diskUrl, diskKey], ['memory', memoryUrl, memoryKey]]) {
+  const secret = new storage.StorageSharedKeyCredential(account, key);
+  const container = new storage.BlobServiceClient(`${url}/${account}`, secret).getContainerClient('bench');
+  await container.create();
+  peers[name] = { secret, container };
+}
 
 // Azurite knows blobs and no cache: what of the cache's own protocol the official client needs, before Azurite's URLs.
-const sas = (name) => `${container.url}/${name}?${storage.generateBlobSASQueryParameters({
+const sas = (name, { container, secret } = peers.disk) => `${container.url}/${name}?${storage.generateBlobSASQueryParameters({
   containerName: 'bench', blobName: name, permissions: storage.BlobSASPermissions.parse('rcw'), expiresOn: new Date(Date.now() + 3600_000) }, secret)}`;
 const known = new Set();
 const answers = {
@@ -55,8 +59,8 @@ const check = (good, what) => {
 const parallel = { blockSize: 8 << 20, concurrency: 4 };
 const operations = {
   front: () => `http://127.0.0.1:${front.address().port}/`,
-  sas: ({ name }) => sas(name),
-  drop: ({ name }) => container.deleteBlob(name).then(() => 'done'),
+  sas: ({ peer, name }) => sas(name, peers[peer]),
+  drop: ({ peer, name }) => peers[peer].container.deleteBlob(name).then(() => 'done'),
   target: ({ url, token }) => {
     Object.assign(process.env, { ACTIONS_RESULTS_URL: url, ACTIONS_RUNTIME_TOKEN: token, ACTIONS_CACHE_SERVICE_V2: 'true' });
     return 'done';
