@@ -42,9 +42,9 @@ internal static class ClientRows
         var values = new Dictionary<string, double>();
         async Task TimeAsync(string what, object asked)
         {
-            var before = Cpu.Of(client.Id);
-            values[what] = Megabytes / double.Parse(await AskAsync(client, asked), CultureInfo.InvariantCulture) * 1000;
-            values[what + " cpu"] = (Cpu.Of(client.Id) - before) * 1000 / Megabytes * 1024;
+            var told = (await AskAsync(client, asked)).Split(' ').Select(static number => double.Parse(number, CultureInfo.InvariantCulture)).ToArray();
+            values[what] = Megabytes / told[0] * 1000;
+            values[what + " cpu"] = told[1] / Megabytes * 1024;
         }
 
         await AskAsync(client, new { op = "target", url = bed.Url.AbsoluteUri, token = bed.Token });
