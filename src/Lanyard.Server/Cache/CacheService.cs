@@ -128,7 +128,7 @@ internal sealed class CacheService(
     private async Task TidyAsync(FinishedEntry finished)
     {
         var blob = finished.Entry.Blob;
-        if (!finished.HasSpare && await files.CountAsync(blob) <= finished.Segments) return;
+        if (!finished.HasSpare && (!segments.MayHaveOrphans(finished.Entry) || await files.CountAsync(blob) <= finished.Segments)) return;
         var needed = await segments.SegmentsAsync(blob, CancellationToken.None);
         await files.DeleteAllButAsync(blob, needed.Select(static one => one.Segment).ToHashSet(StringComparer.Ordinal));
     }

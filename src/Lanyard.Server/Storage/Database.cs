@@ -27,6 +27,9 @@ internal abstract class Database : SqlExecutor, IAsyncDisposable
     /// </summary>
     public abstract bool HasLateral { get; }
 
+    /// <summary>No other server works with it while this one does.</summary>
+    public abstract bool IsOneServers { get; }
+
     /// <summary><c>sqlite</c> or <c>postgres</c>: the infix of migrations for one dialect only.</summary>
     public abstract string Dialect { get; }
 

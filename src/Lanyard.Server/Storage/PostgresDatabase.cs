@@ -42,6 +42,8 @@ internal sealed class PostgresDatabase : Database
 
     public override bool HasLateral => true;
 
+    public override bool IsOneServers => false;
+
     public override string Dialect => "postgres";
 
     public override Notifications Notifications { get; }

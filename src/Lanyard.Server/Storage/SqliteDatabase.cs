@@ -55,6 +55,8 @@ internal sealed class SqliteDatabase : Database
 
     public override bool HasLateral => false;
 
+    public override bool IsOneServers => true;
+
     public override string Dialect => "sqlite";
 
     public override Notifications Notifications { get; } = new();

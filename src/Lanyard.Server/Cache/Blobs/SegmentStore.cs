@@ -12,6 +12,8 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
 
     private const int RowsAStatement = 200;
 
+    private readonly DateTimeOffset _begun = time.GetUtcNow();
+
     /// <summary>Enters a stored segment, in place of what came under the same block name before.</summary>
     /// <param name="block"><see cref="Whole"/> commits at once.</param>
     /// <returns>Segments whose files are to be deleted; or Conflict (not pending any more), RequestTooLarge.</returns>
@@ -98,6 +100,9 @@ internal sealed class SegmentStore(Database database, TimeProvider time)
         $"""
         delete from cache_segments where blob = {entry.Blob} and segment not in (select segment from cache_layout where blob = {entry.Blob})
         """;
+
+    /// <summary>Whether bytes may lie in the entry's blob that no row knows: a server was killed while it stored them. Who is alone and lives since before the entry has cleared away its own.</summary>
+    public bool MayHaveOrphans(CacheEntry entry) => !database.IsOneServers || entry.CreatedAt <= _begun;
 
     /// <summary>The parts of a blob that overlap a range, in order.</summary>
     public Task<List<Extent>> ExtentsAsync(string blob, ByteRange range, CancellationToken cancellationToken) =>
