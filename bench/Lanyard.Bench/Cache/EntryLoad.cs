@@ -7,6 +7,9 @@ namespace Lanyard.Bench.Cache;
 /// <summary>Many connections that make small entries and look them up, each one request at a time.</summary>
 internal sealed class EntryLoad : IDisposable
 {
+    /// <summary>Of each entry.</summary>
+    public const int EntryBytes = 500;
+
     private readonly CacheBed _bed;
     private readonly List<LeanHttp> _connections = [];
 
@@ -84,7 +87,7 @@ internal sealed class EntryLoad : IDisposable
             connection.Dispose();
     }
 
-    private static byte[] Content { get; } = Encoding.ASCII.GetBytes(new string('x', 500));
+    private static byte[] Content { get; } = Encoding.ASCII.GetBytes(new string('x', EntryBytes));
 
     private byte[] UploadOf(ReadOnlyMemory<byte> answer) =>
         LeanHttp.Request(_bed.Url, "PUT", UrlOf(answer, "signed_upload_url").PathAndQuery, null, "application/octet-stream", Content);
