@@ -48,7 +48,10 @@ internal sealed record CacheEntry(
     bool Encrypted)
 {
     /// <summary>Of a pull request: what it holds gives way to branches.</summary>
-    public bool IsPull => Scope.StartsWith("refs/pull/", StringComparison.Ordinal);
+    public bool IsPull => CacheName.IsPull(Scope);
+
+    /// <summary>What the audit is told of it.</summary>
+    public Dictionary<string, string> Details => new() { ["repository"] = Repository, ["scope"] = Scope, ["key"] = Key, ["version"] = Version, ["writer"] = Subject };
 
     public CacheName Name => new(WorkspaceId, Repository, Scope, Version, Key);
 }
@@ -60,6 +63,9 @@ internal sealed record CacheName(string WorkspaceId, string Repository, string S
 
     /// <summary>What a write to the entry of this name locks.</summary>
     public string Row => string.Join('\n', WorkspaceId, Repository, Scope, Version, Folded);
+
+    /// <summary>Whether a scope is a pull request's.</summary>
+    public static bool IsPull(string scope) => scope.StartsWith("refs/pull/", StringComparison.Ordinal);
 }
 
 /// <summary>Who wrote an entry; kept with it.</summary>

@@ -52,7 +52,7 @@ internal sealed class CacheEntryStore(Database database, TimeProvider time)
                 subject, provenance, created, pending_until, ready_at, used_at, pull, producer_ref, producer_workflow, producer_actor, producer_token, encrypted)
             select {id}, {name.WorkspaceId}, {name.Repository}, {name.Scope}, {name.Version}, {name.Key}, {name.Folded}, {CacheStates.Pending}, true,
                 {blob}, 0, 0, false, 0, {subject}, {json}, {now}, {pendingUntil}, 0, {now},
-                {name.Scope.StartsWith("refs/pull/", StringComparison.Ordinal)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
+                {CacheName.IsPull(name.Scope)}, {provenance.Ref ?? ""}, {provenance.Workflow ?? ""}, {provenance.Actor ?? ""},
                 {provenance.TokenSha256}, {encrypted}
             where {isFree}
             on conflict do nothing

@@ -176,7 +176,7 @@ internal sealed class CacheService(
         {
             WorkspaceId = subject.WorkspaceId,
             Target = entry.Id.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            Details = new Dictionary<string, string> { ["repository"] = entry.Repository, ["scope"] = entry.Scope, ["key"] = entry.Key, ["version"] = entry.Version, ["writer"] = entry.Subject },
+            Details = entry.Details,
         };
 
     private static CacheName? NameFor(RuntimeSubject subject, string key, string version) =>

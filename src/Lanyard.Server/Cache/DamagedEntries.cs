@@ -18,10 +18,7 @@ internal sealed class DamagedEntries(CacheEntryStore entries, AuditLog audit, IL
         {
             WorkspaceId = entry.WorkspaceId,
             Target = entry.Id.ToString(CultureInfo.InvariantCulture),
-            Details = new Dictionary<string, string>
-            {
-                ["repository"] = entry.Repository, ["scope"] = entry.Scope, ["key"] = entry.Key, ["version"] = entry.Version, ["writer"] = entry.Subject, ["what"] = what ?? "missing",
-            },
+            Details = new Dictionary<string, string>(entry.Details) { ["what"] = what ?? "missing" },
         });
     }
 }

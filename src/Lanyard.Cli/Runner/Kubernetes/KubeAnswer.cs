@@ -42,5 +42,4 @@ internal sealed class DenialPatience(TimeProvider time)
         _since = answer.IsDenied ? _since ?? time.GetTimestamp() : null;
         return answer.IsPassing || (_since is { } since && time.GetElapsedTime(since) < Longest);
     }
-
 }
