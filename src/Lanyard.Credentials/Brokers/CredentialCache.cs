@@ -6,7 +6,7 @@ using Lanyard.Credentials.Pipelines;
 namespace Lanyard.Credentials.Brokers;
 
 /// <summary>
-/// What a helper got, for its next start: tools start one for every call. In memory only (<c>XDG_RUNTIME_DIR</c>, else <c>/dev/shm</c>), readable by this user alone, never for
+/// What a helper got, for its next start: tools start one for every call. In memory only (<c>XDG_RUNTIME_DIR</c>, else <c>/dev/shm</c>, where that is a tmpfs), readable by this user alone, never for
 /// longer than the pipeline's token lives, and found again only by who holds that token: jobs that share a host and a user share nothing.
 /// </summary>
 internal sealed class CredentialCache
@@ -86,8 +86,7 @@ internal sealed class CredentialCache
 
     private static string? FolderOf(Func<string, string?> environment)
     {
-        var root = environment("XDG_RUNTIME_DIR") is { Length: > 0 } own ? own : "/dev/shm";
-        if (OperatingSystem.IsWindows() || !Directory.Exists(root)) return null;
+        if (OperatingSystem.IsWindows() || new[] { environment("XDG_RUNTIME_DIR"), "/dev/shm" }.FirstOrDefault(IsInMemory) is not { } root) return null;
         const UnixFileMode mine = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         var folder = Path.Combine(root, $"lanyard-{Environment.UserName}");
         try
@@ -99,6 +98,19 @@ internal sealed class CredentialCache
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return null;
+        }
+    }
+
+    /// <summary>Containers point XDG_RUNTIME_DIR anywhere, and what was on a disk can be found there after the job.</summary>
+    private static bool IsInMemory(string? folder)
+    {
+        try
+        {
+            return folder is { Length: > 0 } && Directory.Exists(folder) && new DriveInfo(folder).DriveFormat is "tmpfs" or "ramfs";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
         }
     }
 

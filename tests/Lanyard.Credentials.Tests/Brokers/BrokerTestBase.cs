@@ -12,7 +12,7 @@ public abstract class BrokerTestBase : IAsyncLifetime
 {
     private protected const string Subject = "repo:acme/app";
     private protected const string Registry = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-    private protected readonly string _folder = Directory.CreateTempSubdirectory("lanyard-broker-").FullName;
+    private protected readonly string _folder = Directory.CreateDirectory($"/dev/shm/lanyard-broker-{Guid.NewGuid():N}").FullName;
     private protected readonly Dictionary<string, string> _environment = [];
     private protected TestIssuer _issuer = null!;
     private protected AwsDouble _aws = null!;

@@ -32,6 +32,26 @@ public sealed class BrokerTests : BrokerTestBase
     }
 
     [Fact]
+    public async Task Nothing_is_kept_on_a_disk_whatever_the_environment_calls_its_runtime_folder()
+    {
+        var disk = Directory.CreateTempSubdirectory("lanyard-disk-").FullName;
+        Assert.SkipWhen(new DriveInfo(disk).DriveFormat == "tmpfs", "there is no folder on a disk");
+        try
+        {
+            _environment["XDG_RUNTIME_DIR"] = disk;
+            Be(AwsDouble.Audience);
+            Assert.Equal((0, 0), (await RunAsync("aws"), await RunAsync("aws")));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(disk));
+            // It is kept all the same, where memory is.
+            Assert.Single(_aws.SessionNames);
+        }
+        finally
+        {
+            Directory.Delete(disk, recursive: true);
+        }
+    }
+
+    [Fact]
     [Needs("root")]
     public async Task A_folder_or_a_file_that_another_user_made_is_neither_written_to_nor_believed()
     {
