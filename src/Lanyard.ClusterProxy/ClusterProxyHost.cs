@@ -83,7 +83,8 @@ internal sealed class ClusterProxyHost : IAsyncDisposable
     private TokenAuthentication Authentication(ClusterProxyOptions options, IssuerKeys keys)
     {
         var files = new AuthenticationFiles(options);
-        var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, files.Rules, _time);
+        var introspection = options.Introspection is { } ask ? Keep(new TokenIntrospection(ask, _time)) : null;
+        var authentication = new TokenAuthentication(new TokenVerifier(_time), keys.GetAsync, files.Rules, _time, introspection);
         keys.Changed = authentication.Forget;
         keys.Use(files.Rules.Issuers);
         foreach (var (file, text) in files.Texts)

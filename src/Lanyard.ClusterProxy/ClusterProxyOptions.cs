@@ -18,6 +18,7 @@ internal sealed record ClusterProxyOptions
         new("--api-server-address", "HOST:PORT to connect to instead of the kubeconfig's server, whose name is still what certificates must have; several share the load.", Repeats: true),
         new("--authentication-config", "AuthenticationConfiguration file (apiserver.config.k8s.io/v1 or v1beta1); read again when it changes."),
         .. AccessEntryFlags.Flags,
+        .. IntrospectionFlags.Flags,
         new("--listen", "Address and port, such as 127.0.0.1:8443; port 0 takes a free one."),
         new("--bind-address", "Address to listen on when --listen is not given (default 0.0.0.0)."),
         new("--secure-port", "Port to listen on when --listen is not given (default 6443)."),
@@ -47,6 +48,9 @@ internal sealed record ClusterProxyOptions
 
     /// <summary>What <see cref="AccessEntries"/> is kept equal to; null for nothing.</summary>
     public required EntrySourceOptions? EntrySource { get; init; }
+
+    /// <summary>Which issuers are asked about their tokens; null for none.</summary>
+    public required IntrospectionOptions? Introspection { get; init; }
 
     /// <summary>Of the <c>--oidc-…</c> flags, when they are used instead of a file.</summary>
     public required JwtAuthenticator? Oidc { get; init; }
@@ -102,6 +106,7 @@ internal sealed record ClusterProxyOptions
         }
 
         var source = AccessEntryFlags.Read(line);
+        var introspection = IntrospectionFlags.Read(line);
         var extras = ExtraHeaderFlags.Read(line);
         var observation = ObservationFlags.Read(line);
         var limits = LimitFlags.Read(line);
@@ -112,6 +117,7 @@ internal sealed record ClusterProxyOptions
             AuthenticationConfig = line.Text("--authentication-config"),
             AccessEntries = line.Text("--access-entries"),
             EntrySource = source,
+            Introspection = introspection,
             Oidc = oidc,
             Listen = listen!,
             HealthListen = health,

@@ -55,6 +55,9 @@ public sealed class ClusterProxyOptionsTests
     [InlineData("--health-listen=8080", "an address and a port")]
     [InlineData("--plain-http", "only on a loopback address and without --tls-… files")]
     [InlineData("--kubeconfig", "needs a value")]
+    [InlineData("--introspect-token-file=t", "only with --introspect-issuer")]
+    [InlineData("--introspect-issuer=https://i.example", "the server tells nobody who does not show a token")]
+    [InlineData("--introspect-issuer=http://i.example", "http://i.example is no https URL")]
     public void Mistakes_are_named(string argument, string expected) =>
         Assert.Contains(expected, Assert.Throws<ConfigurationException>(() => ClusterProxyOptions.Parse([.. Oidc, argument])).Message, StringComparison.Ordinal);
 

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Cryptography.X509Certificates;
 using Lanyard.ClusterProxy.Configuration;
 using Microsoft.Extensions.Logging;
 
@@ -20,7 +19,6 @@ internal sealed partial class EntrySource : IDisposable
 {
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-    private const int MaxAnswer = 1024 * 1024;
 
     private readonly EntrySourceOptions _options;
     private readonly TimeProvider _time;
@@ -32,16 +30,7 @@ internal sealed partial class EntrySource : IDisposable
     public EntrySource(EntrySourceOptions options, TimeProvider time, ILogger<EntrySource> log)
     {
         (_options, _time, _log) = (options, time, log);
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = Patience, PooledConnectionLifetime = TimeSpan.FromMinutes(5) };
-        if (options.CaFile is { } file)
-        {
-            var roots = new X509Certificate2Collection();
-            roots.ImportFromPemFile(file);
-            handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
-        }
-
-        _http = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswer };
+        _http = ServerHttp.Create(options.CaFile, Patience);
     }
 
     /// <summary>Makes sure that there is a copy, and looks for changes until disposed.</summary>

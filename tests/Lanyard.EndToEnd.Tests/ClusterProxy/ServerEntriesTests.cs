@@ -44,6 +44,45 @@ public sealed class ServerEntriesTests(ProxiedCluster proxied) : IClassFixture<P
         await Eventually.HoldsAsync(async () => !await MayListAsync(address), "nobody is let in", TimeSpan.FromMinutes(1));
     }
 
+    [Fact]
+    [Line("6.5")]
+    public async Task Whom_the_server_ended_the_proxy_refuses_although_the_token_is_still_good_by_itself()
+    {
+        await using var lanyard = await Installation.StartAsync();
+        await lanyard.ApplyAsync(
+            Documents.Workspace("acme"),
+            Documents.TrustedIssuer("acme", "outside", proxied.Issuer),
+            Documents.TrustPolicy("acme", null, "app", "outside", "app", $"audiences: ['{ProxiedCluster.Audience}']"),
+            Documents.TrustPolicy("acme", null, "proxy", "outside", "proxy", $"introspect: ['{ProxiedCluster.Audience}']"));
+        var (own, configuration) = (Path.Combine(lanyard.Folder, "proxy-token"), Path.Combine(lanyard.Folder, "authentication.yaml"));
+        await File.WriteAllTextAsync(own, proxied.Issuer.Mint(lanyard.Url, "proxy"));
+        await File.WriteAllTextAsync(configuration, $$"""
+            apiVersion: apiserver.config.k8s.io/v1
+            kind: AuthenticationConfiguration
+            jwt:
+            - issuer: {url: '{{lanyard.IssuerOf("acme")}}', audiences: ['{{ProxiedCluster.Audience}}']}
+              claimMappings:
+                username: {expression: "'ci:' + claims.sub"}
+                groups: {expression: "['ci:deployers']"}
+            """);
+        await using var proxy = LanyardProcess.Start(
+        [
+            .. proxied.Arguments.Select((word, i) => i > 0 && proxied.Arguments[i - 1] == "--authentication-config" ? configuration : word),
+            "--introspect-issuer", lanyard.IssuerOf("acme"), "--introspect-token-file", own,
+        ]);
+        var line = await proxy.WaitForErrorLineAsync("ready on ");
+        var address = new Uri(line[(line.IndexOf("ready on ", StringComparison.Ordinal) + 9)..]);
+        var token = await lanyard.ExchangeAsync("acme", proxied.Issuer.Mint(lanyard.Url, "app"), ProxiedCluster.Audience) ?? "";
+        Assert.True(await MayListAsync(address, token), proxy.Errors);
+
+        var revoked = (await lanyard.LanyardAsync("revoke", "principal", "policy:outside:app", "-w", "acme")).Succeeded();
+        await Eventually.HoldsAsync(async () => !await MayListAsync(address, token), "a revoked principal is refused");
+        (await lanyard.LanyardAsync("revoke", "rm", revoked.Split([' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries).First(static word => word.StartsWith("rev_", StringComparison.Ordinal)), "-w", "acme")).Succeeded();
+        await Eventually.HoldsAsync(() => MayListAsync(address, token), "it may again");
+        (await lanyard.LanyardAsync("delete", "trust-policy", "app", "-w", "acme")).Succeeded();
+        await Eventually.HoldsAsync(async () => !await MayListAsync(address, token), "whose policy is gone is refused");
+    }
+
     private string Entries(string group) => $$"""
         kind: AccessEntries
         metadata: {workspace: acme, slug: prod}
@@ -56,6 +95,8 @@ public sealed class ServerEntriesTests(ProxiedCluster proxied) : IClassFixture<P
             groups: ['{{group}}']
         """;
 
-    private async Task<bool> MayListAsync(Uri address) => (await Command.RunAsync(
-        "kubectl", ["--kubeconfig", proxied.KubeconfigFor(proxied.Token("repo:acme/app"), address), "get", "configmaps", "-n", ProxiedCluster.Namespace], deadline: TimeSpan.FromMinutes(1))).ExitCode == 0;
+    private Task<bool> MayListAsync(Uri address) => MayListAsync(address, proxied.Token("repo:acme/app"));
+
+    private async Task<bool> MayListAsync(Uri address, string token) => (await Command.RunAsync(
+        "kubectl", ["--kubeconfig", proxied.KubeconfigFor(token, address), "get", "configmaps", "-n", ProxiedCluster.Namespace], deadline: TimeSpan.FromMinutes(1))).ExitCode == 0;
 }

@@ -89,10 +89,10 @@ public sealed class ForeignIssuerTests
                 tokens.Add(Said(provider)[^1]);
                 Assert.Contains($"\"alg\":\"{algorithm}\"", System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(tokens[^1].Split('.')[0])), StringComparison.Ordinal);
                 // Unknown keys are fetched anew at most every 30 s.
-                await Eventually.HoldsAsync(async () => await ExchangeAsync(installation, "acme", tokens[^1], Audience) is not null, $"a token of {algorithm} is exchanged", TimeSpan.FromSeconds(90));
+                await Eventually.HoldsAsync(async () => await installation.ExchangeAsync("acme", tokens[^1], Audience) is not null, $"a token of {algorithm} is exchanged", TimeSpan.FromSeconds(90));
             }
 
-            Assert.NotNull(await ExchangeAsync(installation, "acme", tokens[0], Audience));
+            Assert.NotNull(await installation.ExchangeAsync("acme", tokens[0], Audience));
         }
         finally
         {
@@ -125,9 +125,9 @@ public sealed class ForeignIssuerTests
               allow: {audiences: ['{{Audience}}']}
             """);
 
-        var token = await ExchangeAsync(second, "team", outside.Mint(second.Url, "ci"), first.Url);
+        var token = await second.ExchangeAsync("team", outside.Mint(second.Url, "ci"), first.Url);
         Assert.NotNull(token);
-        Assert.NotNull(await ExchangeAsync(first, "acme", token, Audience));
+        Assert.NotNull(await first.ExchangeAsync("acme", token, Audience));
 
         // Whoever makes a workspace of that name again is another owner.
         (await second.LanyardAsync("delete", "trust-policy", "ci", "-w", "team")).Succeeded();
@@ -135,9 +135,9 @@ public sealed class ForeignIssuerTests
         (await second.LanyardAsync("delete", "workspace", "team")).Succeeded();
         await using var third = await Installation.StartAsync();
         await third.ApplyAsync(theirs);
-        var lookAlike = await ExchangeAsync(third, "team", outside.Mint(third.Url, "ci"), first.Url);
+        var lookAlike = await third.ExchangeAsync("team", outside.Mint(third.Url, "ci"), first.Url);
         Assert.NotNull(lookAlike);
-        Assert.Null(await ExchangeAsync(first, "acme", lookAlike, Audience));
+        Assert.Null(await first.ExchangeAsync("acme", lookAlike, Audience));
     }
 
     private static List<string> Said(ChildProcess provider) =>
@@ -148,18 +148,5 @@ public sealed class ForeignIssuerTests
         var said = (await Command.RunAsync(Repo.At("eng", "npm", "install"), [Repo.At("bench", "npm")], deadline: TimeSpan.FromMinutes(5))).Succeeded();
         var values = said.Split('\n').Select(static line => line.Split('=', 2)).Where(static pair => pair.Length == 2).ToDictionary(static pair => pair[0], static pair => pair[1]);
         return (values["NODE"], values["MODULES"]);
-    }
-
-    /// <returns>Null where it was refused.</returns>
-    private static async Task<string?> ExchangeAsync(Installation installation, string workspace, string subject, string audience)
-    {
-        using var http = new HttpClient();
-        using var form = new FormUrlEncodedContent(
-        [
-            new("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), new("subject_token", subject), new("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-            new("audience", audience),
-        ]);
-        using var answer = await http.PostAsync(new Uri(installation.IssuerOf(workspace) + "/token"), form);
-        return (string?)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["access_token"];
     }
 }
