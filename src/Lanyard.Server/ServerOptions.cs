@@ -41,6 +41,9 @@ public sealed record ServerOptions
     /// <summary>Clients read from the store's own URLs, unchecked.</summary>
     public bool CacheDirectReads { get; init; }
 
+    /// <summary>For so long one read of a cache entry may last; null: the cache's default.</summary>
+    public TimeSpan? CacheReadLife { get; init; }
+
     /// <summary>Audit events of decisions about tokens hold the verified claims.</summary>
     public bool AuditClaims { get; init; }
 
@@ -66,6 +69,7 @@ public sealed record ServerOptions
         ("--cache-store", "URL", "where the cache's bytes lie: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME] or azure://ACCOUNT/CONTAINER[/PREFIX][?endpoint=URL]; by workload identity (default: the data directory)"),
         ("--cache-store-key-file", "FILE", "account key of an Azure store that knows no workload identity, in base64"),
         ("--cache-direct-reads", "", "hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so"),
+        ("--cache-read-minutes", "N", "a read of a cache entry that lasts longer is cut off: what is being read is not evicted (1 to 10080, default 360)"),
         ("--github-apps", "FILE", "GitHub Apps, and where their private keys are: {\"apps\": [{\"name\", \"clientId\", \"privateKeyFile\", \"apiUrl\"}]} (default none)"),
         ("--allow-plain-http", "", "serve plain HTTP on an address that is not loopback"),
     ];
@@ -139,6 +143,11 @@ public sealed record ServerOptions
             case "--cache-store":
                 if (Cache.Objects.CacheStoreUrl.Parse(value, out var mistake) is { } store) return this with { CacheStore = store };
                 mistakes.Add($"--cache-store {value}: {mistake}");
+                return this;
+            case "--cache-read-minutes":
+                if (int.TryParse(value, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var minutes) && minutes is >= 1 and <= 10_080)
+                    return this with { CacheReadLife = TimeSpan.FromMinutes(minutes) };
+                mistakes.Add($"--cache-read-minutes {value}: must be 1 to 10080");
                 return this;
             case "--listen":
                 if (IPEndPoint.TryParse(value, out var endpoint)) return this with { Listen = endpoint };

@@ -157,10 +157,11 @@ public static class ServerProgram
         var length = 0;
         if (options.CacheStoreKeyFile is { } file && !(Convert.TryFromBase64String(File.ReadAllText(file).Trim(), key, out length) && length >= 16))
             throw new InvalidOperationException($"--cache-store-key-file {file}: not a key in base64");
-        return new CacheOptions
+        var cache = new CacheOptions
         {
             Folder = Path.Combine(data, "cache"), Store = options.CacheStore, StoreKey = length == 0 ? null : key[..length], DirectReads = options.CacheDirectReads,
         };
+        return options.CacheReadLife is { } life ? cache with { ReadLife = life } : cache;
     }
 
     private static void Map(WebApplication app, ServerOptions options)

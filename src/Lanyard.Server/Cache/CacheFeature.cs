@@ -36,14 +36,14 @@ internal static class CacheFeature
         services.AddSingleton(new SegmentKeys(secret));
         services.AddSingleton<SegmentStore>();
         services.AddSingleton<CacheEntryStore>();
-        services.AddSingleton<CacheMatchStore>().AddSingleton<DamagedEntries>();
-        services.AddSingleton<BlobUpload>();
+        services.AddSingleton<CacheMatchStore>().AddSingleton<DamagedEntries>().AddSingleton<CacheRefusals>();
+        services.AddSingleton<BlobUpload>().AddSingleton<BlobDownload>();
         services.AddSingleton<CacheService>();
         services.AddSingleton<CacheSettingsDirectory>();
         services.AddSingleton<CacheEvictionStore>();
         services.AddSingleton<UnfinishedUploads>();
         services.AddSingleton<CacheMetrics>().AddSingleton<MetricsSource>(static provider => provider.GetRequiredService<CacheMetrics>().Write);
-        services.AddSingleton<CachePurger>();
+        services.AddSingleton<CachePurger>().AddSingleton<CacheLeftovers>();
         services.AddSingleton<CacheEvictor>();
         services.AddSingleton<CacheTally>();
         services.AddSingleton<BlobReads>();

@@ -22,6 +22,9 @@ internal static partial class CacheLog
     [LoggerMessage(LogLevel.Information, "{Count} abandoned cache reservations were cleared away")]
     public static partial void Swept(this ILogger logger, int count);
 
+    [LoggerMessage(LogLevel.Warning, "A client that had not read all of cache entry {Entry} after {Limit} was cut off")]
+    public static partial void ReadTooLong(this ILogger logger, long entry, TimeSpan limit);
+
     [LoggerMessage(LogLevel.Error, "Whether the reservation of an upload still stands can't be asked; the upload is cut off")]
     public static partial void WatchFailed(this ILogger logger, Exception exception);
 }

@@ -36,8 +36,11 @@ internal sealed record CacheOptions
     /// <summary>How long a reservation stands without being finalised; asking for it again renews it.</summary>
     public TimeSpan PendingLife { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>For so long an upload may be slower than <see cref="Blobs.BlobUpload.SlowestBytes"/> a second on the average, or silent; then it is given up.</summary>
+    /// <summary>For so long an upload, or a read over HTTP/1.1, may be slower than <see cref="Blobs.BlobUpload.SlowestBytes"/> a second on the average, or silent; then it is given up.</summary>
     public TimeSpan UploadPatience { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>For so long one read may last, whose bytes nobody takes away meanwhile: as long as a job.</summary>
+    public TimeSpan ReadLife { get; init; } = TimeSpan.FromHours(6);
 
     /// <summary>How often abandoned reservations are cleared away.</summary>
     public TimeSpan Sweep { get; init; } = TimeSpan.FromMinutes(5);
@@ -62,6 +65,7 @@ internal sealed record CacheOptions
         if (QuarantineLife < TimeSpan.FromHours(1)) mistakes.Add("cache.quarantineLife: must be at least 1 hour");
         if (PendingLife < TimeSpan.FromMinutes(1) || PendingLife > TimeSpan.FromDays(1)) mistakes.Add("cache.pendingLife: must be 1 minute to 1 day");
         if (UploadPatience < TimeSpan.FromSeconds(2) || UploadPatience > TimeSpan.FromMinutes(10)) mistakes.Add("cache.uploadPatience: must be 2 seconds to 10 minutes");
+        if (ReadLife < TimeSpan.FromMinutes(1) || ReadLife > TimeSpan.FromDays(7)) mistakes.Add("cache.readLife: must be 1 minute to 7 days");
         if (Sweep < TimeSpan.FromSeconds(1) || Sweep > TimeSpan.FromMinutes(10)) mistakes.Add("cache.sweep: must be 1 second to 10 minutes");
         if (BlobOrigin is { } origin
             && !(Uri.TryCreate(origin, UriKind.Absolute, out var url) && url.Scheme is "https" or "http" && url.PathAndQuery == "/" && !origin.EndsWith('/')))

@@ -12,7 +12,7 @@ namespace Lanyard.Server.Cache;
 /// What both protocols do: look up, reserve, finalise. Workspace, repository and scopes are the subject's; the request says key, version and size only.
 /// </summary>
 internal sealed class CacheService(
-    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CachePurger purger, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, DamagedEntries damaged, AuditLog audit, TimeProvider time,
+    CacheEntryStore entries, CacheMatchStore matches, SegmentStore segments, BlobStore files, CachePurger purger, CacheOptions options, CacheSettingsDirectory settings, CacheTally tally, DamagedEntries damaged, CacheRefusals refusals, AuditLog audit, TimeProvider time,
     RuntimeQuestions questions, ILogger<CacheService> logger)
 {
     private const int Tries = 4;
@@ -63,14 +63,15 @@ internal sealed class CacheService(
         if (NameFor(subject, key, version) is not { } name) return await DeniedAsync(context, subject, "cache.write");
 
         var limits = await settings.LimitsAsync(subject.WorkspaceId, context.RequestAborted);
-        if (size > limits.EntryBytes(name.Repository)) return TooLarge(limits, name.Repository);
+        if (size > limits.EntryBytes(name.Repository)) return await ToldAsync(context, subject, TooLarge(limits, name.Repository), name);
         var until = time.GetUtcNow() + options.PendingLife;
         for (var i = 0; i < Tries; i++)
         {
             if (await entries.InsertAsync(name, subject.Key, CacheProvenance.Of(subject), until, limits.Encrypt, limits.EntriesPerMinute, context.RequestAborted) is { } made) return made;
             if (await entries.FindAsync(name, context.RequestAborted) is not { } present)
             {
-                if (await IsTooFastAsync(name, limits, context.RequestAborted)) return new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute");
+                if (await IsTooFastAsync(name, limits, context.RequestAborted))
+                    return await ToldAsync(context, subject, new Refusal(RefusalReason.TooManyRequests, $"{name.Repository} made {limits.EntriesPerMinute} entries in a minute"), name);
                 continue;
             }
 
@@ -98,7 +99,7 @@ internal sealed class CacheService(
     {
         if (size < 0) return Malformed("size must not be negative");
         var limits = await settings.LimitsAsync(name.WorkspaceId, context.RequestAborted);
-        if (size > limits.EntryBytes(name.Repository)) return TooLarge(limits, name.Repository);
+        if (size > limits.EntryBytes(name.Repository)) return await ToldAsync(context, subject, TooLarge(limits, name.Repository), name);
         var finished = await audit.RecordWithAsync(
             segments.Finalize(name, subject.Key, size),
             name.Row,
@@ -167,7 +168,14 @@ internal sealed class CacheService(
     private async Task<Refusal> DeniedAsync(HttpContext context, RuntimeSubject subject, string action)
     {
         var refusal = new Refusal(RefusalReason.Forbidden, $"{subject.Id} has no scope for {action} (repository {subject.Repository ?? "none"})");
-        await audit.RecordAsync(AuditEvent.Of(context, action) with { WorkspaceId = subject.WorkspaceId, Refusal = refusal, Target = subject.Repository });
+        await refusals.TellAsync(AuditEvent.Of(context, action) with { WorkspaceId = subject.WorkspaceId, Refusal = refusal, Target = subject.Repository }, subject.Key);
+        return refusal;
+    }
+
+    private async Task<Refusal> ToldAsync(HttpContext context, RuntimeSubject subject, Refusal refusal, CacheName name)
+    {
+        var details = new Dictionary<string, string> { ["scope"] = name.Scope, ["key"] = name.Key, ["version"] = name.Version };
+        await refusals.TellAsync(AuditEvent.Of(context, "cache.write") with { WorkspaceId = name.WorkspaceId, Refusal = refusal, Target = name.Repository, Details = details }, subject.Key);
         return refusal;
     }
 

@@ -8,7 +8,7 @@ namespace Lanyard.Server.Cache;
 
 /// <summary>In the background: clears away reservations that nobody will finalise, and has the evictor look regularly and after what was added.</summary>
 internal sealed class CacheSweeper(
-    CacheEntryStore entries, CacheEvictor evictor, CacheTally tally, RuntimeQuestions questions, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
+    CacheEntryStore entries, CacheEvictor evictor, CacheLeftovers leftovers, CacheTally tally, RuntimeQuestions questions, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
     private const int Batch = 200;
@@ -52,6 +52,7 @@ internal sealed class CacheSweeper(
 
         await SweepEndedAsync(cancellationToken);
         await evictor.SweepAsync(cancellationToken);
+        await leftovers.SweepAsync(cancellationToken);
     }
 
     private async Task<int> AbandonAsync(string owner, CancellationToken cancellationToken)

@@ -74,6 +74,23 @@ public sealed class SlowBodyTests : IAsyncLifetime
         Assert.True((await _server.FinalizeAsync(_machine, "renewed", 1_000_000)).Json.GetProperty("ok").GetBoolean());
     }
 
+    /// <summary>It had been told at its end alone, after bytes for an hour that nobody could have.</summary>
+    [Theory]
+    [InlineData("delete")]
+    [InlineData("quarantine")]
+    public async Task An_upload_whose_entry_is_taken_away_is_told_while_it_sends_and_leaves_nothing(string how)
+    {
+        using var upload = await BeginAsync(await _server.ReserveAsync(_machine, "k"), 1 << 20, 2_000_000);
+        await Eventually.HoldsAsync(() => Task.FromResult(_server.Files.Count == 1), "a file of it", Deadline);
+        Assert.Equal(200, (int)(await _server.Server.SendAsync(HttpMethod.Post, $"/v1/workspaces/acme/cache/{how}", "admin", $$"""{"producer":{"subject":"{{_machine}}"} }""")).Status);
+
+        var answer = StatusAsync(upload);
+        await AdvanceUntilAsync(answer, TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2));
+
+        Assert.Equal("HTTP/1.1 409 ", await answer);
+        await Eventually.HoldsAsync(() => Task.FromResult(_server.Files.Count == 0), "no file of it", Deadline);
+    }
+
     private async Task AdvanceUntilAsync(Task task, TimeSpan step, TimeSpan most)
     {
         var gone = TimeSpan.Zero;

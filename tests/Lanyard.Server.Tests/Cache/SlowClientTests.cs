@@ -59,6 +59,30 @@ public sealed class SlowClientTests
         foreach (var one in deaf) one.Dispose();
     }
 
+    /// <summary>A few bytes a second are enough for a server that watches the rate, and nothing that is being sent is evicted.</summary>
+    [Fact]
+    [Line("4.7")]
+    public async Task Who_reads_on_and_on_is_cut_off_when_its_time_is_over_and_its_entry_may_go_and_who_reads_quickly_is_not()
+    {
+        var time = new ManualTime(DateTimeOffset.FromUnixTimeSeconds(1_900_000_000));
+        await using var server = await CacheServer.StartAsync(time: time, configure: static options => options with { ReadLife = TimeSpan.FromHours(2), UploadPatience = TimeSpan.FromMinutes(10) });
+        var machine = await server.MachineAsync();
+        await server.SaveAsync(machine, "large", CacheServer.Random(32 << 20));
+        var url = new Uri(await server.DownloadUrlAsync(machine, "large"));
+        var reads = server.Server.Services.GetRequiredService<BlobReads>();
+        using var slow = await StopReadingAsync(url);
+
+        time.Advance(TimeSpan.FromMinutes(9));
+        Assert.Equal(32 << 20, (await server.Client.GetByteArrayAsync(url)).Length);
+        time.Advance(TimeSpan.FromMinutes(110));
+        Assert.NotEmpty(reads.All);
+        time.Advance(TimeSpan.FromMinutes(2));
+
+        await Eventually.HoldsAsync(() => Task.FromResult(reads.All.Count == 0), "nobody is sent anything any more", Deadline);
+        var left = await Assert.ThrowsAnyAsync<Exception>(() => slow.GetStream().ReadExactlyAsync(new byte[32 << 20]).AsTask());
+        Assert.IsAssignableFrom<IOException>(left);
+    }
+
     /// <summary>
     /// Sixteen restores at once on two cores: two took the threads for themselves, and the server reset the others as too slow. Here more wait for a thread than
     /// there can be, and a transfer whose client is never behind must still stand in line.

@@ -55,6 +55,17 @@ public sealed class ServerOptionsTests
     }
 
     [Theory]
+    [InlineData("0")]
+    [InlineData("10081")]
+    [InlineData("6h")]
+    public void A_read_of_the_cache_is_given_a_minute_to_a_week_and_six_hours_where_nothing_is_said(string minutes)
+    {
+        Assert.Single(Refuse("--cache-read-minutes", minutes));
+        Assert.Equal(TimeSpan.FromMinutes(90), Accept("--cache-read-minutes", "90").CacheReadLife);
+        Assert.Null(Accept().CacheReadLife);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("iss")]
     [InlineData("two claims")]

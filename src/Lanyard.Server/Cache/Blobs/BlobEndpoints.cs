@@ -1,6 +1,5 @@
 using System.Globalization;
 using Lanyard.Identity;
-using Lanyard.Server.Audit;
 using Lanyard.Server.Cache.Limits;
 using Lanyard.Server.Cache.Protocol;
 using Microsoft.AspNetCore.Http;
@@ -54,7 +53,7 @@ internal static class BlobEndpoints
     }
 
     public static async Task<IResult> GetAsync(
-        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, SegmentStore segments, BlobStore files, SegmentKeys keys, BlobReads reads, DamagedEntries damaged, TimeProvider time, ILogger<BlobStore> logger)
+        string workspace, string blob, HttpContext context, BlobUrls urls, CacheEntryStore entries, BlobDownload download, BlobReads reads, TimeProvider time)
     {
         AzureAnswers.Begin(context);
         if (urls.Check(context.Request, BlobPermission.Read) is { } bad) return NotSigned(bad);
@@ -76,24 +75,7 @@ internal static class BlobEndpoints
         var wanted = range ?? new ByteRange(0, entry.Size - 1);
         Describe(context, entry, range, wanted);
         if (HttpMethods.IsHead(context.Request.Method) || wanted.Length == 0) return Results.Empty;
-        var extents = await segments.ExtentsAsync(entry.Blob, wanted, context.RequestAborted);
-        try
-        {
-            await context.Response.StartAsync(context.RequestAborted);
-            await files.CopyAsync(entry.Blob, extents, wanted, keys.Of(entry), context.Response.BodyWriter, context.RequestAborted);
-        }
-        catch (BlobDamagedException exception)
-        {
-            // The length is announced already: only a broken connection tells the client that these bytes are not to be used.
-            await damaged.TakeOutAsync(entry, AuditEvent.Of(context, "cache.damaged"), exception.Message);
-            context.Abort();
-        }
-        catch (BlobStoreException exception)
-        {
-            logger.StoreFailed(exception);
-            context.Abort();
-        }
-
+        await download.SendAsync(context, entry, wanted);
         return Results.Empty;
     }
 

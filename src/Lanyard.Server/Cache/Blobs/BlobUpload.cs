@@ -1,4 +1,5 @@
 using Lanyard.Identity;
+using Lanyard.Server.Audit;
 using Lanyard.Server.Cache.Limits;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -10,7 +11,7 @@ namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>Takes an uploaded body: checks, stores, enters it. Both protocols upload through it.</summary>
 internal sealed class BlobUpload(
-    BlobStore files, SegmentStore segments, CacheEntryStore entries, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheTally tally, CacheOptions options, SegmentKeys keys,
+    BlobStore files, SegmentStore segments, CacheEntryStore entries, CacheSettingsDirectory settings, UnfinishedUploads unfinished, CacheTally tally, CacheRefusals refusals, CacheOptions options, SegmentKeys keys,
     TimeProvider time, ILogger<BlobUpload> logger)
 {
     /// <summary>A second: whoever sends holds buffers meanwhile, and a URL of an hour would let one hold them for a day.</summary>
@@ -21,6 +22,14 @@ internal sealed class BlobUpload(
     /// <returns>Its bytes; or RequestTooLarge, RequestMalformed (another length), Conflict (not pending any more).</returns>
     /// <exception cref="BlobStoreException">The store failed or is full.</exception>
     public async Task<Outcome<StoredSegment>> StoreAsync(HttpContext context, CacheEntry entry, string block, long length)
+    {
+        var outcome = await JudgeAsync(context, entry, block, length);
+        if (!outcome.TryGet(out _, out var refusal) && refusal.Reason == RefusalReason.RequestTooLarge)
+            await refusals.TellAsync(AuditEvent.Of(context, "cache.write") with { WorkspaceId = entry.WorkspaceId, Refusal = refusal, Target = entry.Repository, Details = entry.Details }, entry.Subject);
+        return outcome;
+    }
+
+    private async Task<Outcome<StoredSegment>> JudgeAsync(HttpContext context, CacheEntry entry, string block, long length)
     {
         if (entry.State != CacheStates.Pending || entry.PendingUntil <= time.GetUtcNow()) return new Refusal(RefusalReason.Conflict, $"entry {entry.Id} is {entry.State} until {entry.PendingUntil:O}");
         var limits = await settings.LimitsAsync(entry.WorkspaceId, context.RequestAborted);

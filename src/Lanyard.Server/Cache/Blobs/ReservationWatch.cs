@@ -3,13 +3,13 @@ using Microsoft.Extensions.Logging;
 namespace Lanyard.Server.Cache.Blobs;
 
 /// <summary>
-/// Ends an upload with its reservation: nothing can come of the body any more, and meanwhile what it announced takes the quotas' room from others. Whoever asks for the
-/// reservation again renews it, and the upload goes on.
+/// Ends an upload with its reservation, also where that was taken away on whatever replica (deleted, quarantined, given to another): nothing can come of the body any more, and
+/// meanwhile what it announced takes the quotas' room from others. Whoever asks for the reservation again renews it, and the upload goes on.
 /// </summary>
 internal sealed class ReservationWatch : IAsyncDisposable
 {
-    /// <summary>No timer waits longer than some weeks, and a clock can be set back.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
+    /// <summary>Most uploads are over before that, and ask nothing.</summary>
+    public static readonly TimeSpan Look = TimeSpan.FromSeconds(10);
 
     private readonly CacheEntryStore _entries;
     private readonly CacheEntry _entry;
@@ -46,7 +46,7 @@ internal sealed class ReservationWatch : IAsyncDisposable
             for (var until = _entry.PendingUntil; until > _time.GetUtcNow(); )
             {
                 var left = until - _time.GetUtcNow();
-                await Task.Delay(left < Longest ? left : Longest, _time, _done.Token);
+                await Task.Delay(left < Look ? left : Look, _time, _done.Token);
                 if (await _entries.FindByBlobAsync(_entry.WorkspaceId, _entry.Blob, _done.Token) is not { State: CacheStates.Pending } now) break;
                 until = now.PendingUntil;
             }

@@ -110,6 +110,11 @@ internal sealed class CacheEvictionStore(Database database, TimeProvider time)
         {
             await transaction.ExecuteAsync($"delete from cache_layout where blob in ({blobs})");
             await transaction.ExecuteAsync($"delete from cache_segments where blob in ({blobs})");
+            await transaction.ExecuteAsync(
+                $"""
+                insert into cache_leftovers (blob, look_at)
+                select blob, {time.GetUtcNow() + CacheLeftovers.After} from cache_entries where blob in ({blobs}) and pending_until > {time.GetUtcNow() - CacheLeftovers.After} on conflict do nothing
+                """);
             var counted = time.GetUtcNow() - CacheEntryStore.Minute;
             var removed = await transaction.ExecuteAsync($"delete from cache_entries where blob in ({blobs}) and state in ('gone', 'damaged') and created <= {counted}");
             if (removed < blobs.Count) await transaction.ExecuteAsync($"update cache_entries set state = {CacheStates.Purged} where blob in ({blobs}) and state in ('gone', 'damaged')");
