@@ -49,6 +49,9 @@ internal sealed class FakeApi : IAsyncDisposable
     /// <summary>What is taken as a bearer besides <see cref="ApiToken"/>.</summary>
     public string? WorkloadToken { get; set; }
 
+    /// <summary>The bearer is for <see cref="OnRequest"/> to judge.</summary>
+    public bool TakesAnyBearer { get; set; }
+
     public static async Task<FakeApi> StartAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -76,7 +79,7 @@ internal sealed class FakeApi : IAsyncDisposable
         }
 
         var bearer = http.Request.Headers.Authorization.ToString();
-        if (bearer != $"Bearer {ApiToken}" && (WorkloadToken is null || bearer != $"Bearer {WorkloadToken}"))
+        if (!TakesAnyBearer && bearer != $"Bearer {ApiToken}" && (WorkloadToken is null || bearer != $"Bearer {WorkloadToken}"))
         {
             await ProblemAsync(http, 401, "The bearer was not taken.");
             return;

@@ -24,10 +24,15 @@ internal static class ServerConnection
     }
 
     /// <summary>For a caller with a bearer of its own: no login is looked for.</summary>
-    public static ApiClient OpenAs(ParseResult arguments, ConnectionOptions options, CliConsole console, BearerSource bearer)
+    public static ApiClient OpenAs(ParseResult arguments, ConnectionOptions options, CliConsole console, BearerSource bearer) =>
+        OpenAs(arguments, options, console, _ => bearer);
+
+    /// <param name="bearerFor">Is given the instance's URL, which is the audience of what proves a caller to it.</param>
+    public static ApiClient OpenAs(ParseResult arguments, ConnectionOptions options, CliConsole console, Func<string, BearerSource> bearerFor)
     {
         var server = ParseUrl(
             arguments.GetValue(options.Server) ?? console.Variable("LANYARD_SERVER") ?? throw new CommandStopped(ExitCode.Usage, "which server? Give --server URL or set LANYARD_SERVER."));
+        var bearer = bearerFor(Instance(server));
         return new ApiClient(server, Transport.Create(arguments.GetValue(options.CaFile) ?? console.Variable("LANYARD_CA_FILE")), bearer, console.Time);
     }
 

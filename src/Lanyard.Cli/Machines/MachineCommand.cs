@@ -5,12 +5,13 @@ using Lanyard.Cli.Resources;
 
 namespace Lanyard.Cli.Machines;
 
-/// <summary><c>lanyard machine create | list | delete</c>: VMs with a runtime token.</summary>
+/// <summary><c>lanyard machine create | attest | list | delete</c>: VMs with a runtime token.</summary>
 internal static class MachineCommand
 {
     public static Command Create(CliContext context) => new("machine", "Machines: VMs that hold a runtime token.")
     {
         CreateCreate(context),
+        AttestCommand.Create(context),
         CreateList(context),
         CreateDelete(context),
     };
@@ -53,13 +54,20 @@ internal static class MachineCommand
             var answer = await api.SendAsync(HttpMethod.Post, path, body, cancellationToken: cancellationToken);
             if (!answer.IsSuccess && from is not null) throw ResourceFile.Refused(arguments.GetValue(file)!, MachineFile.Kind, from.Source, answer);
             var created = ApiClient.Expect(answer, path);
-            var token = HttpCall.Text(created["token"]) ?? throw new CommandStopped(ExitCode.Unreachable, "the server's answer has no token.");
-            if (arguments.GetValue(env)) WriteEnvironment(context.Console.Out, api.Server, token);
-            else context.Print(arguments, created, writer => writer.WriteLine(token));
-            context.Say(HttpCall.Text(created["machine"]?["id"]) ?? "");
+            Print(context, arguments, api.Server, created, arguments.GetValue(env));
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <param name="created">The server's answer to the making of a machine.</param>
+    /// <param name="asEnvironment">As the lines that a cache client reads.</param>
+    public static void Print(CliContext context, ParseResult arguments, string server, JsonNode created, bool asEnvironment)
+    {
+        var token = HttpCall.Text(created["token"]) ?? throw new CommandStopped(ExitCode.Unreachable, "the server's answer has no token.");
+        if (asEnvironment) WriteEnvironment(context.Console.Out, server, token);
+        else context.Print(arguments, created, writer => writer.WriteLine(token));
+        context.Say(HttpCall.Text(created["machine"]?["id"]) ?? "");
     }
 
     private static Command CreateList(CliContext context)
