@@ -70,7 +70,7 @@ public sealed record ServerOptions
         ("--cache-store-key-file", "FILE", "account key of an Azure store that knows no workload identity, in base64"),
         ("--cache-direct-reads", "", "hand out the store's own URLs for reads: faster, unchecked, and the entry is marked so"),
         ("--cache-read-minutes", "N", "a read of a cache entry that lasts longer is cut off: what is being read is not evicted (1 to 10080, default 360)"),
-        ("--github-apps", "FILE", "GitHub Apps, and where their private keys are: {\"apps\": [{\"name\", \"clientId\", \"privateKeyFile\", \"apiUrl\"}]} (default none)"),
+        ("--github-apps", "FILE", "GitHub Apps, and where their private keys are: {\"apps\": [{\"name\", \"clientId\", \"privateKeyFile\" or \"kmsKey\" (an ARN), \"apiUrl\"}]} (default none)"),
         ("--allow-plain-http", "", "serve plain HTTP on an address that is not loopback"),
     ];
 

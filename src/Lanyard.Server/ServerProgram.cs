@@ -101,7 +101,7 @@ public static class ServerProgram
         {
             await database.MigrateAsync(time, cancellation);
             AddRooms(builder.Services, instance, database, time, CacheOf(options, data), AuditOf(options),
-                options.GitHubAppsFile is { } apps ? GitHubApps.Load(apps) : null);
+                options.GitHubAppsFile is { } apps ? GitHubApps.Load(apps, new AwsKms(Environment.GetEnvironmentVariable, time)) : null);
             builder.Services.AddHostedService(_ => QuietMemory.OfThisProcess(TimeProvider.System));
             var app = builder.Build();
             Map(app, options);

@@ -12,6 +12,9 @@ public static class AwsEndpoint
     /// <inheritdoc cref="Sts"/>
     public static Uri? Ecr(string region, Func<string, string?> environment) => Find("ecr", region, environment, "api.ecr");
 
+    /// <inheritdoc cref="Sts"/>
+    public static Uri? Kms(string region, Func<string, string?> environment) => Find("kms", region, environment);
+
     private static Uri? Find(string service, string region, Func<string, string?> environment, string? host = null)
     {
         var told = environment($"AWS_ENDPOINT_URL_{service.ToUpperInvariant()}") is { Length: > 0 } own ? own : environment("AWS_ENDPOINT_URL");

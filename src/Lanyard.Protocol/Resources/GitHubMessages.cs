@@ -14,9 +14,10 @@ public sealed record GitHubToken(string Token, DateTimeOffset ExpiresAt, IReadOn
 public sealed record GitHubAppsFile(IReadOnlyList<GitHubAppEntry> Apps);
 
 /// <param name="ClientId">The App's client id (or its number).</param>
-/// <param name="PrivateKeyFile">PEM, as GitHub gives it.</param>
+/// <param name="PrivateKeyFile">PEM, as GitHub gives it; or else the key is in a KMS.</param>
 /// <param name="ApiUrl">Of GitHub Enterprise Server, such as <c>https://HOST/api/v3</c>; absent: <c>https://api.github.com</c>.</param>
-public sealed record GitHubAppEntry(string Name, string ClientId, string PrivateKeyFile, string? ApiUrl = null);
+/// <param name="KmsKey">ARN of the App's key in AWS KMS: an RSA key for signing, into which the one that GitHub gave was imported.</param>
+public sealed record GitHubAppEntry(string Name, string ClientId, string? PrivateKeyFile = null, string? ApiUrl = null, string? KmsKey = null);
 
 [JsonSourceGenerationOptions(
     JsonSerializerDefaults.Web,

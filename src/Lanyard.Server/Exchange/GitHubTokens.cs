@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lanyard.Identity;
-using Lanyard.Identity.Tokens;
+using Lanyard.Identity.Jose;
 using Lanyard.Protocol.Resources;
 
 namespace Lanyard.Server.Exchange;
@@ -12,6 +12,7 @@ namespace Lanyard.Server.Exchange;
 /// <summary>Makes installation tokens by GitHub's REST API: the App proves itself by a JWT of ten minutes at most, finds the repository's installation, asks for less than it has.</summary>
 internal sealed class GitHubTokens(TimeProvider time) : IDisposable
 {
+    private static readonly string Header = Base64Url.Encode("""{"alg":"RS256","typ":"JWT"}"""u8);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
     {
@@ -24,14 +25,15 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
     {
         try
         {
-            var (status, found) = await SendAsync(app, HttpMethod.Get, $"/repos/{repositories[0]}/installation", null, cancellation);
+            if (!(await AssertionAsync(app, cancellation)).TryGet(out var assertion, out var refusal)) return refusal;
+            var (status, found) = await SendAsync(app, assertion, HttpMethod.Get, $"/repos/{repositories[0]}/installation", null, cancellation);
             if (status != HttpStatusCode.OK) return Refused(status, $"the App {app.Name} is not installed for {repositories[0]}");
             var body = new JsonObject
             {
                 ["repositories"] = new JsonArray([.. repositories.Select(static name => JsonValue.Create(name[(name.IndexOf('/', StringComparison.Ordinal) + 1)..]))]),
                 ["permissions"] = new JsonObject(permissions.Select(static one => new KeyValuePair<string, JsonNode?>(one.Key, one.Value))),
             };
-            (status, var made) = await SendAsync(app, HttpMethod.Post, $"/app/installations/{found!["id"]!.GetValue<long>()}/access_tokens", body, cancellation);
+            (status, var made) = await SendAsync(app, assertion, HttpMethod.Post, $"/app/installations/{found!["id"]!.GetValue<long>()}/access_tokens", body, cancellation);
             if (status != HttpStatusCode.Created) return Refused(status, $"GitHub gives no such token ({(int)status}): a permission or a repository is not the App's");
             return new GitHubToken(made!["token"]!.GetValue<string>(), made["expires_at"]!.GetValue<DateTimeOffset>(), repositories, permissions);
         }
@@ -43,10 +45,10 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(GitHubApp app, HttpMethod method, string path, JsonObject? body, CancellationToken cancellation)
+    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(GitHubApp app, string assertion, HttpMethod method, string path, JsonObject? body, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(method, app.Api + path);
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Assertion(app));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", assertion);
         request.Headers.Accept.ParseAdd("application/vnd.github+json");
         request.Headers.UserAgent.ParseAdd("lanyard");
         request.Headers.Add("X-GitHub-Api-Version", "2022-11-28");
@@ -57,11 +59,12 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
     }
 
     /// <summary>A minute back, for clocks that differ, and nine ahead: GitHub takes ten at most.</summary>
-    private string Assertion(GitHubApp app)
+    private async Task<Outcome<string>> AssertionAsync(GitHubApp app, CancellationToken cancellation)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var claims = new JsonObject { ["iss"] = app.ClientId, ["iat"] = now - 60, ["exp"] = now + 540 };
-        return TokenMint.Mint(app.Key, TokenMint.JwtType, Encoding.UTF8.GetBytes(claims.ToJsonString()));
+        var input = $"{Header}.{Base64Url.Encode(Encoding.UTF8.GetBytes(claims.ToJsonString()))}";
+        return (await app.Sign(Encoding.ASCII.GetBytes(input), cancellation)).TryGet(out var signature, out var refusal) ? $"{input}.{Base64Url.Encode(signature)}" : refusal;
     }
 
     private static Refusal Refused(HttpStatusCode status, string detail) => new(

@@ -21,6 +21,7 @@ namespace Lanyard.Server.Tests.Exchange;
 public sealed class GitHubTokenTests : IAsyncLifetime
 {
     private const string Path = "/v1/workspaces/acme/github-tokens";
+    private readonly Lanyard.Server.Exchange.AwsKms _kms = new(static _ => null, TimeProvider.System);
     private readonly RSA _key = RSA.Create(2048);
     private readonly string _folder = Directory.CreateTempSubdirectory("lanyard-github-").FullName;
     private readonly List<string> _asked = [];
@@ -57,6 +58,7 @@ public sealed class GitHubTokenTests : IAsyncLifetime
         await _issuer.DisposeAsync();
         await _github.DisposeAsync();
         _key.Dispose();
+        _kms.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -135,12 +137,12 @@ public sealed class GitHubTokenTests : IAsyncLifetime
     public void A_file_of_apps_with_mistakes_stops_the_start_and_tells_all_of_them()
     {
         var file = System.IO.Path.Combine(_folder, "bad.json");
-        File.WriteAllText(file, $$"""{"apps":[{"name":"a","clientId":"x","privateKeyFile":"{{_folder}}/none.pem"},{"name":"b","clientId":"x","privateKeyFile":"{{_folder}}/key.pem","apiUrl":"http://github.example"}]}""");
-        var wrong = Assert.Throws<InvalidOperationException>(() => Lanyard.Server.Exchange.GitHubApps.Load(file));
+        File.WriteAllText(file, $$"""{"apps":[{"name":"c","clientId":"x"},{"name":"d","clientId":"x","privateKeyFile":"{{_folder}}/key.pem","kmsKey":"arn:aws:kms:eu-central-1:123456789012:key/1"},{"name":"e","clientId":"x","kmsKey":"key/1"},{"name":"a","clientId":"x","privateKeyFile":"{{_folder}}/none.pem"},{"name":"b","clientId":"x","privateKeyFile":"{{_folder}}/key.pem","apiUrl":"http://github.example"}]}""");
+        var wrong = Assert.Throws<InvalidOperationException>(() => Lanyard.Server.Exchange.GitHubApps.Load(file, _kms));
         Assert.Contains("a: its private key can't be read", wrong.Message, StringComparison.Ordinal);
-        Assert.Contains("b: apiUrl must be https", wrong.Message, StringComparison.Ordinal);
+        foreach (var mistake in (string[])["b: apiUrl must be https", "c: either privateKeyFile or kmsKey", "d: either", "e: kmsKey must be the ARN"]) Assert.Contains(mistake, wrong.Message, StringComparison.Ordinal);
         File.WriteAllText(file, """{"app":[]}""");
-        Assert.Throws<InvalidOperationException>(() => Lanyard.Server.Exchange.GitHubApps.Load(file));
+        Assert.Throws<InvalidOperationException>(() => Lanyard.Server.Exchange.GitHubApps.Load(file, _kms));
     }
 
     private Task<(HttpStatusCode Status, JsonNode Json)> AskAsync(string subject, string body) => _server.SendAsync(HttpMethod.Post, Path, body, _issuer.Mint(_server.Url, subject));

@@ -44,6 +44,12 @@ public sealed class AwsDouble : IAsyncDisposable
     /// <summary>The EKS API server's.</summary>
     public string KubernetesUrl { get; private set; } = "";
 
+    /// <summary>The key of KMS, which <see cref="Role"/> may sign with.</summary>
+    public const string KmsKey = $"arn:aws:kms:{Region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    /// <summary>What <see cref="KmsKey"/> makes of a message; null: there is no such key.</summary>
+    public Func<byte[], byte[]>? Kms { get; set; }
+
     /// <summary>Names of the role sessions that were started.</summary>
     public List<string> SessionNames { get; } = [];
 
@@ -81,7 +87,7 @@ public sealed class AwsDouble : IAsyncDisposable
 
         if (context.Request.Headers.ContainsKey("X-Amz-Target"))
         {
-            await AuthorizeRegistryAsync(context);
+            await (context.Request.Headers["X-Amz-Target"].ToString().StartsWith("TrentService.", StringComparison.Ordinal) ? SignByKmsAsync(context) : AuthorizeRegistryAsync(context));
             return;
         }
 
@@ -158,6 +164,25 @@ public sealed class AwsDouble : IAsyncDisposable
         await context.Response.WriteAsync(good
             ? $$"""{"authorizationData":[{"authorizationToken":"{{Convert.ToBase64String(Encoding.ASCII.GetBytes("AWS:registry-password"))}}","expiresAt":1.9e9,"proxyEndpoint":"https://123456789012.dkr.ecr.{{Region}}.amazonaws.com"}]}"""
             : """{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}""");
+    }
+
+    /// <summary>KMS's Sign (AWS JSON 1.1), signed by a live session.</summary>
+    private async Task SignByKmsAsync(HttpContext context)
+    {
+        var request = context.Request;
+        using var reader = new StreamReader(request.Body);
+        var body = await reader.ReadToEndAsync();
+        var (wish, signature) = (JsonNode.Parse(body)!, AwsSignature.OfHeader(request));
+        var isKnown = signature is { Service: "kms", Region: Region } && signature.Names.Contains("host") && signature.Names.Contains("x-amz-target") && request.ContentType == "application/x-amz-json-1.1"
+            && _sessions.TryGetValue(signature.AccessKeyId, out var session) && request.Headers["X-Amz-Security-Token"] == session.Session
+            && signature.Matches(session.Secret, request.Method, request.Path, [], name => request.Headers[name].ToString(), body);
+        var isGood = isKnown && Kms is not null && request.Headers["X-Amz-Target"] == "TrentService.Sign" && (string?)wish["KeyId"] == KmsKey
+            && (string?)wish["MessageType"] == "RAW" && (string?)wish["SigningAlgorithm"] == "RSASSA_PKCS1_V1_5_SHA_256";
+        context.Response.StatusCode = isGood ? 200 : 400;
+        context.Response.ContentType = "application/x-amz-json-1.1";
+        await context.Response.WriteAsync(isGood
+            ? new JsonObject { ["KeyId"] = KmsKey, ["Signature"] = Convert.ToBase64String(Kms!(Convert.FromBase64String(wish["Message"]!.GetValue<string>()))), ["SigningAlgorithm"] = "RSASSA_PKCS1_V1_5_SHA_256" }.ToJsonString()
+            : isKnown ? """{"__type":"NotFoundException","message":"no such key"}""" : """{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}""");
     }
 
     private async Task DescribeAsync(HttpContext context)
