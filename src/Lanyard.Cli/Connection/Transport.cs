@@ -36,7 +36,7 @@ internal static class Transport
         tls.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
     }
 
-    private static X509Certificate2Collection ReadCertificates(string file)
+    internal static X509Certificate2Collection ReadCertificates(string file)
     {
         var roots = new X509Certificate2Collection();
         try

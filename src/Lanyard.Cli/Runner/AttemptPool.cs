@@ -14,6 +14,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     /// <summary>Offers whose acceptance is on its way.</summary>
     private readonly ConcurrentDictionary<AttemptKey, bool> _accepting = new();
     private readonly Slots _slots = new(settings.Concurrency);
+    private readonly RoomWatch _room = new(executor, services.Log);
     private readonly TimeProvider _time = services.Time;
     private string? _onlyCollection;
     private volatile bool _closed;
@@ -24,7 +25,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     public int Count => _held.Count;
 
     /// <summary>How many further attempts are welcome.</summary>
-    public int Free => _closed ? 0 : _slots.Free;
+    public int Free => _closed || !_room.IsThere() ? 0 : _slots.Free;
 
     public bool IsClosed => _closed;
 
@@ -119,7 +120,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         foreach (var offer in offers)
         {
             var key = new AttemptKey(offer.Run, offer.Attempt);
-            if (_closed || !key.IsWellFormed || _tasks.ContainsKey(key) || !IsAllowed(offer) || !_slots.TryTake(out var slot))
+            if (_closed || !key.IsWellFormed || _tasks.ContainsKey(key) || !IsAllowed(offer) || !_room.IsThere() || !_slots.TryTake(out var slot))
             {
                 continue; // not accepted: the offer lapses, or comes again
             }

@@ -23,6 +23,9 @@ internal abstract class Executor : IAsyncDisposable
     /// <summary>Tries it before any run is taken: what does not work here would fail every run later.</summary>
     public abstract Task<Refusal?> CheckAsync(CancellationToken cancellationToken);
 
+    /// <summary>Why no further run could begin now, whatever slots are free; null: one could.</summary>
+    public virtual string? NoRoom => null;
+
     /// <summary>Returns when it is this process's turn to speak for the runner.</summary>
     public virtual Task WaitForTurnAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Lanyard.Cli.Runner.Attempts;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Sandbox;
@@ -17,6 +18,7 @@ internal sealed class ProcessExecutor : Executor
     private readonly SpawnThread _spawn;
     private readonly SandboxLauncher _launcher;
     private readonly LimitWatch _limits;
+    private readonly DiskReserve _reserve;
     private readonly CacheListener _cache;
     private TokenEndpoint? _endpoint;
     private AttemptServices? _services;
@@ -31,7 +33,8 @@ internal sealed class ProcessExecutor : Executor
         _spawn = new SpawnThread(mode is SandboxMode.None && settings.Adopts ? Adoption.Begin() : null);
         var limits = settings.Limits ?? StepLimits.DefaultsFor(settings.WorkFolder);
         _launcher = new SandboxLauncher(mode, folders, settings.ReadOnly ?? [], limits, _spawn, time);
-        _limits = new LimitWatch(limits, new DiskReserve(folders.Root, limits.DiskReserveBytes), time);
+        _reserve = new DiskReserve(folders.Root, limits.DiskReserveBytes);
+        _limits = new LimitWatch(limits, _reserve, time);
     }
 
     public override string Name => "process";
@@ -39,6 +42,10 @@ internal sealed class ProcessExecutor : Executor
     public override bool IsSandboxed => _launcher.Mode is SandboxMode.Bubblewrap;
 
     public override bool OutlivesRunner => false;
+
+    public override string? NoRoom => _reserve.Shortage() is { } free
+        ? string.Create(CultureInfo.InvariantCulture, $"of the disk of {_folders.Root} {free / StepLimits.MiB} MiB are free, less than must stay free (--disk-reserve)")
+        : null;
 
     public static Outcome<ProcessExecutor> Open(RunnerSettings settings, HttpClient http, TimeProvider time) =>
         RunnerFolders.Open(settings.WorkFolder, settings.CredentialsProgram ?? BesideThisProgram()).TryGet(out var folders, out var refusal)

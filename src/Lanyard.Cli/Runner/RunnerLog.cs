@@ -22,6 +22,12 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Information, "Attempt {Attempt} of {Workspace}/{Collection} accepted")]
     public static partial void Accepted(this ILogger logger, AttemptKey attempt, string workspace, string collection);
 
+    [LoggerMessage(LogLevel.Error, "No further run is taken until there is room: {Detail}")]
+    public static partial void TakesNothing(this ILogger logger, string detail);
+
+    [LoggerMessage(LogLevel.Information, "There is room again: runs are taken")]
+    public static partial void TakesRunsAgain(this ILogger logger);
+
     [LoggerMessage(LogLevel.Warning, "The offer of {Attempt} could not be accepted: {Detail}")]
     public static partial void NotAccepted(this ILogger logger, AttemptKey attempt, string? detail);
 
@@ -42,6 +48,9 @@ internal static partial class RunnerLog
 
     [LoggerMessage(LogLevel.Warning, "The API server could not be reached, or does not take the Job of {Attempt} yet: {Detail}")]
     public static partial void JobNotTaken(this ILogger logger, AttemptKey attempt, string detail);
+
+    [LoggerMessage(LogLevel.Warning, "The server does not take {Event} of {Attempt} into its timeline, and is not asked again: {Detail}")]
+    public static partial void EventNotTaken(this ILogger logger, string @event, AttemptKey attempt, string? detail);
 
     [LoggerMessage(LogLevel.Warning, "The pod of {Attempt} does not come to its own end: {Reason}")]
     public static partial void PodGivenUp(this ILogger logger, AttemptKey attempt, string reason);

@@ -17,6 +17,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
     private readonly TimeProvider _time = services.Time;
     private Action _pollAgain = static () => { };
     private long _progress = services.Time.GetTimestamp();
+    private int _asked = int.MaxValue;
     private int? _exit;
 
     /// <summary>Runs until it is drained, or must end. Answers one of <see cref="RunnerExit"/>.</summary>
@@ -119,6 +120,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
         var again = new CancellationTokenSource(); // without a timer there is nothing to dispose, and a late call must not fail
         Volatile.Write(ref _pollAgain, again.Cancel);
         var free = pool.Free;
+        Volatile.Write(ref _asked, free);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, again.Token);
         try
         {
@@ -203,7 +205,7 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
     /// <summary>A poll without free slots can't bring work: it is broken off for one that can. Another is left to its end.</summary>
     private void PollAgainWhereNothingCouldBeLost()
     {
-        if (pool.Free is 0 or 1)
+        if (Volatile.Read(ref _asked) == 0 || pool.Free is 0 or 1)
         {
             PollAgain();
         }

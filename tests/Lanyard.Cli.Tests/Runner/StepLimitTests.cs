@@ -86,6 +86,27 @@ public sealed class StepLimitTests : IAsyncLifetime
                 "i=0; while [ $i -lt 400 ]; do head -c 8M /dev/zero > file$i; i=$((i+1)); done; sleep 100",
                 limits => limits with { DiskReserveBytes = new DriveInfo(Path.GetTempPath()).AvailableFreeSpace - (400 * StepLimits.MiB) }));
 
+    /// <summary>What would fill it is another's here, so no attempt can be ended for it: each that began would lose its output and fail.</summary>
+    [Fact]
+    [Line("5.5")]
+    public async Task A_runner_whose_disk_is_full_takes_no_run_until_it_is_not()
+    {
+        var filler = Path.GetTempFileName();
+        await using (var _ = new FileStream(filler, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, PreallocationSize = 800 * StepLimits.MiB }))
+        {
+            // only its place on the disk matters
+        }
+
+        await using var runner = Start(limits => limits with { DiskReserveBytes = new DriveInfo(Path.GetTempPath()).AvailableFreeSpace + (400 * StepLimits.MiB) });
+        var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script("echo hello")));
+        await Eventually.HoldsAsync(() => Task.FromResult(_plane.Polls.Count > 2), "it asks what the server has to say all the same");
+        Assert.All(_plane.Polls, static poll => Assert.Equal(0, poll.Free));
+        Assert.False(attempt.Ended.IsCompleted);
+
+        File.Delete(filler);
+        Assert.Equal(RunStates.Succeeded, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
+    }
+
     [Fact]
     public async Task Open_files_have_an_end()
     {

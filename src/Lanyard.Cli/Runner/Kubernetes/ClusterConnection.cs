@@ -43,6 +43,6 @@ internal static class ClusterConnection
 
         var server = $"https://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}";
         var own = File.ReadAllText(Path.Combine(ServiceAccount, "namespace")).Trim();
-        return new ClusterApi(Transport.Create(Path.Combine(ServiceAccount, "ca.crt")), server, settings.Namespace ?? own, Path.Combine(ServiceAccount, "token"));
+        return new ClusterApi(Transport.Create(caFile: null, new AuthorityFile(Path.Combine(ServiceAccount, "ca.crt")).Guard), server, settings.Namespace ?? own, Path.Combine(ServiceAccount, "token"));
     }
 }

@@ -25,7 +25,7 @@ internal sealed class PodAttempt(
     private readonly JobRemoval _removal = new(key, cluster, watch, services);
     private readonly AttemptBounds _bounds = new(services.Plane, key, services.Time);
     private readonly StopSwitch _stop = new();
-    private readonly PodTimeline _timeline = new(cluster, services.Plane, key, services.Time);
+    private readonly PodTimeline _timeline = new(cluster, services.Plane, key, services.Time, services.Log);
     private readonly PodPatience _patience = new(services.Time);
     private long _began;
     private string? _jobUid = jobUid;

@@ -2,11 +2,12 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Protocol.Runs;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
 
 /// <summary>Brings what Kubernetes says about an attempt's Job and pod into the attempt's timeline, each event once.</summary>
-internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, AttemptKey key, TimeProvider time)
+internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, AttemptKey key, TimeProvider time, ILogger log)
 {
     private const int MostAtOnce = 50;
     private const int MaxMessage = 1000;
@@ -36,12 +37,28 @@ internal sealed class PodTimeline(ClusterApi cluster, ControlPlane plane, Attemp
         ? Task.CompletedTask
         : SendAsync([new AttemptEvent($"runner {Word(cause)}", time.GetUtcNow(), Word(cause), Printable(verdict.Reason))], cancellationToken);
 
-    private async Task SendAsync(IReadOnlyList<AttemptEvent> events, CancellationToken cancellationToken)
+    /// <summary>What the server never takes is found by halves and left out: it would keep the others of its batch from being told, and be sent again for ever.</summary>
+    private async Task SendAsync(AttemptEvent[] events, CancellationToken cancellationToken)
     {
-        if (events.Count > 0 && (await plane.AddEventsAsync(key, events, cancellationToken)).Kind is AnswerKind.Ok)
+        if (events.Length == 0)
+        {
+            return;
+        }
+
+        var answer = await plane.AddEventsAsync(key, events, cancellationToken);
+        if (answer.Kind is AnswerKind.Refused && events.Length > 1)
+        {
+            await SendAsync(events[..(events.Length / 2)], cancellationToken);
+            await SendAsync(events[(events.Length / 2)..], cancellationToken);
+        }
+        else if (answer.Kind is AnswerKind.Ok or AnswerKind.Refused)
         {
             _told.UnionWith(events.Select(one => one.Key));
             _reasons.UnionWith(events.Select(one => one.Reason));
+            if (answer.Kind is AnswerKind.Refused)
+            {
+                log.EventNotTaken(events[0].Reason, key, answer.Detail);
+            }
         }
     }
 

@@ -41,10 +41,23 @@ internal sealed class DiskReserve(string folder, long reserve)
         }
     }
 
+    /// <summary>How many bytes are free, where that is less than must stay free. What can't be asked is not said to be full.</summary>
+    public long? Shortage()
+    {
+        try
+        {
+            return Free() is var free && free < reserve ? free : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Cheap while enough is free.</summary>
     public void Look()
     {
-        if (new DriveInfo(folder).AvailableFreeSpace >= reserve)
+        if (Free() >= reserve)
         {
             return;
         }
@@ -59,4 +72,6 @@ internal sealed class DiskReserve(string folder, long reserve)
             }
         }
     }
+
+    private long Free() => new DriveInfo(folder).AvailableFreeSpace;
 }

@@ -1,8 +1,10 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner;
 using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Server;
 using Lanyard.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Lanyard.Cli.Tests.Runner.Kubernetes;
@@ -15,6 +17,7 @@ public sealed class PodTimelineTests : IDisposable
     private readonly List<string> _asked = [];
     private readonly string _token = Path.GetTempFileName();
     private JsonArray _events = [];
+    private int _refused;
 
     public void Dispose() => File.Delete(_token);
 
@@ -58,6 +61,18 @@ public sealed class PodTimelineTests : IDisposable
         Assert.Equal(["run-1-1", "pod"], _asked.Take(2).Select(static url => Uri.UnescapeDataString(url).Split("involvedObject.name=")[1]));
     }
 
+    /// <summary>One that this server does not take must not keep the others from the timeline, nor come again with every look.</summary>
+    [Fact]
+    public async Task An_event_that_the_server_refuses_keeps_no_other_out_and_is_sent_no_more()
+    {
+        var events = Enumerable.Range(0, 50).Select(static i => Event($"e{i}", i == 31 ? "Unheard" : $"R{i}", "")).ToArray();
+
+        await TellAsync(null, events);
+        Assert.Equal(49, _reasons.Count);
+        Assert.DoesNotContain("Unheard", _reasons);
+        Assert.Equal(6, _refused); // of 50, 25, 12, 6, 3 and 1; the second look asks about it no more
+    }
+
     private static JsonObject Event(string uid, string reason, string message) =>
         new() { ["metadata"] = new JsonObject { ["uid"] = uid, ["creationTimestamp"] = "2026-11-20T12:00:00Z" }, ["reason"] = reason, ["message"] = message };
 
@@ -74,7 +89,7 @@ public sealed class PodTimelineTests : IDisposable
             new HttpClient(new StubHandler(AnswerAsync)),
             "https://cluster", "builds", tokenFile: null);
         using var http = new HttpClient(new StubHandler(TakeAsync)) { BaseAddress = new Uri("https://server/") };
-        var timeline = new PodTimeline(cluster, new ControlPlane(http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), new AttemptKey("run_1", 1), TimeProvider.System);
+        var timeline = new PodTimeline(cluster, new ControlPlane(http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), new AttemptKey("run_1", 1), TimeProvider.System, NullLogger.Instance);
 
         await timeline.TellAsync(pod, default);
         await timeline.TellAsync(pod, default);
@@ -94,6 +109,12 @@ public sealed class PodTimelineTests : IDisposable
     private async Task<HttpResponseMessage> TakeAsync(HttpRequestMessage request)
     {
         var report = JsonNode.Parse(await request.Content!.ReadAsStringAsync())!;
+        if (report["events"]!.AsArray().Any(static one => one!["reason"]!.GetValue<string>() == "Unheard"))
+        {
+            _refused++;
+            return new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent("{}") };
+        }
+
         _reasons.AddRange(report["events"]!.AsArray().Select(one => one!["reason"]!.GetValue<string>()));
         _messages.AddRange(report["events"]!.AsArray().Select(one => one!["message"]!.GetValue<string>()));
         return new HttpResponseMessage { Content = new StringContent("""{"state":"running"}""") };
