@@ -56,6 +56,8 @@ public sealed class PolicyTestTests : CliApiTests
         Assert.Contains("policy ci: does not match; the token would need ref\npolicy b: matches\n", Cli.Out.ToString(), StringComparison.Ordinal);
         await Cli.RunAsync("explain", "-", "--for", "audience:https://a.example");
         Assert.Equal("""{"token":"a.b.c","audience":"https://a.example"}""", body);
+        await Cli.RunAsync("explain", "-", "--for", "cluster:lab");
+        Assert.Equal("""{"token":"a.b.c","cluster":"lab"}""", body);
         foreach (var wrong in (string[])["policy", "policy:", "run:x", ":x"]) Assert.Equal(2, await Cli.RunAsync("explain", "-", "--for", wrong));
     }
 }

@@ -65,6 +65,28 @@ public sealed class PolicyReplayTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Forbidden, (await _server.SendAsync(HttpMethod.Post, "/v1/workspaces/acme/explain", """{"token":"x"}""", Token("refs/heads/main"))).Status);
     }
 
+    /// <summary>The cluster and the trusted issuer have one issuer string: what is asked about is the cluster's keys, and the policies of it.</summary>
+    [Fact]
+    public async Task Explain_for_a_cluster_judges_by_its_keys_and_its_policies_and_not_by_an_issuer_of_the_same_name()
+    {
+        const string deployer = "system:serviceaccount:shop:deployer";
+        await using var cluster = await TestIssuer.StartAsync();
+        string Of(TestIssuer signer) => signer.Mint(_server.Url, deployer, claims => claims["iss"] = _issuer.Issuer);
+        var (status, json) = await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/clusters/lab", $$$"""
+            {"spec":{"issuer":"{{{_issuer.Issuer}}}","keys":{"jwks":{{{cluster.Jwks}}}},"runner":{"namespace":"shop","serviceAccount":"deployer"}},"token":"{{{Of(cluster)}}}"}
+            """);
+        Assert.True(status == HttpStatusCode.Created, json.ToJsonString());
+        await _server.PutAsync(Policies + "/pods", $$$"""{"issuer":"cluster/lab","claims":{"sub":"{{{deployer}}}"},"allow":{"roles":["viewer"]}}""");
+        await _server.PutAsync(Policies + "/ci", $$$"""{"issuer":"ci","claims":{"sub":"{{{deployer}}}"},"allow":{"roles":["viewer"]}}""");
+
+        var good = (await ExplainAsync("/v1/workspaces/acme/explain", Of(cluster), ("cluster", "lab"))).Json;
+        Assert.Equal("pods", Assert.Single(good["policies"]!.AsArray(), static one => one!["matches"]!.GetValue<bool>())!["policy"]!.GetValue<string>());
+        Assert.Null(good["refusal"]);
+        // Good for the issuer, and nobody's in the cluster.
+        Assert.Null((await ExplainAsync("/v1/workspaces/acme/explain", Of(_issuer))).Json["refusal"]);
+        Assert.StartsWith("Signature/", (await ExplainAsync("/v1/workspaces/acme/explain", Of(_issuer), ("cluster", "lab"))).Json["refusal"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_draft_is_judged_by_what_came_and_says_who_would_newly_come_in_and_who_no_more()
     {

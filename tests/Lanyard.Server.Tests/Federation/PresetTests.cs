@@ -49,6 +49,32 @@ public sealed class PresetTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await _server.ExchangeAsync("/oidc/acme/token", foreign)).Status);
     }
 
+    /// <summary>GitHub's cloud, with an enterprise's own issuer, with data residency, an Enterprise Server; and subjects by name and by id.</summary>
+    [Theory]
+    [InlineData("https://token.actions.githubusercontent.com", "repo:octo-org/octo-repo:environment:production")]
+    [InlineData("https://token.actions.githubusercontent.com/octo", "repo:octo-org@9919/octo-repo@1296269:environment:production")]
+    [InlineData("https://token.actions.octo.ghe.com", "repo:octo-org/octo-repo:environment:production")]
+    [InlineData("https://token.actions.octo.ghe.com", "repo:octo-org@9919/octo-repo@1296269:environment:production")]
+    [InlineData("https://github.octo.example/_services/token", "repo:octo-org/octo-repo:environment:production")]
+    public async Task A_job_of_each_of_GitHubs_places_comes_in_whichever_form_its_subject_has_and_its_look_alike_does_not(string issuer, string subject)
+    {
+        var sample = PresetSample.Read("github");
+        await _server.PutAsync("/v1/workspaces/acme/trusted-issuers/theirs", new JsonObject { ["issuer"] = issuer, ["keys"] = new JsonObject { ["jwks"] = JsonNode.Parse(_issuer.Jwks) } }.ToJsonString());
+        var (status, saved) = await _server.SendAsync(HttpMethod.Put, "/v1/workspaces/acme/trust-policies/ours", new JsonObject
+        {
+            ["spec"] = new JsonObject { ["issuer"] = "theirs", ["preset"] = "github", ["identity"] = sample.Identity.DeepClone(), ["allow"] = new JsonObject { ["roles"] = new JsonArray("operator") } },
+        }.ToJsonString());
+        Assert.Equal(HttpStatusCode.Created, status);
+        Assert.Null(saved["warnings"]);
+
+        foreach (var (claims, expected) in ((JsonObject, HttpStatusCode)[])[(sample.Claims, HttpStatusCode.OK), (sample.Foreign(), HttpStatusCode.Unauthorized)])
+        {
+            // The look-alike of names has the very same subject.
+            (claims["iss"], claims["sub"]) = (issuer, subject);
+            Assert.Equal(expected, (await _server.GetAsync("/v1/workspaces/acme/collections", Mint(claims))).Status);
+        }
+    }
+
     [Fact]
     public async Task Doubts_are_told_when_a_policy_is_saved_and_shown_and_it_is_saved_all_the_same()
     {
