@@ -146,7 +146,7 @@ internal sealed class AuditLog
         transaction.OnUndone(isCertain => _next = isCertain && isStored ? before : null);
         var head = before ?? await BeginChainAsync(transaction);
         var row = NextRow(head, auditEvent);
-        await transaction.ExecuteLaterAsync(AuditStore.InsertOf(row));
+        await transaction.ExecuteLaterAsync(AuditStore.InsertOf(row).OneOfMany());
         var after = new ChainHead(head.Chain, row.Sequence, row.Hash);
         if (CheckpointFor(before?.Sequence ?? 0, after) is { } reached)
         {

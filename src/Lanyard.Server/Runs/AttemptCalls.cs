@@ -43,7 +43,7 @@ internal sealed class AttemptCalls(
     /// <summary>While the accept is on its way to the disk, where memory says that it will be taken: <see cref="PayloadAsync"/> then has it.</summary>
     private async Task DocumentAheadAsync(string run, AttemptCall call, CancellationToken cancellationToken)
     {
-        if (memory.FindDocument(run) is null && memory.Find(run) is { } row && call.IsOf(row) && await store.FindDocumentAsync(run, cancellationToken) is { } json)
+        if (!memory.HasDocument(run) && memory.Find(run) is { } row && call.IsOf(row) && await store.FindDocumentAsync(run, cancellationToken) is { } json)
             memory.Remember(run, RunDocument.Parse(json), json);
     }
 
@@ -89,7 +89,7 @@ internal sealed class AttemptCalls(
     /// <summary>What accepts are going to ask for, in one query: memory may forget it again, so nothing rests on it.</summary>
     public async Task ReadAheadAsync(IReadOnlyList<string> runs, CancellationToken cancellationToken)
     {
-        var unknown = runs.Where(run => memory.Find(run) is null || memory.FindDocument(run) is null).ToList();
+        var unknown = runs.Where(run => memory.Find(run) is null || !memory.HasDocument(run)).ToList();
         if (unknown.Count < 2)
             return;
         foreach (var (row, json) in await store.FindWithDocumentsAsync(unknown, cancellationToken))
@@ -105,7 +105,7 @@ internal sealed class AttemptCalls(
     /// </summary>
     public async Task<bool> IsLargeAsync(string run, AttemptCall call, CancellationToken cancellationToken)
     {
-        if (memory.FindDocument(run) is not null)
+        if (memory.HasDocument(run))
             return false;
         if (await changes.FindAsync(run, row => RunRules.Fence(row, call), cancellationToken) is not { } row || RunRules.Fence(row, call) is not null)
             return false;

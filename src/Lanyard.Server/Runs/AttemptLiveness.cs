@@ -26,6 +26,9 @@ internal sealed class AttemptLiveness : IDisposable
     private ConcurrentDictionary<(string Run, int Attempt), Known> _young = new();
     private ConcurrentDictionary<(string Run, int Attempt), Known> _old = new();
 
+    /// <summary>How many were put into the young one, or somewhat more.</summary>
+    private int _count;
+
     public AttemptLiveness(RunStore store, RunRules rules, Database database, TimeProvider time)
     {
         (_store, _rules, _time, _notifications) = (store, rules, time, database.Notifications);
@@ -51,18 +54,29 @@ internal sealed class AttemptLiveness : IDisposable
             ? known.State
             : null;
 
+    /// <summary>
+    /// The session's attempt whose lease was renewed within the recheck time, by whatever call: it need not be renewed again. Null: ask the store, also where anybody asked for its end.
+    /// </summary>
+    public HeldAttempt? Leased(string runner, string session, Hold hold) =>
+        TryRemembered((hold.Run, hold.Attempt), out var known)
+        && known.State is AttemptStates.Accepted or AttemptStates.Running
+        && known.Runner == runner && known.Session == session
+        && known.Deadline > _rules.LeaseEnd - (long)_rules.Options.LivenessRecheck.TotalMilliseconds
+            ? new HeldAttempt(hold.Run, hold.Attempt, known.State, known.Deadline, known.TimeoutSeconds)
+            : null;
+
     /// <summary>Not for a pod: it does not know the session, and the runner's own calls ask for it.</summary>
     public void RememberHeld(HeldAttempt held, AttemptCall call)
     {
         if (call.Session is not null)
-            Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, _time.GetTimestamp()));
+            Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, held.TimeoutSeconds, _time.GetTimestamp()));
     }
 
     /// <summary>What the store has just said or taken.</summary>
     public void Remember(RunRecord run)
     {
         if (run.Attempt > 0)
-            Put((run.Id, run.Attempt), new(run.AttemptState, run.Runner, run.Session, run.Deadline, _time.GetTimestamp()));
+            Put((run.Id, run.Attempt), new(run.AttemptState, run.Runner, run.Session, run.Deadline, run.TimeoutSeconds, _time.GetTimestamp()));
     }
 
     /// <summary>To be called after the commit of a change of an attempt.</summary>
@@ -82,8 +96,8 @@ internal sealed class AttemptLiveness : IDisposable
         if (await _store.FindAsync(run, cancellationToken) is not { } row || attempt < 1 || attempt > row.Attempt)
             return null;
         var read = attempt == row.Attempt
-            ? new Known(row.AttemptState, row.Runner, row.Session, row.Deadline, _time.GetTimestamp())
-            : new Known(AttemptStates.Ended, null, null, 0, _time.GetTimestamp());
+            ? new Known(row.AttemptState, row.Runner, row.Session, row.Deadline, row.TimeoutSeconds, _time.GetTimestamp())
+            : new Known(AttemptStates.Ended, null, null, 0, 0, _time.GetTimestamp());
         read = Put((run, attempt), read);
         return !read.IsOver && read.Deadline <= _rules.Now ? null : read;
     }
@@ -97,9 +111,12 @@ internal sealed class AttemptLiveness : IDisposable
 
     private Known Put((string, int) key, Known next)
     {
-        // Counting them takes every lock of the map: for one that is new, not for each step of an attempt.
-        if (!_young.ContainsKey(key) && _young.Count >= Most)
+        // The map counts itself by taking all of its locks.
+        if (!_young.ContainsKey(key) && Interlocked.Increment(ref _count) > Most)
+        {
+            _count = 0;
             (_old, _young) = (_young, new());
+        }
         if (_old.TryGetValue(key, out var older) && older.Rank > next.Rank)
             next = older;
         return _young.AddOrUpdate(key, static (_, next) => next, static (_, present, next) => present.Rank > next.Rank ? present : next, next);
@@ -122,7 +139,7 @@ internal sealed class AttemptLiveness : IDisposable
         }
     }
 
-    private sealed record Known(string State, string? Runner, string? Session, long Deadline, long At)
+    private sealed record Known(string State, string? Runner, string? Session, long Deadline, int TimeoutSeconds, long At)
     {
         public bool IsOver => AttemptStates.IsOver(State);
 

@@ -20,13 +20,14 @@ internal sealed class BatchAnswering(AttemptAnswering answering, AttemptCalls at
         var answers = new BatchedAnswer[calls.Count];
         await attempts.ReadAheadAsync([.. calls.Where(call => call.Kind == BatchedKinds.Accept).Select(call => call.Run).Distinct(StringComparer.Ordinal)], context.RequestAborted);
 
-        // Each on its own: bringing a log to the disk blocks.
-        await Task.WhenAll(Enumerable.Range(0, calls.Count).GroupBy(i => calls[i].Run, StringComparer.Ordinal).Select(run => Task.Run(async () =>
+        await Task.WhenAll(Enumerable.Range(0, calls.Count).GroupBy(i => calls[i].Run, StringComparer.Ordinal).Select(OneRunAsync));
+        return answers;
+
+        async Task OneRunAsync(IEnumerable<int> run)
         {
             foreach (var i in run)
                 answers[i] = await AnswerAsync(context, calls[i]);
-        })));
-        return answers;
+        }
     }
 
     private async Task<BatchedAnswer> AnswerAsync(HttpContext context, BatchedCall call)

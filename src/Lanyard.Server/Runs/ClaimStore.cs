@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Lanyard.Protocol.Runs;
 using Lanyard.Server.Storage;
 
@@ -32,7 +33,7 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
     public async Task<IReadOnlyList<OfferedRun>> ClaimAsync(
         string queue, string runner, string session, int limit, long now, long deadline, CancellationToken cancellationToken = default)
     {
-        var claimed = await database.QueryUnsyncedAsync(Claim(queue, runner, session, limit, now, deadline), RunStore.Read, cancellationToken);
+        var claimed = await database.QueryUnsyncedAsync(Claim(queue, runner, session, limit, now, deadline), Read, cancellationToken);
         return Made(session, claimed);
     }
 
@@ -51,9 +52,9 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
                 var room = Math.Min(limit, Math.Min(atRunner, inCollection));
                 if (room <= 0)
                     return ([], inCollection, atRunner);
-                var offers = await transaction.QueryAsync(Claim(queue, runner, session, room, now, deadline), RunStore.Read);
+                var offers = await transaction.QueryAsync(Claim(queue, runner, session, room, now, deadline), Read);
                 if (bounds.IsEphemeral && offers.Count > 0)
-                    await transaction.ExecuteAsync($"update runners set spent = {offers[0].Id} where id = {runner}");
+                    await transaction.ExecuteAsync($"update runners set spent = {offers[0].Run.Id} where id = {runner}");
                 return (offers, inCollection - offers.Count, atRunner - offers.Count);
             },
             cancellationToken);
@@ -101,13 +102,25 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
             static row => (Runner: row.GetString(0), Version: row.GetInt64(1)),
             cancellationToken);
 
-    private List<OfferedRun> Made(string session, List<RunRecord> claimed)
+    /// <summary>The accept, which most often comes at once, finds the run and its document in memory. Runs of one definition most often have the same document.</summary>
+    private List<OfferedRun> Made(string session, List<(RunRecord Run, string? Document)> claimed)
     {
-        claimed.ForEach(memory.Remember);
-        var offers = claimed.ConvertAll(Offered);
+        var documents = new Dictionary<string, Lazy<RunDocument>>(StringComparer.Ordinal);
+        foreach (var (run, json) in claimed)
+        {
+            memory.Remember(run);
+            if (json is null)
+                continue;
+            if (!documents.TryGetValue(json, out var document))
+                documents[json] = document = new(() => RunDocument.Parse(json));
+            memory.Remember(run.Id, document);
+        }
+        var offers = claimed.ConvertAll(static one => Offered(one.Run));
         offersOut.Made(session, offers);
         return offers;
     }
+
+    private static (RunRecord Run, string? Document) Read(DbDataReader row) => (RunStore.Read(row), row.GetStringOrNull(RunStore.ColumnCount));
 
     private static OfferedRun Offered(RunRecord run) => new(run.Id, run.Attempt, run.Workspace, run.Collection, run.Deadline);
 
@@ -118,7 +131,8 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
                 deadline = {deadline}, stop_by = 0, offered_at = {now}, accepted_at = 0, started_at = 0, ended_at = 0, outcome = null, reason = null,
                 log_bytes = 0, log_sha256 = null, log_complete = false, version = version + 1
             where {Picked(queue, limit)} and exists (select 1 from runner_sessions where runner = {runner} and session = {session})
-            returning {RunStore.Columns}
+            returning {RunStore.Columns},
+                (select document from run_documents where run = runs.id and length(document) <= {RunMemory.LongestDocument})
             """;
 
     /// <summary>One row needs no list: the plan is a look-up by key.</summary>

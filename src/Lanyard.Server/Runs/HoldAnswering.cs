@@ -7,25 +7,33 @@ namespace Lanyard.Server.Runs;
 /// Compares what a runner says it holds with what the database says: keep, abandon or cancel for each, and the leases of those it keeps renewed in
 /// one statement. The first word of a new session is the whole truth about the runner: what it does not name is lost at once.
 /// </summary>
-internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunnerDirectory directory, RunChanges changes, RunRules rules, OffersOut offersOut)
+internal sealed class HoldAnswering(RunStore store, SessionStore sessions, RunnerDirectory directory, RunChanges changes, RunRules rules, OffersOut offersOut, AttemptLiveness liveness)
 {
     public Task<IReadOnlyList<HoldAnswer>> AnswerAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken) =>
         AnswerAsync(runner, holds, [], cancellationToken);
 
     /// <summary>
     /// As <see cref="AnswerAsync(ActiveRunner, IReadOnlyList{Hold}, CancellationToken)"/>, but an offer that this replica made the session and did not see accepted is answered without
-    /// asking: whoever names it is about to accept it, and the accept is told what has become of it.
+    /// asking: whoever names it is about to accept it, and the accept is told what has become of it. Nor is it asked about an attempt that has just gone on or been renewed: a runner of many
+    /// short runs polls many times a second.
     /// </summary>
     public Task<IReadOnlyList<HoldAnswer>> AnswerAtOnceAsync(ActiveRunner runner, IReadOnlyList<Hold> holds, CancellationToken cancellationToken)
     {
-        var now = rules.Now;
-        var offers = new Dictionary<Hold, HoldAnswer>();
+        var known = new Dictionary<Hold, HoldAnswer>();
         foreach (var hold in holds)
         {
-            if (hold.State == AttemptStates.Offered && offersOut.Deadline(runner.Session!.Session, hold) is { } deadline && deadline > now)
-                offers[hold] = new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(deadline, now));
+            if (AtOnce(runner, hold, rules.Now) is { } answer)
+                known[hold] = answer;
         }
-        return AnswerAsync(runner, holds, offers, cancellationToken);
+        return AnswerAsync(runner, holds, known, cancellationToken);
+    }
+
+    private HoldAnswer? AtOnce(ActiveRunner runner, Hold hold, long now)
+    {
+        var session = runner.Session!.Session;
+        if (hold.State == AttemptStates.Offered && offersOut.Deadline(session, hold) is { } deadline && deadline > now)
+            return new(hold.Run, hold.Attempt, HoldAnswers.Keep, Left(deadline, now));
+        return liveness.Leased(runner.Runner.Id, session, hold) is { } leased ? Answer(hold, leased, now) : null;
     }
 
     private async Task<IReadOnlyList<HoldAnswer>> AnswerAsync(

@@ -86,10 +86,10 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
         return (claim.Offers, claim.IsAtCapacity);
     }
 
-    /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim.</summary>
+    /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim. Polls that are about to look anyway are not woken.</summary>
     private async Task DropEmptyAsync(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session)
     {
-        if (waiters.Count <= 1)
+        if (!candidates.Values.Any(queues => waiters.IsAnyIdle(queues.Peek().Queue)))
             return;
         foreach (var (collection, queues) in candidates.ToArray())
         {

@@ -12,10 +12,10 @@ internal sealed class RunMemory
     private const int Documents = 2_000;
 
     /// <summary>Characters of a document as JSON; longer ones are read again.</summary>
-    private const int LongestDocument = 16 * 1024;
+    internal const int LongestDocument = 16 * 1024;
 
     private readonly Recent<RunRecord> _rows = new(Rows);
-    private readonly Recent<RunDocument> _documents = new(Documents);
+    private readonly Recent<Lazy<RunDocument>> _documents = new(Documents);
 
     public RunRecord? Find(string run) => _rows.Find(run);
 
@@ -34,13 +34,18 @@ internal sealed class RunMemory
         _documents.Remove(run);
     }
 
-    public RunDocument? FindDocument(string run) => _documents.Find(run);
+    public bool HasDocument(string run) => _documents.Find(run) is not null;
+
+    public RunDocument? FindDocument(string run) => _documents.Find(run)?.Value;
 
     public void Remember(string run, RunDocument document, string json)
     {
         if (!IsLarge(json))
-            _documents.Put(run, document);
+            _documents.Put(run, new(document));
     }
+
+    /// <param name="document">Read when it is asked for; it is not large.</param>
+    public void Remember(string run, Lazy<RunDocument> document) => _documents.Put(run, document);
 
     public static bool IsLarge(string json) => json.Length > LongestDocument;
 

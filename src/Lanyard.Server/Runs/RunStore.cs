@@ -40,7 +40,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         try
         {
             await audit.RecordWithAsync(
-                [Insert(run, definition, priority, idempotency, requestHash).ChangingOne(), ((Sql)$"insert into run_documents (run, document) values ({run.Id}, {document})").ChangingOne()],
+                [Insert(run, definition, priority, idempotency, requestHash).ChangingOne(), ((Sql)$"insert into run_documents (run, document) values ({run.Id}, {document})").OneOfMany()],
                 idempotency is null ? run.Id : $"{run.Collection} {idempotency}",
                 static (_, _) => Task.FromResult(true),
                 told,
@@ -90,10 +90,9 @@ internal sealed class RunStore(Database database, AuditLog audit)
     {
         var isOver = next.IsWaiting && next.Attempt > 0;
         if (told is not null)
-            return await audit.RecordWithAsync([Update(next).ChangingOne()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
-        var isSaved = isOver
-            ? await database.SerialAsync([Update(next).ChangingOne()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], next), cancellationToken)
-            : await database.ExecuteTogetherAsync(Update(next), next.Id, cancellationToken) == 1;
+            return await audit.RecordWithAsync([Update(next).OneOfMany()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), told, saved, cancellationToken);
+        var isSaved = await database.SerialAsync(
+            [Update(next).OneOfMany()], next.Id, (transaction, counts) => ArchiveAsync(transaction, counts[0], isOver ? next : null), cancellationToken);
         if (isSaved)
             saved();
         return isSaved;
@@ -102,7 +101,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
     private static async Task<bool> ArchiveAsync(Transaction transaction, int updated, RunRecord? over)
     {
         if (updated == 1 && over is not null)
-            await transaction.ExecuteLaterAsync(Archive(AttemptRecord.Of(over)));
+            await transaction.ExecuteLaterAsync(Archive(AttemptRecord.Of(over)).OneOfMany());
         return updated == 1;
     }
 

@@ -21,6 +21,16 @@ internal sealed class Waiter(string runner, IReadOnlySet<string> labels, bool on
     /// <summary>The poll is to be answered now, with or without an offer.</summary>
     public bool IsNudged { get; private set; }
 
+    /// <summary>It has looked, found nothing, and waits for a word.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (_lock)
+                return _signal is not null && !_signaled;
+        }
+    }
+
     /// <summary>Tells the poll that a queue has a run. False when it has already left: the word must go to another.</summary>
     public bool TryWake(string queue)
     {
@@ -156,6 +166,14 @@ internal sealed class WaiterLists
             }
             return false;
         }
+    }
+
+    /// <summary>Whether a poll waits that a word of the queue would wake.</summary>
+    public bool IsAnyIdle(string queue)
+    {
+        var key = QueueKey.Parse(queue);
+        lock (_lock)
+            return _byCollection.TryGetValue(key.Collection, out var line) && line.Any(waiter => waiter.IsIdle && waiter.Suits(key));
     }
 
     /// <summary>Has a runner's poll answered now.</summary>

@@ -65,10 +65,7 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
         {
             await using var connection = await source.OpenConnectionAsync();
             await using var message = new NpgsqlBatch(connection);
-            foreach (var sql in batch.SelectMany(static job => job.First))
-            {
-                message.BatchCommands.Add(PostgresDatabase.CheckedCommandOf(sql));
-            }
+            Add(message, PostgresShared.CommandsOf(batch.SelectMany(static job => job.First), isChecked: true));
 
             var later = new List<Sql>();
             foreach (var job in batch)
@@ -76,7 +73,7 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
                 await job.GoOnAsync(null, [.. job.First.Select(static _ => 1)], later);
             }
 
-            later.ForEach(sql => message.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql)));
+            Add(message, PostgresShared.CommandsOf(later, isChecked: false));
             isSent = true;
             await message.ExecuteNonQueryAsync();
             return null;
@@ -155,13 +152,17 @@ internal sealed class PostgresBatches(NpgsqlDataSource source, bool isSynced = t
     internal static async Task LastAsync(NpgsqlConnection connection, List<Sql> statements)
     {
         await using var batch = new NpgsqlBatch(connection);
-        foreach (var sql in statements)
-        {
-            batch.BatchCommands.Add(PostgresDatabase.BatchCommandOf(sql));
-        }
-
+        Add(batch, PostgresShared.CommandsOf(statements, isChecked: false));
         batch.BatchCommands.Add(new NpgsqlBatchCommand("commit"));
         await batch.ExecuteNonQueryAsync();
+    }
+
+    private static void Add(NpgsqlBatch message, IEnumerable<NpgsqlBatchCommand> commands)
+    {
+        foreach (var command in commands)
+        {
+            message.BatchCommands.Add(command);
+        }
     }
 }
 

@@ -42,8 +42,21 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     /// <returns>Null when it is committed; otherwise why nothing of it is, and that can't be tried again.</returns>
     public virtual Task<PostgresFailure?> TryAloneAsync() => throw new InvalidOperationException("it comes with others");
 
-    /// <summary>It is on disk.</summary>
+    /// <summary>It is on disk: what must follow at once does.</summary>
     public abstract void Committed();
+
+    /// <summary>Its caller goes on, on this thread; without a failure after <see cref="Committed"/>.</summary>
+    public void End(PostgresFailure? failure)
+    {
+        if (failure is null)
+        {
+            Tell();
+        }
+        else
+        {
+            Fail(failure.Told);
+        }
+    }
 
     /// <summary>It did not take effect, or not yet: see <see cref="Transaction.OnUndone"/>.</summary>
     public virtual void Undone(bool isCertain)
@@ -51,6 +64,8 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
     }
 
     public abstract void Fail(Exception failure);
+
+    protected abstract void Tell();
 
     /// <summary>Reads to the end whatever happens: what follows is another job's.</summary>
     /// <returns>What a reading function has thrown.</returns>
@@ -75,7 +90,9 @@ internal abstract class PostgresJob(IReadOnlyList<Sql> first, string? row, Cance
 
 internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, string? row, CancellationToken cancellationToken) : PostgresJob(first, row, cancellationToken)
 {
-    private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>What follows runs where it is told: <see cref="PostgresWriter"/> does so on threads that nobody waits for.</summary>
+    private readonly TaskCompletionSource<T> _completion = new();
+    private Exception? _bug;
 
     public Task<T> Completion => _completion.Task;
 
@@ -86,12 +103,23 @@ internal abstract class PostgresJob<T>(IReadOnlyList<Sql> first, string? row, Ca
         try
         {
             HasCommitted();
-            _completion.TrySetResult(Result!);
         }
         catch (Exception bug)
         {
             // It is the caller's bug, and must not end the writer of everybody.
-            _completion.TrySetException(bug);
+            _bug = bug;
+        }
+    }
+
+    protected override void Tell()
+    {
+        if (_bug is null)
+        {
+            _completion.TrySetResult(Result!);
+        }
+        else
+        {
+            _completion.TrySetException(_bug);
         }
     }
 

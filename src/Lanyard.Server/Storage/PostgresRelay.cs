@@ -147,7 +147,8 @@ internal sealed class PostgresRelay : IAsyncDisposable
     private async Task SendOneAsync(string payload, CancellationToken stop)
     {
         await using var connection = await _source.OpenConnectionAsync(stop);
-        await PostgresDatabase.QueryAsync(connection, $"select pg_notify('lanyard', {payload})", static _ => 0, stop);
+        // A message is a hint: nobody waits until it is on disk.
+        await PostgresDatabase.QueryAsync(connection, $"select set_config('synchronous_commit', 'off', true), pg_notify('lanyard', {payload})", static _ => 0, stop);
     }
 
     private List<string> Pack(HashSet<string> lines)

@@ -13,6 +13,9 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
     private const int MaxWaiting = 20_000;
     private const int MaxTries = 4;
 
+    /// <summary>Callers that go on on one thread, at least.</summary>
+    private const int LeastTold = 4;
+
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel<PostgresJob> _jobs = Channel.CreateBounded<PostgresJob>(
         new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
@@ -98,7 +101,7 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
         {
             if (job.IsCanceled)
             {
-                job.Fail(new OperationCanceledException());
+                ThreadPool.UnsafeQueueUserWorkItem(static canceled => canceled.Fail(new OperationCanceledException()), job, preferLocal: false);
             }
             else if (job.IsAlone)
             {
@@ -142,18 +145,14 @@ internal sealed class PostgresWriter(PostgresBatches batches) : IAsyncDisposable
         End(batch, failure);
     }
 
+    /// <summary>In order; those who wait go on elsewhere, several on a thread: to wake one for each of fifty would cost more than what most of them still have to do.</summary>
     private static void End(List<PostgresJob> batch, PostgresFailure? failure)
     {
-        foreach (var job in batch)
+        if (failure is null) batch.ForEach(static job => job.Committed());
+        var share = Math.Max(LeastTold, (batch.Count + Environment.ProcessorCount - 1) / Environment.ProcessorCount);
+        foreach (var told in batch.Chunk(share))
         {
-            if (failure is null)
-            {
-                job.Committed();
-            }
-            else
-            {
-                job.Fail(failure.Told);
-            }
+            ThreadPool.UnsafeQueueUserWorkItem(static to => Array.ForEach(to.told, job => job.End(to.failure)), (told, failure), preferLocal: false);
         }
     }
 }

@@ -28,6 +28,9 @@ internal sealed class Sql
     /// <summary>It changes one row; that it does not is rare, and costs another try.</summary>
     public bool ChangesOne { get; private set; }
 
+    /// <summary>It may be one statement with others of its text.</summary>
+    public bool IsOneOfMany { get; private set; }
+
     /// <summary>
     /// This as a part of another statement. A type of its own, because the compiler would take an interpolated string in a hole
     /// for a statement rather than for a value.
@@ -85,6 +88,51 @@ internal sealed class Sql
         ChangesOne = true;
         return this;
     }
+
+    /// <summary>
+    /// As <see cref="ChangingOne"/>, for a plain <c>update … set … where</c> or <c>insert … values</c> whose order among others of its text does not matter: PostgreSQL is told many of
+    /// them as one statement.
+    /// </summary>
+    public Sql OneOfMany()
+    {
+        (ChangesOne, IsOneOfMany) = (true, true);
+        return this;
+    }
+
+    /// <summary>The same words, of whatever values.</summary>
+    internal bool HasTextOf(Sql other)
+    {
+        if (_pieces.Count != other._pieces.Count)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < _pieces.Count; i++)
+        {
+            if (!string.Equals(_pieces[i].Text, other._pieces[i].Text, StringComparison.Ordinal) || _pieces[i].Value.Type != other._pieces[i].Value.Type)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>The statement with something of the caller's in the place of each value, and the values.</summary>
+    internal (string Text, List<SqlValue> Values) Build(Func<int, string> place)
+    {
+        var text = new StringBuilder(512);
+        var values = Values().ToList();
+        var at = 0;
+        foreach (var piece in _pieces)
+        {
+            text.Append(piece.Text ?? place(at++));
+        }
+
+        return (text.ToString(), values);
+    }
+
+    internal IEnumerable<SqlValue> Values() => _pieces.Where(static piece => piece.Text is null).Select(static piece => piece.Value);
 
     /// <summary>The statement's text and its parameters in order.</summary>
     public SqlText Build()

@@ -77,6 +77,36 @@ public abstract class NamedOffersContract(DatabaseKind kind) : RunsFixture(kind)
         Assert.Equal(HoldAnswers.Cancel, (await AtOnceAsync(_runner, Naming(offer) with { State = AttemptStates.Accepted })).Answer);
     }
 
+    /// <summary>A runner of many short runs polls many times a second: a lease that has just been renewed by an accept or a start is answered from memory, and its row not written.</summary>
+    [Fact]
+    public async Task A_lease_that_was_renewed_within_the_recheck_time_is_not_written_again_and_later_it_is()
+    {
+        var offer = await OfferedAsync();
+        Assert.False((await Runs.AcceptAsync(_runner, offer)).IsRefused);
+        var (hold, deadline) = (Naming(offer) with { State = AttemptStates.Accepted }, Runs.Rules.LeaseEnd);
+
+        Time.Advance(Runs.Rules.Options.LivenessRecheck / 2);
+        Assert.Equal(HoldAnswers.Keep, (await AtOnceAsync(_runner, hold)).Answer);
+        Assert.Equal(deadline, (await Runs.Store.FindAsync(offer.Run, Cancel))!.Deadline);
+
+        Time.Advance(Runs.Rules.Options.LivenessRecheck);
+        Assert.Equal(new HoldAnswer(offer.Run, 1, HoldAnswers.Keep, (int)Runs.Rules.Options.Lease.TotalSeconds, 3600), (await AtOnceAsync(_runner, hold)) with { TimeoutSeconds = 3600 });
+        Assert.Equal(Runs.Rules.LeaseEnd, (await Runs.Store.FindAsync(offer.Run, Cancel))!.Deadline);
+    }
+
+    [Fact]
+    public async Task A_lease_is_answered_from_memory_to_its_own_session_and_runner_only_and_not_when_it_is_to_end()
+    {
+        var offer = await OfferedAsync();
+        await Runs.AcceptAsync(_runner, offer);
+        var hold = Naming(offer) with { State = AttemptStates.Accepted };
+        Assert.Equal(HoldAnswers.Abandon, (await AtOnceAsync(await Runs.RunnerAsync("rnr_2", "col_1"), hold)).Answer);
+        await Runs.SessionAsync(_runner, "second");
+        Assert.Equal(HoldAnswers.Abandon, (await AtOnceAsync(_runner, hold)).Answer);
+        await Runs.CancelAsync(offer.Run);
+        Assert.Equal(HoldAnswers.Cancel, (await AtOnceAsync((await Runs.Directory.FindActiveAsync("rnr_1", null, Cancel))!, hold)).Answer);
+    }
+
     /// <summary>Another runner's, or another session's of the same one.</summary>
     [Fact]
     public async Task What_is_remembered_of_one_session_is_nobody_elses()

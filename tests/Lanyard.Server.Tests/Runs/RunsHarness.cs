@@ -39,7 +39,7 @@ internal sealed class RunsHarness : IAsyncDisposable
         Ephemeral = new(Claims, Runners, Directory, Rules);
         Sweeper = new(
             Store, Changes, Rules, Dispatch, Claims, Collections, Ephemeral, new PlanStore(database, Audit, Keys()), time, NullLogger<RunSweeper>.Instance);
-        Holds = new(Store, Sessions, Directory, Changes, Rules, OffersOut);
+        Holds = new(Store, Sessions, Directory, Changes, Rules, OffersOut, Liveness);
     }
 
     /// <summary>A key of this process's tests.</summary>

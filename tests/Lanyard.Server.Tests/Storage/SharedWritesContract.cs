@@ -68,6 +68,44 @@ public abstract class SharedWritesContract(DatabaseKind kind) : IAsyncLifetime
         Assert.Equal(40, await Database.ScalarAsync($"select count(*) from places"));
     }
 
+    /// <summary>PostgreSQL is told them as one statement, with an array for each column.</summary>
+    [Fact]
+    public async Task Rows_that_are_written_as_one_statement_each_get_their_own_values_also_where_there_are_none()
+    {
+        await Database.ExecuteAsync($"create table kinds (id text not null primary key, n bigint, word text, flag boolean, bytes bytea)");
+        var rows = Enumerable.Range(0, 40).Select(n => (Id: "k" + n, N: n % 3 == 0 ? (long?)null : n, Word: n % 4 == 0 ? null : $"it's {{{n}}}, \"{n}\" \\ NULL", Flag: n % 2 == 0)).ToArray();
+
+        await Task.WhenAll(rows.Select(row => Database.SerialAsync(
+            [((Sql)$"insert into kinds (id, n, word, flag, bytes) values ({row.Id}, {7}, {"then"}, {false}, {new byte[] { 0, 1 }})").OneOfMany()], row.Id, static (_, _) => Task.FromResult(0))));
+        await Task.WhenAll(rows.Select(row => Database.SerialAsync(
+            [((Sql)$"update kinds set n = {row.N}, word = {row.Word}, flag = {row.Flag}, bytes = {(row.Flag ? new byte[] { 2, (byte)row.Id.Length } : null)} where id = {row.Id} and n = {7}").OneOfMany()],
+            row.Id, static (_, _) => Task.FromResult(0))));
+
+        var found = await Database.QueryAsync($"select id, n, word, flag, bytes from kinds", static row => (row.GetString(0), row.IsDBNull(1) ? (long?)null : row.GetInt64(1), row.GetStringOrNull(2), row.GetBoolean(3), row.IsDBNull(4) ? 0 : ((byte[])row[4])[1]));
+        Assert.Equal(rows.Select(static row => (row.Id, row.N, row.Word, row.Flag, row.Flag ? row.Id.Length : 0)).Order(), found.Order());
+    }
+
+    /// <summary>Among those that are told as one statement some change nothing, and two say that they change the same row.</summary>
+    [Fact]
+    public async Task Of_writes_of_one_statement_each_is_told_whether_it_was_its_own_that_changed_the_row()
+    {
+        foreach (var n in Enumerable.Range(0, 60)) await Database.ExecuteAsync($"insert into things (id, n) values ({"o" + n}, {(n % 3 == 0 ? 5 : 0)})");
+
+        var changed = await Task.WhenAll(Enumerable.Range(0, 120).Select(n => Database.SerialAsync(
+            [((Sql)$"update things set n = {1} where id = {"o" + (n % 60)} and n = {0}").OneOfMany()],
+            "o" + (n % 60),
+            async (transaction, counts) =>
+            {
+                if (counts[0] == 1) await transaction.ExecuteLaterAsync(((Sql)$"insert into places (n, taken) values ({n % 60}, {"by" + n})").OneOfMany());
+                return counts[0] == 1;
+            })));
+
+        Assert.Equal(Enumerable.Range(0, 60).Select(static n => n % 3 == 0 ? 0 : 1), Enumerable.Range(0, 60).Select(n => (changed[n] ? 1 : 0) + (changed[n + 60] ? 1 : 0)));
+        Assert.Equal(40, await Database.ScalarAsync($"select count(*) from things where n = 1"));
+        var places = await Database.QueryAsync($"select n, taken from places", static row => (row.GetInt64(0), row.GetString(1)));
+        Assert.Equal(changed.Index().Where(static one => one.Item).Select(static one => ((long)(one.Index % 60), "by" + one.Index)).Order(), places.Order());
+    }
+
     /// <summary>What follows may need more than counts: then nothing was sent before it is asked.</summary>
     [Fact]
     public async Task What_follows_from_a_foreseen_change_reads_it_all_the_same()
