@@ -20,8 +20,16 @@ internal sealed class LeanHttp : IDisposable
     public static async Task<LeanHttp> ConnectAsync(Uri server)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(IPAddress.Loopback, server.Port);
-        return new(socket);
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, server.Port);
+            return new(socket);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose(); // 10,000 of them knock again and again while a server starts
+            throw;
+        }
     }
 
     public static byte[] Request(Uri server, string method, string path, string? bearer, string contentType, ReadOnlySpan<byte> body, params ReadOnlySpan<(string Name, string Value)> more)

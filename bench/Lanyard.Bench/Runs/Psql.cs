@@ -13,15 +13,19 @@ internal sealed partial class Psql(PostgresServer server, string database)
 
     public Task ExecuteAsync(string sql) => RunAsync("psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql);
 
+    /// <returns>What a query answers, without heads and frames.</returns>
+    public Task<string> AskAsync(string sql) => RunAsync("psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql);
+
     /// <summary>The rate of one script by pgbench, prepared, in transactions a second.</summary>
-    public async Task<double> BenchAsync(string script, int clients, int seconds)
+    /// <param name="options">How long, and the script's variables.</param>
+    public async Task<double> BenchAsync(string script, int clients, params string[] options)
     {
         var file = Path.GetTempFileName();
         try
         {
             await File.WriteAllTextAsync(file, script);
             File.SetUnixFileMode(file, (UnixFileMode)0b110_100_100);
-            var said = await RunAsync("pgbench", "-n", "-M", "prepared", "-c", $"{clients}", "-j", "2", "-T", $"{seconds}", "-f", file);
+            var said = await RunAsync("pgbench", ["-n", "-M", "prepared", "-c", $"{clients}", "-j", "2", .. options, "-f", file]);
             return double.Parse(Rate().Match(said).Groups[1].Value, CultureInfo.InvariantCulture);
         }
         finally

@@ -35,15 +35,16 @@ internal sealed class WideRunner : IDisposable
         return runner;
     }
 
-    /// <summary>Takes runs and ends them, until so many have ended.</summary>
-    public async Task DrainAsync(int runs)
+    /// <summary>Takes runs and ends them, as long as there are some that neither this nor another runner has.</summary>
+    public async Task DrainAsync(Left left)
     {
         var ends = new List<Task>();
-        while (ends.Count < runs)
+        while (Volatile.Read(ref left.Value) > 0)
         {
             var free = await RoomAsync();
-            var answer = Had(await _plane.PollAsync(new PollRequest(_plane.Session, free, 1, [.. _held.Values]), CancellationToken.None));
+            var answer = Had(await _plane.PollAsync(new PollRequest(_plane.Session, free, 0, [.. _held.Values]), CancellationToken.None));
             var taken = answer.Offers.Select(static offer => new AttemptKey(offer.Run, offer.Attempt)).Where(_taken.Add).ToList();
+            Interlocked.Add(ref left.Value, -taken.Count);
             ends.AddRange(taken.Select(RunAsync));
             if (free > taken.Count)
                 _room.Release(free - taken.Count);
@@ -77,6 +78,12 @@ internal sealed class WideRunner : IDisposable
         Had(await _plane.EndAsync(key, new EndRequest("", RunStates.Succeeded, null, 0, EmptyLog), CancellationToken.None));
         _held.TryRemove(key, out _);
         _room.Release();
+    }
+
+    /// <summary>Runs that nobody has yet.</summary>
+    internal sealed class Left(int value)
+    {
+        public int Value = value;
     }
 
     private static T Had<T>(Answer<T> answer)
