@@ -86,6 +86,10 @@ public sealed class CacheFaultTests
             // What one gives out, the other may be asked for; what one takes away, the other does not find.
             var given = (await first.LookUpAsync(machines[0], "race")).Url.Replace(urls[0], urls[1], StringComparison.Ordinal);
             Assert.Equal([1, 2, 3], await second.GetAsync(given));
+            Assert.True(await first.SaveAsync(machines[1], "taken", [4]));
+            Assert.Equal("taken", await second.FindAsync(machines[0], "taken"));
+            await first.DeleteAsync(key: "taken");
+            Assert.Null(await second.FindAsync(machines[0], "taken"));
             servers[0].Kill();
             Assert.Equal("race", await second.FindAsync(machines[0], "race"));
         }
@@ -214,6 +218,16 @@ public sealed class CacheFaultTests
         }
 
         public Task<byte[]> GetAsync(string url) => Http.GetByteArrayAsync(new Uri(url));
+
+        public async Task DeleteAsync(string key)
+        {
+            using var listing = new HttpRequestMessage(HttpMethod.Get, $"{Url}/v1/workspaces/acme/cache/entries?key={key}") { Headers = { Authorization = new AuthenticationHeaderValue("Bearer", Admin) } };
+            using var listed = await Http.SendAsync(listing);
+            var id = JsonDocument.Parse(await listed.Content.ReadAsStringAsync()).RootElement.GetProperty("items")[0].GetProperty("id").GetString();
+            using var deleting = new HttpRequestMessage(HttpMethod.Delete, $"{Url}/v1/workspaces/acme/cache/entries/{id}") { Headers = { Authorization = new AuthenticationHeaderValue("Bearer", Admin) } };
+            using var deleted = await Http.SendAsync(deleting);
+            Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
+        }
 
         private Task<CacheAnswer> TwirpAsync(string token, string method, JsonObject body) =>
             SendAsync(HttpMethod.Post, $"/twirp/github.actions.results.api.v1.CacheService/{method}", token, body.ToJsonString());

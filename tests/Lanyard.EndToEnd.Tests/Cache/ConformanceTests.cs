@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using Lanyard.Testing;
@@ -15,14 +16,15 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
     {
         var (_, token) = await Cache.MachineAsync("demo/one");
         Assert.Null(await Cache.FindAsync(token, "k"));
-        foreach (var size in (int[])[0, 129 << 20])
+        foreach (var size in (int[])[0, 1024, 129 << 20])
             Assert.Equal((size, $"size-{size}"), await ClientAsync(token, Cache.Url, $"size-{size}", size));
+        Assert.Equal((33 << 20, "chunks"), await ClientAsync(token, Cache.Url, "chunks", 33 << 20, second: false));
 
-        // A GiB as the client uploads it, in blocks of 64 MiB, several at once and in any order.
+        // A GiB as the client uploads it, in blocks of 64 MiB, several at once and in any order; each says which it is.
         var block = RandomNumberGenerator.GetBytes(64 << 20);
         var url = (await Cache.ReserveAsync(token, "gib")).Url;
         var ids = Enumerable.Range(0, 16).Select(static i => $"{i}").ToArray();
-        await Parallel.ForEachAsync(ids.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (id, _) => Assert.Equal(HttpStatusCode.Created, await Cache.PutBlockAsync(url, id, block)));
+        await Parallel.ForEachAsync(ids.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (id, _) => Assert.Equal(HttpStatusCode.Created, await Cache.PutBlockAsync(url, id, Numbered(block, byte.Parse(id, CultureInfo.InvariantCulture)))));
         Assert.Equal(HttpStatusCode.Created, await Cache.PutListAsync(url, ids));
         Assert.True((await Cache.FinaliseAsync(token, "gib", 1L << 30)).Json.GetProperty("ok").GetBoolean());
         await using var body = await Cache.Http.GetStreamAsync(new Uri((await Cache.LookUpAsync(token, "gib")).Url));
@@ -30,7 +32,7 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
         for (var i = 0; i < ids.Length; i++)
         {
             await body.ReadExactlyAsync(got);
-            Assert.True(got.AsSpan().SequenceEqual(block), $"block {i}");
+            Assert.Equal((i, true), (got[0], got.AsSpan(1).SequenceEqual(block.AsSpan(1))));
         }
 
         Assert.Equal(0, await body.ReadAsync(got));
@@ -42,6 +44,7 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
     {
         var (_, token) = await Cache.MachineAsync("demo/two");
         var (_, foreign) = await Cache.MachineAsync("demo/two", workspace: "other");
+        var (_, neighbour) = await Cache.MachineAsync("demo/two-more");
         var longest = new string('x', 512);
         foreach (var key in (string[])["linux-a", "linux-b", "a%b", "a_b", "a\\b", longest]) await Cache.SaveAsync(token, key);
 
@@ -55,6 +58,7 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
         Assert.Equal(HttpStatusCode.BadRequest, (await Cache.ReserveAsync(token, longest + "x")).Status);
         Assert.False((await Cache.LookUpAsync(token, "linux-a", version: "1")).Json.GetProperty("ok").GetBoolean());
         Assert.Null(await Cache.FindAsync(foreign, "linux-a"));
+        Assert.Null(await Cache.FindAsync(neighbour, "linux-a"));
     }
 
     [Fact]
@@ -66,17 +70,26 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
         var (_, pull) = await Cache.MachineAsync("demo/three", "refs/pull/7/merge", ""","baseRef":"refs/heads/dev","defaultRef":"refs/heads/main" """);
         var (_, sibling) = await Cache.MachineAsync("demo/three", "refs/pull/8/merge", ""","defaultRef":"refs/heads/main" """);
         var (_, tag) = await Cache.MachineAsync("demo/three", "refs/tags/v1", ""","defaultRef":"refs/heads/main" """);
+        var (_, dev) = await Cache.MachineAsync("demo/three", "refs/heads/dev");
         await Cache.SaveAsync(main, "of-main");
+        await Cache.SaveAsync(dev, "of-dev");
         await Cache.SaveAsync(pull, "of-pull");
 
         foreach (var token in (string[])[pull, sibling, tag]) Assert.Equal("of-main", await Cache.FindAsync(token, "of-main"));
-        foreach (var token in (string[])[main, sibling, tag]) Assert.Null(await Cache.FindAsync(token, "of-pull"));
+        foreach (var token in (string[])[main, dev, sibling, tag]) Assert.Null(await Cache.FindAsync(token, "of-pull"));
+        Assert.Equal("of-dev", await Cache.FindAsync(pull, "of-dev"));
+        foreach (var token in (string[])[main, sibling, tag]) Assert.Null(await Cache.FindAsync(token, "of-dev"));
         var (_, reader) = await Cache.MachineAsync("demo/three", more: ""","cacheMode":"read" """);
         Assert.StartsWith("cache write denied:", (await Cache.ReserveAsync(reader, "x")).Json.GetProperty("message").GetString(), StringComparison.Ordinal);
         var (_, writer) = await Cache.MachineAsync("demo/three", more: ""","cacheMode":"write-only" """);
         var denied = await Cache.LookUpAsync(writer, "of-main");
         Assert.Equal((HttpStatusCode.Forbidden, "permission_denied"), (denied.Status, denied.Code));
         Assert.StartsWith("cache read denied:", denied.Json.GetProperty("msg").GetString(), StringComparison.Ordinal);
+        await Cache.SaveAsync(writer, "of-writer");
+        Assert.Equal("of-writer", await Cache.FindAsync(main, "of-writer"));
+        var (_, blind) = await Cache.MachineAsync("demo/three", more: ""","cacheMode":"none" """);
+        Assert.Equal(HttpStatusCode.Forbidden, (await Cache.LookUpAsync(blind, "of-main")).Status);
+        Assert.False((await Cache.ReserveAsync(blind, "x")).Json.GetProperty("ok").GetBoolean());
 
         var (id, dead) = await Cache.MachineAsync("demo/three");
         await Cache.EndAsync(id);
@@ -125,11 +138,25 @@ public sealed class ConformanceTests(CacheInstallation cache) : ConformanceTestB
 
         var readers = Enumerable.Range(0, 50).Select(_ => Cache.Http.GetAsync(new Uri(url), HttpCompletionOption.ResponseHeadersRead)).ToArray();
         var begun = await Task.WhenAll(readers);
-        var entry = (await Cache.AdminAsync(HttpMethod.Get, "entries?repository=demo/eleven")).GetProperty("items")[0].GetProperty("id").GetString();
+
+        // Over its quota the repository gives up what nobody reads, and the entry that is being read is deleted by hand.
+        await Cache.SaveAsync(token, "unread", new byte[1000]);
+        await Cache.AdminAsync(HttpMethod.Put, "settings", """{"repositories":{"demo/eleven":2000}}""");
+        await Cache.SaveAsync(token, "last", new byte[1000]);
+        await Eventually.HoldsAsync(async () => (await Cache.AdminAsync(HttpMethod.Get, "entries?repository=demo/eleven&key=unread")).GetProperty("items").GetArrayLength() == 0, "what nobody reads is evicted");
+        Assert.Equal("k", await Cache.FindAsync(token, "k"));
+        var entry = (await Cache.AdminAsync(HttpMethod.Get, "entries?repository=demo/eleven&key=k")).GetProperty("items")[0].GetProperty("id").GetString();
         await Cache.AdminAsync(HttpMethod.Delete, $"entries/{entry}");
 
         Assert.Null(await Cache.FindAsync(token, "k"));
         var whole = await Task.WhenAll(begun.Select(static response => response.Content.ReadAsByteArrayAsync()));
         Assert.All(whole, got => Assert.True(got.AsSpan().SequenceEqual(bytes)));
+    }
+
+    private static byte[] Numbered(byte[] block, byte number)
+    {
+        var numbered = block.ToArray();
+        numbered[0] = number;
+        return numbered;
     }
 }

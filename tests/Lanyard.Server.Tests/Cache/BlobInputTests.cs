@@ -150,6 +150,31 @@ public sealed class BlobInputTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
     }
 
+    /// <summary>What an Azure client asks of a container, with a signature that is good for one blob of it.</summary>
+    [Theory]
+    [InlineData("/cache")]
+    [InlineData("/cache/")]
+    [InlineData("/cache/{0}")]
+    [InlineData("/cache/{0}/")]
+    [InlineData("/cache/{0}?restype=container&comp=list")]
+    [Line("4.9")]
+    public async Task Names_of_blobs_are_listed_nowhere_and_can_not_be_guessed(string path)
+    {
+        foreach (var key in (string[])["a", "b"]) await _server.SaveAsync(_machine, key);
+        var (first, second) = (new Uri(await _server.DownloadUrlAsync(_machine, "a")), new Uri(await _server.DownloadUrlAsync(_machine, "b")));
+        var names = (string[])[first.Segments[^1], second.Segments[^1]];
+        Assert.All(names, static name => Assert.Matches("^[0-9a-f]{32}$", name));
+        Assert.NotEqual(names[0], names[1]);
+
+        var asked = string.Format(System.Globalization.CultureInfo.InvariantCulture, path, first.Segments[^2].TrimEnd('/'));
+        using var answer = await _server.Client.GetAsync(new Uri(_server.Url + asked + (asked.Contains('?', StringComparison.Ordinal) ? "&" : "?") + first.Query.TrimStart('?')));
+
+        Assert.Contains(answer.StatusCode, (HttpStatusCode[])[HttpStatusCode.NotFound, HttpStatusCode.Forbidden, HttpStatusCode.Unauthorized]);
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.DoesNotContain("html", answer.Content.Headers.ContentType?.MediaType ?? "none", StringComparison.Ordinal);
+        Assert.All(names, name => Assert.DoesNotContain(name, text, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("bytes */3")]

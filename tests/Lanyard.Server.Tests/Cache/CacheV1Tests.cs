@@ -56,6 +56,28 @@ public abstract class CacheV1Tests(DatabaseKind kind) : CacheWireTests(kind)
         Assert.Equal(HttpStatusCode.Unauthorized, (await Cache.Server.GetAsync($"{V1}cache?keys=k&version=v", null)).Status);
     }
 
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("9")]
+    [InlineData("11")]
+    [InlineData("9223372036854775807")]
+    [InlineData("99999999999999999999")]
+    [InlineData("1e400")]
+    [InlineData("\"ten\"")]
+    [InlineData("null")]
+    public async Task A_size_that_is_not_that_of_the_chunks_makes_no_cache_and_a_400_in_json(string size)
+    {
+        var machine = await Cache.MachineAsync();
+        var id = await ReserveV1Async(machine, "k", 10);
+        Assert.Equal(HttpStatusCode.NoContent, await ChunkAsync(machine, id, 0, new byte[10]));
+
+        var answer = await Cache.Server.SendAsync(HttpMethod.Post, $"{V1}caches/{id}", machine, $$"""{"size":{{size}}}""");
+
+        Assert.Equal((HttpStatusCode.BadRequest, "application/json"), (answer.Status, answer.MediaType));
+        Assert.Equal(HttpStatusCode.NoContent, (await Cache.Server.GetAsync($"{V1}cache?keys=k&version=v", machine)).Status);
+        if (size is not ("9" or "11" or "null")) Assert.Equal(HttpStatusCode.BadRequest, (await Cache.Server.SendAsync(HttpMethod.Post, $"{V1}caches", machine, $$"""{"key":"l","version":"v","cacheSize":{{size}}}""")).Status);
+    }
+
     [Fact]
     public async Task V1_lists_what_there_is_of_a_key_in_other_versions_and_in_no_scope_that_may_not_be_read()
     {

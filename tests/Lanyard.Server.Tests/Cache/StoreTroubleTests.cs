@@ -190,24 +190,6 @@ public sealed class StoreTroubleTests
         Assert.Equal(isObject ? "damaged" : "ready", (await server.Server.GetAsync("/v1/workspaces/acme/cache/entries")).Json.GetProperty("items")[0].GetProperty("state").GetString());
     }
 
-    [Theory]
-    [InlineData(507, 507, "InsufficientStorage")]
-    [InlineData(503, 503, "ServerBusy")]
-    [InlineData(403, 503, "ServerBusy")]
-    public async Task A_client_is_told_whether_to_come_again(int storeStatus, int status, string code)
-    {
-        await using var store = RawUpstream.Answering($"HTTP/1.1 {storeStatus} x\r\nContent-Length: 0\r\n\r\n");
-        await using var server = await CacheServer.StartAsync(configure: options => options with
-        {
-            Store = CacheStoreUrl.Parse(string.Create(CultureInfo.InvariantCulture, $"azure://account/cache?endpoint={store.Address}account"), out _),
-            StoreKey = new byte[32],
-        });
-
-        using var answer = await server.PutAsync(await server.ReserveAsync(await server.MachineAsync(), "k"), Content);
-
-        Assert.Equal((status, code), ((int)answer.StatusCode, answer.Headers.GetValues("x-ms-error-code").Single()));
-    }
-
     private static async Task ShowAsync(string how, int status, int said, int sent, Type? outcome, Func<Uri, TimeProvider, ObjectStore> open)
     {
         var time = new ManualTime();
