@@ -66,15 +66,17 @@ public sealed class PodCluster : IAsyncLifetime
 
     /// <param name="steps">YAML of the list of steps.</param>
     /// <param name="pod">YAML of the pod block, in one line.</param>
-    /// <param name="more">One more member of the spec, in one line.</param>
-    public async Task<string> StartAsync(string definition, string steps, string pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}", string more = "")
+    /// <param name="more">One more member of the spec.</param>
+    /// <param name="audiences">YAML of the list's elements, in one line.</param>
+    public async Task<string> StartAsync(string definition, string steps, string pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}", string more = "", string audiences = $"{{audience: '{Audience}'}}", int graceSeconds = 10)
     {
         await Installation.ApplyAsync($$"""
             kind: Definition
             metadata: {workspace: acme, collection: prod, slug: {{definition}}}
             spec:
               executor: kubernetes
-              audiences: [{audience: '{{Audience}}'}]
+              graceSeconds: {{graceSeconds}}
+              audiences: [{{audiences}}]
               pod: {{pod}}
               {{more}}
               steps: {{steps}}

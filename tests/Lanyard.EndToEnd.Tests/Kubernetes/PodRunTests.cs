@@ -78,28 +78,6 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
     }
 
     [Fact]
-    [Needs("terraform")]
-    [Line("5.6")]
-    public async Task Infrastructure_is_planned_in_one_pod_and_applied_as_it_was_planned_in_another()
-    {
-        Assert.SkipWhen(MachineParts.Find("terraform") is null, "terraform is not on the PATH");
-        await pods.Cluster.ImportImageAsync(await TerraformImage.MakeAsync());
-        var run = await pods.StartAsync("infra", "[]", $"{{image: '{TerraformImage.Name}', imagePullPolicy: Never}}", """opentofu: {files: {main.tf: 'resource "terraform_data" "it" { input = "one" }'}}""");
-        await Eventually.HoldsAsync(async () => (await pods.RunAsync(run))["waitingFor"] is not null || (await pods.RunAsync(run))["finishedAt"] is not null, $"{run} waits for approval", TimeSpan.FromMinutes(2));
-        var held = await pods.RunAsync(run);
-        Assert.True(held["finishedAt"] is null, $"{held}\n{await pods.LogAsync(run)}");
-        Assert.Equal(1, held["plan"]!["add"]!.GetValue<int>());
-
-        (await pods.Installation.LanyardAsync("approve", run, "-w", "acme", "-c", "prod")).Succeeded();
-        var view = await pods.EndAsync(run);
-        Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{(await pods.Installation.LanyardAsync("logs", run, "-w", "acme", "-c", "prod", "--attempt", "2")).Output}");
-        Assert.NotEqual(view["attempts"]![0]!["pod"]!["uid"]!.GetValue<string>(), view["attempts"]![1]!["pod"]!["uid"]!.GetValue<string>());
-        var state = JsonNode.Parse((await pods.Installation.LanyardAsync("state", "ls", "-w", "acme", "-c", "prod", "-o", "json")).Succeeded())!["items"]![0]!;
-        Assert.Null(state["lock"]);
-        Assert.Equal(run, state["run"]!.GetValue<string>());
-    }
-
-    [Fact]
     public async Task A_cancel_reaches_the_pod_and_nothing_runs_on()
     {
         var run = await pods.StartAsync("canceled", """[{name: main, script: "trap 'echo saved; exit 9' TERM; echo begun; sleep 600 & wait"}, {name: never, script: "echo never"}]""");
@@ -181,6 +159,27 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
             async () => PodCluster.Reasons(await pods.RunAsync(run)).Contains("FailedScheduling"), () => $"FailedScheduling is shown ({pods.Runner.Errors})", TimeSpan.FromMinutes(1));
         (await pods.Installation.LanyardAsync("cancel", run, "-w", "acme", "-c", "prod")).Succeeded();
         Assert.Equal("canceled", (await pods.EndAsync(run))["state"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task A_quota_that_lets_no_pod_in_is_in_the_timeline_and_waited_for()
+    {
+        (await pods.Cluster.KubectlAsync("create", "quota", "none", "-n", PodCluster.Namespace, "--hard=pods=0")).Succeeded();
+        var run = await pods.StartAsync("frugal", """[{name: main, script: "true"}]""");
+        try
+        {
+            await Eventually.HoldsAsync(
+                async () => PodCluster.Reasons(await pods.RunAsync(run)).Contains("FailedCreate"), () => $"FailedCreate is shown ({pods.Runner.Errors})", TimeSpan.FromMinutes(1));
+        }
+        finally
+        {
+            (await pods.Cluster.KubectlAsync("delete", "quota", "none", "-n", PodCluster.Namespace)).Succeeded();
+        }
+
+        var view = await pods.EndAsync(run);
+        Assert.Contains("exceeded quota: none", view["attempts"]![0]!["events"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{pods.Runner.Errors}");
+        Assert.Single(view["attempts"]!.AsArray());
     }
 
     [Fact]
