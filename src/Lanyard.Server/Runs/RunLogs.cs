@@ -68,7 +68,8 @@ internal sealed class RunLogs
             if (bytes == 0 && !File.Exists(PathOf(run, attempt)))
                 return string.Equals(sha256, EmptySha256, StringComparison.Ordinal);
             await using var file = new FileStream(OpenForAppend(run, attempt), FileAccess.ReadWrite, 1 << 16, false);
-            file.Flush(true);
+            // It blocks, and many attempts end in one call: side by side the disk takes them together.
+            await Task.Run(() => file.Flush(true), cancellationToken);
             return file.Length == bytes && Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken)) == sha256;
         }
         finally
