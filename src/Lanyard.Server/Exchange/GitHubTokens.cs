@@ -26,15 +26,15 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
         try
         {
             if (!(await AssertionAsync(app, cancellation)).TryGet(out var assertion, out var refusal)) return refusal;
-            var (status, found) = await SendAsync(app, assertion, HttpMethod.Get, $"/repos/{repositories[0]}/installation", null, cancellation);
-            if (status != HttpStatusCode.OK) return Refused(status, $"the App {app.Name} is not installed for {repositories[0]}");
+            var (answer, found) = await SendAsync(app, assertion, HttpMethod.Get, $"/repos/{repositories[0]}/installation", null, cancellation);
+            if (answer.Status != HttpStatusCode.OK) return Refused(answer, $"the App {app.Name} is not installed for {repositories[0]}");
             var body = new JsonObject
             {
                 ["repositories"] = new JsonArray([.. repositories.Select(static name => JsonValue.Create(name[(name.IndexOf('/', StringComparison.Ordinal) + 1)..]))]),
                 ["permissions"] = new JsonObject(permissions.Select(static one => new KeyValuePair<string, JsonNode?>(one.Key, one.Value))),
             };
-            (status, var made) = await SendAsync(app, assertion, HttpMethod.Post, $"/app/installations/{found!["id"]!.GetValue<long>()}/access_tokens", body, cancellation);
-            if (status != HttpStatusCode.Created) return Refused(status, $"GitHub gives no such token ({(int)status}): a permission or a repository is not the App's");
+            (answer, var made) = await SendAsync(app, assertion, HttpMethod.Post, $"/app/installations/{found!["id"]!.GetValue<long>()}/access_tokens", body, cancellation);
+            if (answer.Status != HttpStatusCode.Created) return Refused(answer, $"GitHub gives no such token ({(int)answer.Status}): a permission or a repository is not the App's");
             return new GitHubToken(made!["token"]!.GetValue<string>(), made["expires_at"]!.GetValue<DateTimeOffset>(), repositories, permissions);
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or InvalidOperationException or FormatException or NullReferenceException || (e is TaskCanceledException && !cancellation.IsCancellationRequested))
@@ -45,7 +45,7 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<(HttpStatusCode Status, JsonNode? Body)> SendAsync(GitHubApp app, string assertion, HttpMethod method, string path, JsonObject? body, CancellationToken cancellation)
+    private async Task<((HttpStatusCode Status, bool MustWait) Answer, JsonNode? Body)> SendAsync(GitHubApp app, string assertion, HttpMethod method, string path, JsonObject? body, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(method, app.Api + path);
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", assertion);
@@ -55,7 +55,10 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
         if (body is not null) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         using var response = await _http.SendAsync(request, cancellation);
         var text = await response.Content.ReadAsStringAsync(cancellation);
-        return (response.StatusCode, response.IsSuccessStatusCode ? JsonNode.Parse(text) : null);
+        // Against abuse GitHub answers 403, 422 or 429, as to what it does not allow, and says so in these headers alone.
+        var mustWait = !response.IsSuccessStatusCode
+            && (response.Headers.RetryAfter is not null || (response.Headers.TryGetValues("X-RateLimit-Remaining", out var remaining) && remaining.SequenceEqual(["0"])));
+        return ((response.StatusCode, mustWait), response.IsSuccessStatusCode ? JsonNode.Parse(text) : null);
     }
 
     /// <summary>A minute back, for clocks that differ, and nine ahead: GitHub takes ten at most.</summary>
@@ -67,6 +70,9 @@ internal sealed class GitHubTokens(TimeProvider time) : IDisposable
         return (await app.Sign(Encoding.ASCII.GetBytes(input), cancellation)).TryGet(out var signature, out var refusal) ? $"{input}.{Base64Url.Encode(signature)}" : refusal;
     }
 
-    private static Refusal Refused(HttpStatusCode status, string detail) => new(
-        status is HttpStatusCode.NotFound or HttpStatusCode.UnprocessableEntity or HttpStatusCode.Forbidden ? RefusalReason.Forbidden : RefusalReason.Unavailable, $"{detail} (status {(int)status})");
+    private static Refusal Refused((HttpStatusCode Status, bool MustWait) answer, string detail) => answer.MustWait
+        ? new(RefusalReason.Unavailable, $"GitHub wants the App to ask less often (status {(int)answer.Status})")
+        : new(
+            answer.Status is HttpStatusCode.NotFound or HttpStatusCode.UnprocessableEntity or HttpStatusCode.Forbidden ? RefusalReason.Forbidden : RefusalReason.Unavailable,
+            $"{detail} (status {(int)answer.Status})");
 }

@@ -5,6 +5,7 @@ using Xunit;
 namespace Lanyard.Cli.Tests.Explain;
 
 [Line("2.5")]
+[Line("6.7")]
 public sealed class ExplainTests : CliApiTests
 {
     private const string Token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln";

@@ -6,6 +6,7 @@ using Xunit;
 namespace Lanyard.ClusterProxy.Tests.Authentication;
 
 [Line("3.1")]
+[Line("6.2")]
 public sealed class AuthenticationFileTests
 {
     private const string Good = """

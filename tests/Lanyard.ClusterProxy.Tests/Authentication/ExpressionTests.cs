@@ -11,6 +11,7 @@ namespace Lanyard.ClusterProxy.Tests.Authentication;
 
 /// <summary>The CEL fields of AuthenticationConfiguration, by the behaviour of the API server's own authenticator (research §5.6).</summary>
 [Line("3.1")]
+[Line("6.2")]
 public sealed class ExpressionTests : IAsyncLifetime
 {
     private const string Audience = "k8s";

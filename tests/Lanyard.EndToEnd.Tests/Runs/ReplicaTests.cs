@@ -37,6 +37,7 @@ public sealed class ReplicaTests
     [Fact]
     [Line("2.10")]
     [Line("2.5")]
+    [Line("6.5")]
     public async Task What_ends_or_is_revoked_on_one_replica_is_refused_on_the_other_the_runs_runtime_token_included()
     {
         await using var pair = await ReplicaPair.StartAsync();

@@ -11,6 +11,7 @@ using Xunit;
 namespace Lanyard.Identity.Tests.Federation;
 
 [Line("2.3")]
+[Line("6.5")]
 public sealed class DiscoveryClientTests : IAsyncLifetime
 {
     private readonly ManualTime _time = new();

@@ -7,6 +7,7 @@ namespace Lanyard.Identity.Tests.Federation;
 
 /// <summary>How often an issuer is asked, by however many, and while its record changes.</summary>
 [Line("2.3")]
+[Line("6.5")]
 public sealed class KeyFetchTests : KeySetCacheTestBase
 {
     [Fact]

@@ -10,6 +10,7 @@ namespace Lanyard.Identity.Tests.Federation;
 
 /// <summary>Keys brought to the chain: records that share an issuer string, and issuers that change or go away under it.</summary>
 [Line("2.3")]
+[Line("6.5")]
 public sealed class SharedIssuerTests : IDisposable
 {
     private const string Audience = "https://lanyard.example";

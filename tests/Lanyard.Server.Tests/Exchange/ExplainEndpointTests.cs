@@ -7,6 +7,7 @@ namespace Lanyard.Server.Tests.Exchange;
 
 /// <summary>Explain shows every step of the chain in order and the one that refused, to admins, and uses nothing up.</summary>
 [Line("2.5")]
+[Line("6.7")]
 public sealed class ExplainEndpointTests : IAsyncLifetime
 {
     private ExchangeServer _server = null!;

@@ -29,6 +29,7 @@ public sealed class GitHubTokenTests : IAsyncLifetime
     private TestIssuer _issuer = null!;
     private WebApplication _github = null!;
     private int _status = 201;
+    private (string Name, string Value)? _header;
 
     public async ValueTask InitializeAsync()
     {
@@ -107,6 +108,18 @@ public sealed class GitHubTokenTests : IAsyncLifetime
         Assert.Contains("\"refused\"", Assert.Single(await _server.AuditAsync("github.token")), StringComparison.Ordinal);
     }
 
+    /// <summary>A limit of GitHub's comes with the status of a permission that is not there.</summary>
+    [Theory]
+    [InlineData(422, "X-RateLimit-Remaining", "0", HttpStatusCode.ServiceUnavailable)]
+    [InlineData(403, "Retry-After", "60", HttpStatusCode.ServiceUnavailable)]
+    [InlineData(422, "X-RateLimit-Remaining", "4999", HttpStatusCode.Forbidden)]
+    public async Task Who_must_wait_is_not_told_that_it_may_not(int status, string header, string value, HttpStatusCode expected)
+    {
+        (_status, _header) = (status, (header, value));
+        Assert.Equal(expected, (await AskAsync("release", "{}")).Status);
+        Assert.Equal(expected == HttpStatusCode.ServiceUnavailable, (await _server.AuditAsync("github.token"))[^1].Contains("ask less often", StringComparison.Ordinal));
+    }
+
     /// <summary>git itself, with our helper in its configuration.</summary>
     [Fact]
     public async Task Git_gets_user_and_password_for_a_repository_from_the_helper()
@@ -158,6 +171,7 @@ public sealed class GitHubTokenTests : IAsyncLifetime
         var path = context.Request.Path.Value!;
         context.Response.StatusCode = !good ? 401 : path.EndsWith("/installation", StringComparison.Ordinal) ? 200 : _status;
         if (context.Response.StatusCode == 302) context.Response.Headers.Location = "https://evil.example";
+        if (_header is { } header && context.Response.StatusCode == _status) context.Response.Headers[header.Name] = header.Value;
         context.Response.ContentType = "application/json";
         if (path == "/app/installations/42/access_tokens") _asked.Add(await new StreamReader(context.Request.Body).ReadToEndAsync());
         await context.Response.WriteAsync(path.EndsWith("/installation", StringComparison.Ordinal) ? """{"id":42}""" : $$"""{"token":"ghs_installation","expires_at":"{{TimeProvider.System.GetUtcNow().AddHours(1):yyyy-MM-ddTHH:mm:ssZ}}","permissions":{} }""");

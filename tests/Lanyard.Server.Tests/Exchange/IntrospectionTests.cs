@@ -10,6 +10,7 @@ namespace Lanyard.Server.Tests.Exchange;
 
 /// <summary>Introspection (RFC 7662) for those whose business a token is, revocation (RFC 7009) for whoever holds it, and tokens that never outlive what they came from.</summary>
 [Line("2.5")]
+[Line("6.5")]
 public sealed class IntrospectionTests : IAsyncLifetime
 {
     private const string Inactive = """{"active":false}""";

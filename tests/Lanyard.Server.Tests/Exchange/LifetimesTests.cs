@@ -6,6 +6,7 @@ using Xunit;
 namespace Lanyard.Server.Tests.Exchange;
 
 [Line("2.5")]
+[Line("6.5")]
 public sealed class LifetimesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
