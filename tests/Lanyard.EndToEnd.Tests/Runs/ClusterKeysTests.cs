@@ -49,6 +49,7 @@ public sealed class ClusterKeysTests
     [Needs("bwrap")]
     [Line("2.3")]
     [Line("2.8")]
+    [Line("5.2")]
     public async Task The_runner_of_a_private_cluster_tells_of_its_rotated_keys_itself_and_takes_runs_all_the_while()
     {
         await using var installation = await Installation.StartAsync();

@@ -10,6 +10,7 @@ namespace Lanyard.EndToEnd.Tests.Runs;
 [Needs("bwrap")]
 [Line("2.8")]
 [Line("2.9")]
+[Line("5.8")]
 public sealed class KilledProcessesTests
 {
     private static readonly TimeSpan Patience = FaultScene.Patience;

@@ -48,6 +48,7 @@ public abstract class RunOffersContract(DatabaseKind kind) : RunsFixture(kind)
     }
 
     [Fact]
+    [Line("5.5")]
     public async Task Runs_are_offered_by_priority_and_then_by_age()
     {
         var runner = await Runs.RunnerAsync("rnr_1", "col_1");

@@ -3,9 +3,7 @@ using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner;
 using Lanyard.Cli.Runner.Attempts;
 using Lanyard.Cli.Runner.Kubernetes;
-using Lanyard.Cli.Runner.Server;
 using Lanyard.Testing;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Lanyard.Cli.Tests.Runner.Kubernetes;
@@ -14,38 +12,20 @@ namespace Lanyard.Cli.Tests.Runner.Kubernetes;
 [Line("5.1")]
 public sealed class JobCreationTests : IAsyncDisposable
 {
-    private static readonly AttemptKey Key = new("run_01kg5q3v7he4x8s2m6n9p0r1t3", 1);
     private readonly ManualTime _time = new();
-    private readonly string _token = Path.GetTempFileName();
-    private readonly List<JsonNode> _ends = [];
     private readonly List<(string Path, string? Uid)> _deleted = [];
-    private readonly HttpClient _http;
-    private readonly ClusterApi _cluster;
-    private readonly PodWatch _watch;
-    private readonly RunnerServices _services;
+    private readonly ClusterUnderTest _cluster;
+    private readonly DateTimeOffset _began;
     private Func<HttpResponseMessage> _onCreate = static () => Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
     private Func<HttpResponseMessage> _onDelete = static () => Answer(HttpStatusCode.OK, []);
-    private readonly DateTimeOffset _began;
     private JsonObject? _there;
     private int _asked;
 
-    public JobCreationTests()
-    {
-        _began = _time.GetUtcNow();
-        File.WriteAllText(_token, "the-runners-own-token");
-        _http = new HttpClient(new StubHandler(OfServerAsync)) { BaseAddress = new Uri("https://server/") };
-        _cluster = new ClusterApi(new HttpClient(new StubHandler(OfClusterAsync)), "https://cluster", "builds", tokenFile: null);
-        _watch = new PodWatch(_cluster, "all=ours", _time, NullLogger.Instance);
-        _services = new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), _time, NullLogger.Instance);
-    }
+    public JobCreationTests() => (_began, _cluster) = (_time.GetUtcNow(), new ClusterUnderTest(_time, OfClusterAsync));
 
-    public async ValueTask DisposeAsync()
-    {
-        await _watch.DisposeAsync();
-        _cluster.Dispose();
-        _http.Dispose();
-        File.Delete(_token);
-    }
+    private static AttemptKey Key => ClusterUnderTest.Key;
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Theory]
     [InlineData("""jobs.batch is forbidden: User "system:serviceaccount:lanyard:runner" cannot create resource "jobs" in API group "batch" in the namespace "builds" """)]
@@ -54,7 +34,7 @@ public sealed class JobCreationTests : IAsyncDisposable
     {
         _onCreate = () => _asked < 4 ? Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = message }) : Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
         using var stop = new StopSwitch();
-        var creation = new JobCreation(Key, Settings, _cluster, _services, stop);
+        var creation = Creation(stop);
 
         Assert.Null(await _time.PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
         Assert.Equal(("j1", 4), (creation.Uid, _asked));
@@ -66,7 +46,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         _onCreate = static () => Answer(HttpStatusCode.Forbidden, new JsonObject { ["message"] = "jobs.batch is forbidden" });
         using var stop = new StopSwitch();
 
-        var refused = await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(40));
+        var refused = await _time.PassAsync(Creation(stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(40));
 
         Assert.Equal(("runner_error", "the API server does not take the Job: jobs.batch is forbidden"), (refused!.Outcome, refused.Reason));
     }
@@ -79,7 +59,7 @@ public sealed class JobCreationTests : IAsyncDisposable
             : Answer(HttpStatusCode.Created, Job("j1", "rnr_ours"));
         using var stop = new StopSwitch();
 
-        Assert.Null(await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(6)));
+        Assert.Null(await _time.PassAsync(Creation(stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(6)));
     }
 
     [Fact]
@@ -88,7 +68,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         _onCreate = static () => Answer(HttpStatusCode.InternalServerError, new JsonObject { ["message"] = "failed calling webhook: connection refused" });
         using var stop = new StopSwitch();
 
-        var refused = await _time.PassAsync(new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(11));
+        var refused = await _time.PassAsync(Creation(stop).RunAsync(Job(null, "rnr_ours")), TimeSpan.FromMinutes(11));
 
         Assert.Equal(("runner_error", "the API server did not take the Job within 10 minutes: failed calling webhook: connection refused"), (refused!.Outcome, refused.Reason));
     }
@@ -106,7 +86,7 @@ public sealed class JobCreationTests : IAsyncDisposable
             return isFirst ? new HttpResponseMessage(HttpStatusCode.Created) { Content = new StringContent(answer) } : Answer(HttpStatusCode.Conflict, []);
         };
         using var stop = new StopSwitch();
-        var creation = new JobCreation(Key, Settings, _cluster, _services, stop);
+        var creation = Creation(stop);
 
         Assert.Null(await _time.PassAsync(creation.RunAsync(Job(null, "rnr_ours")), TimeSpan.FromSeconds(20)));
         Assert.Equal("j8", creation.Uid);
@@ -120,7 +100,7 @@ public sealed class JobCreationTests : IAsyncDisposable
     {
         var no = 3;
         _onDelete = () => no-- > 0 ? Answer(status, new JsonObject { ["message"] = "not yet" }) : Answer(HttpStatusCode.OK, []);
-        var removing = new JobRemoval(Key, _cluster, _watch, _services).RunAsync("j1", null, TestContext.Current.CancellationToken);
+        var removing = new JobRemoval(Key, _cluster.Api, _cluster.Watch, _cluster.Services).RunAsync("j1", null, TestContext.Current.CancellationToken);
 
         await _time.PassAsync(removing.ContinueWith(static _ => 0, TaskScheduler.Default), TimeSpan.FromSeconds(25));
 
@@ -133,7 +113,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         _onCreate = static () => Answer(HttpStatusCode.UnprocessableEntity, new JsonObject { ["message"] = "spec.template: Invalid value" });
         using var stop = new StopSwitch();
 
-        var refused = await new JobCreation(Key, Settings, _cluster, _services, stop).RunAsync(Job(null, "rnr_ours"));
+        var refused = await Creation(stop).RunAsync(Job(null, "rnr_ours"));
 
         Assert.Equal(("failed", 1), (refused!.Outcome, _asked));
     }
@@ -146,7 +126,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         using var attempt = Attempt();
 
         Assert.Equal("runner_error", await _time.PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
-        Assert.Contains("which is not this attempt's", _ends.Single()["reason"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Contains("which is not this attempt's", _cluster.Ends.Single(), StringComparison.Ordinal);
         Assert.Empty(_deleted);
     }
 
@@ -162,14 +142,13 @@ public sealed class JobCreationTests : IAsyncDisposable
         };
 
         Assert.Equal("canceled", await _time.PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(2)));
-        Assert.Equal("canceled before the pod had started", _ends.Single()["reason"]!.GetValue<string>());
+        Assert.Equal("canceled before the pod had started", _cluster.Ends.Single());
         Assert.Equal([($"/apis/batch/v1/namespaces/builds/jobs/{JobManifest.NameOf(Key)}", "j7")], _deleted);
     }
 
-    private static KubernetesSettings Settings { get; } =
-        new("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10));
+    private JobCreation Creation(StopSwitch stop) => new(Key, ClusterUnderTest.Settings, _cluster.Api, _cluster.Services, stop);
 
-    private PodAttempt Attempt() => new(Key, Job(null, "rnr_ours"), null, "lanyard-run", Settings, _cluster, _watch, _services);
+    private PodAttempt Attempt() => _cluster.Attempt(Job(null, "rnr_ours"), null);
 
     private static JsonObject Job(string? uid, string runner) => new()
     {
@@ -181,7 +160,7 @@ public sealed class JobCreationTests : IAsyncDisposable
         },
     };
 
-    private static HttpResponseMessage Answer(HttpStatusCode status, JsonObject body) => new(status) { Content = new StringContent(body.ToJsonString()) };
+    private static HttpResponseMessage Answer(HttpStatusCode status, JsonObject body) => ClusterUnderTest.Answer(status, body.ToJsonString());
 
     private async Task<HttpResponseMessage> OfClusterAsync(HttpRequestMessage request)
     {
@@ -201,15 +180,5 @@ public sealed class JobCreationTests : IAsyncDisposable
         return _there is { } job && request.RequestUri!.AbsolutePath.EndsWith("/jobs/" + JobManifest.NameOf(Key), StringComparison.Ordinal)
             ? Answer(HttpStatusCode.OK, (JsonObject)job.DeepClone())
             : Answer(HttpStatusCode.NotFound, []);
-    }
-
-    private async Task<HttpResponseMessage> OfServerAsync(HttpRequestMessage request)
-    {
-        if (request.RequestUri!.AbsolutePath.EndsWith("/end", StringComparison.Ordinal))
-        {
-            _ends.Add(JsonNode.Parse(await request.Content!.ReadAsStringAsync())!);
-        }
-
-        return new HttpResponseMessage { Content = new StringContent("""{"state":"running"}""") };
     }
 }

@@ -1,9 +1,8 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Lanyard.Cli.Runner;
 using Lanyard.Cli.Runner.Attempts;
 using Lanyard.Cli.Runner.Kubernetes;
-using Lanyard.Cli.Runner.Server;
+using Lanyard.Identity;
 using Lanyard.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -14,31 +13,14 @@ namespace Lanyard.Cli.Tests.Runner.Kubernetes;
 [Line("5.1")]
 public sealed class RestartedClusterTests : IAsyncDisposable
 {
-    private static readonly AttemptKey Key = new("run_01kg5q3v7he4x8s2m6n9p0r1t3", 1);
     private readonly ManualTime _time = new();
-    private readonly string _token = Path.GetTempFileName();
-    private readonly List<string> _ends = [];
     private readonly List<string> _asked = [];
-    private readonly HttpClient _http;
-    private readonly ClusterApi _cluster;
-    private readonly PodWatch _watch;
+    private readonly ClusterUnderTest _cluster;
     private Func<string, HttpResponseMessage> _answer = static _ => Of(HttpStatusCode.OK, """{"items":[]}""");
 
-    public RestartedClusterTests()
-    {
-        File.WriteAllText(_token, "the-runners-own-token");
-        _http = new HttpClient(new StubHandler(OfServerAsync)) { BaseAddress = new Uri("https://server/") };
-        _cluster = new ClusterApi(new HttpClient(new StubHandler(OfCluster)), "https://cluster", "builds", tokenFile: null);
-        _watch = new PodWatch(_cluster, "all=ours", _time, NullLogger.Instance);
-    }
+    public RestartedClusterTests() => _cluster = new ClusterUnderTest(_time, OfCluster);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _watch.DisposeAsync();
-        _cluster.Dispose();
-        _http.Dispose();
-        File.Delete(_token);
-    }
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     [Theory]
     [InlineData(HttpStatusCode.Forbidden)]
@@ -50,7 +32,7 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     {
         _answer = _ => _asked.Count < 5 ? Of(status, """{"message":"forbidden: not yet"}""") : Of(HttpStatusCode.OK, """{"kind":"JobList","items":null}""");
 
-        Assert.Null(await _time.PassAsync(KubernetesExecutor.CheckAsync(_cluster, _time, NullLogger.Instance, TestContext.Current.CancellationToken), TimeSpan.FromSeconds(28)));
+        Assert.Null(await _time.PassAsync(CheckAsync(), TimeSpan.FromSeconds(28)));
     }
 
     [Theory]
@@ -61,7 +43,7 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     {
         _answer = _ => Of(status, body);
 
-        var refusal = await _time.PassAsync(KubernetesExecutor.CheckAsync(_cluster, _time, NullLogger.Instance, TestContext.Current.CancellationToken), TimeSpan.FromSeconds(40));
+        var refusal = await _time.PassAsync(CheckAsync(), TimeSpan.FromSeconds(40));
 
         Assert.Contains(words, refusal!.Detail, StringComparison.Ordinal);
     }
@@ -76,7 +58,7 @@ public sealed class RestartedClusterTests : IAsyncDisposable
             busy.Headers.Add("Retry-After", "20");
             return busy;
         };
-        var checking = KubernetesExecutor.CheckAsync(_cluster, _time, NullLogger.Instance, TestContext.Current.CancellationToken);
+        var checking = CheckAsync();
         await _time.PassAsync(TimeSpan.FromSeconds(19));
         Assert.Single(_asked);
 
@@ -92,7 +74,7 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     public async Task A_watch_that_ends_at_once_is_begun_anew_ever_later(HttpStatusCode status, string watch)
     {
         _answer = path => path.Contains("watch=1", StringComparison.Ordinal) ? Of(status, watch) : Of(HttpStatusCode.OK, """{"items":[],"metadata":{"resourceVersion":"1"}}""");
-        _watch.Start();
+        _cluster.Watch.Start();
         await _time.PassAsync(TimeSpan.FromMinutes(2));
 
         Assert.InRange(_asked.Count(static path => !path.Contains("watch=1", StringComparison.Ordinal)), 5, 120);
@@ -103,11 +85,11 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     {
         _answer = path => path.Contains("watch=1", StringComparison.Ordinal) ? Of(HttpStatusCode.OK, "")
             : _asked.Count < 2 ? Of(HttpStatusCode.OK, List("""{"running":{}}""")) : Of(HttpStatusCode.OK, "{}");
-        _watch.Start();
+        _cluster.Watch.Start();
         await _time.PassAsync(TimeSpan.FromMinutes(1));
 
         Assert.True(_asked.Count > 4);
-        Assert.NotNull(_watch.Find(JobManifest.NameOf(Key), "p1", "j1"));
+        Assert.NotNull(_cluster.Watch.Find(JobManifest.NameOf(ClusterUnderTest.Key), "p1", "j1"));
     }
 
     /// <summary>The API server goes away just after a restarted runner has found the Job: what it does not see may be in the midst of an apply.</summary>
@@ -117,13 +99,13 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     public async Task A_pod_of_an_earlier_runner_that_can_not_be_seen_is_neither_given_up_nor_said_to_be_canceled_before_its_start(bool isCanceled)
     {
         _answer = static _ => Of(HttpStatusCode.ServiceUnavailable, "{}");
-        _watch.Start();
-        using var attempt = Adopted();
+        _cluster.Watch.Start();
+        using var attempt = _cluster.Attempt(null, "j1");
         var running = attempt.RunAsync();
         if (isCanceled) attempt.Stop(StopReason.Canceled);
         await _time.PassAsync(TimeSpan.FromMinutes(15), sleepers: 2);
         Assert.False(running.IsCompleted);
-        Assert.Empty(_ends);
+        Assert.Empty(_cluster.Ends);
 
         _answer = static path => path.Contains("/events", StringComparison.Ordinal) ? Of(HttpStatusCode.OK, """{"items":[]}""")
             : path.Contains("watch=1", StringComparison.Ordinal) ? Of(HttpStatusCode.OK, "") : Of(HttpStatusCode.OK, List("""{"terminated":{"exitCode":0,"reason":"Completed"}}""", "Succeeded"));
@@ -135,7 +117,7 @@ public sealed class RestartedClusterTests : IAsyncDisposable
             },
             "it has come to its end");
         Assert.Null(await running);
-        Assert.Empty(_ends);
+        Assert.Empty(_cluster.Ends);
     }
 
     [Fact]
@@ -143,24 +125,22 @@ public sealed class RestartedClusterTests : IAsyncDisposable
     {
         var began = _time.GetUtcNow();
         _answer = path => _time.GetUtcNow() < began.AddMinutes(20) ? Of(HttpStatusCode.ServiceUnavailable, "{}") : path.Contains("watch=1", StringComparison.Ordinal) ? Of(HttpStatusCode.OK, "") : Of(HttpStatusCode.OK, """{"items":[]}""");
-        _watch.Start();
-        using var attempt = Adopted();
+        _cluster.Watch.Start();
+        using var attempt = _cluster.Attempt(null, "j1");
 
         Assert.Equal("runner_error", await _time.PassAsync(attempt.RunAsync(), TimeSpan.FromMinutes(25), sleepers: 2));
-        Assert.Contains("did not start within 10 minutes", Assert.Single(_ends), StringComparison.Ordinal);
+        Assert.Contains("did not start within 10 minutes", Assert.Single(_cluster.Ends), StringComparison.Ordinal);
     }
 
-    private PodAttempt Adopted() => new(
-        Key, null, "j1", "lanyard-run", new KubernetesSettings("lanyard:1", null, null, "builds", null, "lanyard-run", [], TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10)),
-        _cluster, _watch, new RunnerServices(new ControlPlane(_http, new TokenFileCredential(_token, TimeProvider.System), TimeProvider.System), _time, NullLogger.Instance));
+    private Task<Refusal?> CheckAsync() => KubernetesExecutor.CheckAsync(_cluster.Api, _time, NullLogger.Instance, TestContext.Current.CancellationToken);
 
     private static string List(string lanyard, string phase = "Running") => $$$"""
-        {"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"p1","uid":"p1","creationTimestamp":"2026-11-20T12:00:00Z","labels":{"job-name":"{{{JobManifest.NameOf(Key)}}}"},
+        {"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"p1","uid":"p1","creationTimestamp":"2026-11-20T12:00:00Z","labels":{"job-name":"{{{JobManifest.NameOf(ClusterUnderTest.Key)}}}"},
           "ownerReferences":[{"kind":"Job","uid":"j1","controller":true}]},
          "status":{"phase":"{{{phase}}}","containerStatuses":[{"name":"lanyard","state":{{{lanyard}}} }]}}]}
         """;
 
-    private static HttpResponseMessage Of(HttpStatusCode status, string body) => new(status) { Content = new StringContent(body) };
+    private static HttpResponseMessage Of(HttpStatusCode status, string body) => ClusterUnderTest.Answer(status, body);
 
     private Task<HttpResponseMessage> OfCluster(HttpRequestMessage request)
     {
@@ -169,11 +149,5 @@ public sealed class RestartedClusterTests : IAsyncDisposable
             _asked.Add(request.RequestUri!.PathAndQuery);
             return Task.FromResult(_answer(request.RequestUri.PathAndQuery));
         }
-    }
-
-    private async Task<HttpResponseMessage> OfServerAsync(HttpRequestMessage request)
-    {
-        if (request.RequestUri!.AbsolutePath.EndsWith("/end", StringComparison.Ordinal)) _ends.Add(JsonNode.Parse(await request.Content!.ReadAsStringAsync())!["reason"]!.GetValue<string>());
-        return new HttpResponseMessage { Content = new StringContent("""{"state":"running"}""") };
     }
 }
