@@ -60,6 +60,10 @@ public sealed class ExchangeTermsTests : IAsyncLifetime
             new JsonObject { ["sub"] = "other" }, new JsonObject { ["sub"] = "bot", ["iss"] = "https://elsewhere.example" }, new JsonObject { ["iss"] = _server.Issuer.Issuer },
             new JsonObject { ["sub"] = 7 }, JsonValue.Create("bot"), new JsonArray("bot")])
             Assert.Equal("invalid_request", (await ActAsync("ci", "bot", "/token", null, claims => claims["may_act"] = mayAct.DeepClone())).Error);
+        // A token that names somebody means nobody else, whom a policy would let act.
+        await PolicyAsync("open", """{"roles":["viewer"],"actors":["policy:ci:bot"]}""");
+        Assert.Equal(HttpStatusCode.OK, (await ActAsync("open", "bot")).Status);
+        Assert.Equal("invalid_request", (await ActAsync("open", "bot", "/token", null, static claims => claims["may_act"] = new JsonObject { ["sub"] = "other" })).Error);
         // The actor's own token must be good, and its type be said.
         Assert.Equal("invalid_request", (await ActAsync("ci", "stranger", "/token", null, claims => claims["may_act"] = new JsonObject { ["sub"] = "stranger" })).Error);
         var untyped = await _server.ExchangeAsync("/token", _server.Workload("lead"), ("actor_token", _server.Workload("bot")));
