@@ -11,7 +11,11 @@ internal sealed class CacheSweeper(
     CacheEntryStore entries, CacheEvictor evictor, CacheLeftovers leftovers, CacheTally tally, RuntimeQuestions questions, CacheOptions options, TimeProvider time, ILogger<CacheSweeper> logger)
     : BackgroundService
 {
+    /// <summary>That make way; each may hold a connection of its own to the database (<see cref="Storage.DatabaseHold"/>).</summary>
+    internal const int WorkspacesAtOnce = 4;
+
     private const int Batch = 200;
+    private const int MostTurns = 1000;
 
     /// <returns>How many reservations were taken out; their bytes go with the eviction that follows.</returns>
     public async Task<int> SweepAsync(CancellationToken cancellationToken)
@@ -65,9 +69,53 @@ internal sealed class CacheSweeper(
         }
     }
 
+    /// <summary>One after another in a workspace, and several workspaces at once: while one makes way for minutes, or waits for another replica that does, the quotas of others hold.</summary>
     private async Task EnforceAsync(CancellationToken stoppingToken)
     {
-        await foreach (var (workspace, repository) in tally.WantedAsync(stoppingToken))
+        var turns = new Dictionary<string, Task>(StringComparer.Ordinal);
+        using var places = new SemaphoreSlim(WorkspacesAtOnce);
+        try
+        {
+            await foreach (var (workspace, repository) in tally.WantedAsync(stoppingToken))
+            {
+                if (turns.Count >= MostTurns) Forget(turns);
+                turns[workspace] = EnforceAsync(turns.GetValueOrDefault(workspace, Task.CompletedTask), places, workspace, repository, stoppingToken);
+            }
+        }
+        finally
+        {
+            // Each holds a place until it has seen that the server stops.
+            await Task.WhenAll(turns.Values);
+        }
+    }
+
+    private async Task EnforceAsync(Task before, SemaphoreSlim places, string workspace, string repository, CancellationToken stoppingToken)
+    {
+        await before;
+        try
+        {
+            await places.WaitAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        try
+        {
             await Rounds.TryAsync("eviction of cache entries", token => evictor.EnforceAsync(workspace, repository, token), logger, stoppingToken);
+        }
+        finally
+        {
+            places.Release();
+        }
+    }
+
+    private static void Forget(Dictionary<string, Task> turns)
+    {
+        foreach (var (workspace, turn) in turns)
+        {
+            if (turn.IsCompleted) turns.Remove(workspace);
+        }
     }
 }

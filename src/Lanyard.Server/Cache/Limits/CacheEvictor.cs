@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Lanyard.Server.Audit;
 using Lanyard.Server.Storage;
 using Microsoft.Extensions.Logging;
@@ -22,7 +23,7 @@ internal sealed class CacheEvictor(
     /// <summary>A hundredth of a quota is made free where a step has entries left for it.</summary>
     private const int SpareShare = 100;
 
-    private readonly SemaphoreSlim[] _gates = [.. Enumerable.Range(0, 64).Select(static _ => new SemaphoreSlim(1))];
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _gates = new(StringComparer.Ordinal);
 
     /// <summary>Everything, everywhere: what is unused, what is over a quota, and the bytes of what is out of service.</summary>
     /// <returns>How many entries went.</returns>
@@ -97,16 +98,25 @@ internal sealed class CacheEvictor(
     /// <param name="isWaiting">Whether for another replica; whoever looks at everything leaves it to the one that is at it, and goes on.</param>
     private async Task<int> ShrinkAsync(string workspace, string? repository, long quota, bool isWaiting, CancellationToken cancellationToken)
     {
-        var gate = _gates[(uint)workspace.GetHashCode(StringComparison.Ordinal) % _gates.Length];
+        var gate = _gates.GetOrAdd(workspace, static _ => new SemaphoreSlim(1));
         await gate.WaitAsync(cancellationToken);
+        var alone = await LetGoAsync(gate, store.AloneAsync(workspace, isWaiting: false, cancellationToken));
+        if (alone is null)
+        {
+            if (!isWaiting) return 0;
+
+            // For minutes, perhaps: whoever looks at everything here passes this workspace by meanwhile.
+            alone = await store.AloneAsync(workspace, isWaiting: true, cancellationToken);
+            await gate.WaitAsync(CancellationToken.None);
+        }
+
         try
         {
-            await using var alone = await store.AloneAsync(workspace, isWaiting, cancellationToken);
-            if (alone is null) return 0;
+            await using var held = alone!;
             var all = 0;
             foreach (var turn in Enum.GetValues<EvictionTurn>())
             {
-                var (evicted, holds) = await ShrinkAsync(workspace, repository, quota, turn, alone, cancellationToken);
+                var (evicted, holds) = await ShrinkAsync(workspace, repository, quota, turn, held, cancellationToken);
                 all += evicted;
                 if (holds) break;
             }
@@ -116,6 +126,20 @@ internal sealed class CacheEvictor(
         finally
         {
             gate.Release();
+        }
+    }
+
+    /// <summary>A gate is kept with what it was for, and let go without.</summary>
+    private static async Task<DatabaseHold?> LetGoAsync(SemaphoreSlim gate, Task<DatabaseHold?> taking)
+    {
+        DatabaseHold? taken = null;
+        try
+        {
+            return taken = await taking;
+        }
+        finally
+        {
+            if (taken is null) gate.Release();
         }
     }
 
