@@ -35,6 +35,7 @@ public sealed class AwsDouble : IAsyncDisposable
     private AwsDouble(WebApplication app, X509Certificate2 certificate, TestIssuer issuer, string subject)
     {
         (_app, _certificate, _issuer, _subject) = (app, certificate, issuer, subject);
+        Bucket = new AwsBucket(id => _sessions.TryGetValue(id, out var session) && session.Role == Role ? (session.Secret, session.Session) : null);
         app.Run(context => context.Request.IsHttps ? AnswerKubernetesAsync(context) : AnswerAwsAsync(context));
     }
 
@@ -49,6 +50,9 @@ public sealed class AwsDouble : IAsyncDisposable
 
     /// <summary>What <see cref="KmsKey"/> makes of a message; null: there is no such key.</summary>
     public Func<byte[], byte[]>? Kms { get; set; }
+
+    /// <summary>A bucket at <c>/bucket</c>, for whoever is <see cref="Role"/>.</summary>
+    public AwsBucket Bucket { get; }
 
     /// <summary>Names of the role sessions that were started.</summary>
     public List<string> SessionNames { get; } = [];
@@ -82,6 +86,12 @@ public sealed class AwsDouble : IAsyncDisposable
         if (context.Request.Path.StartsWithSegments("/clusters"))
         {
             await DescribeAsync(context);
+            return;
+        }
+
+        if (context.Request.Path.StartsWithSegments("/bucket"))
+        {
+            await Bucket.AnswerAsync(context);
             return;
         }
 
