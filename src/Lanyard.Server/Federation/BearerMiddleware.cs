@@ -31,9 +31,8 @@ internal sealed class BearerMiddleware(RequestDelegate next)
         if (!outcome.IsRefused && await possession.CheckAsync(context, outcome.Value, token!) is { } unproven) outcome = unproven;
         if (outcome.TryGet(out var principal, out var refusal))
         {
-            // Several workspaces may know one caller, each by a name of its own: a workspace sees, and keeps in its audit, only what is its own.
-            var workspace = context.GetRouteValue("workspace") is string slug ? workspaces.Find(slug) : null;
-            context.Features.Set(workspace is null ? principal : principal.Within(workspace.Id));
+            Admit(context, principal, workspaces);
+            context.Features.Set(StandingOf(context, door, token!, doors, workspaces));
             await next(context);
             return;
         }
@@ -53,6 +52,21 @@ internal sealed class BearerMiddleware(RequestDelegate next)
         });
         await new Refused(refusal).ExecuteAsync(context);
     }
+
+    /// <summary>Several workspaces may know one caller, each by a name of its own: a workspace sees, and keeps in its audit, only what is its own.</summary>
+    private static void Admit(HttpContext context, Principal principal, WorkspaceDirectory workspaces)
+    {
+        var workspace = context.GetRouteValue("workspace") is string slug ? workspaces.Find(slug) : null;
+        context.Features.Set(workspace is null ? principal : principal.Within(workspace.Id));
+    }
+
+    private static Standing StandingOf(HttpContext context, Doorkeeper door, string token, Doors doors, WorkspaceDirectory workspaces) => new(async cancellation =>
+    {
+        if (!(await door.AdmitAsync(token, doors, NamedBy(context.Request, doors, workspaces), trace: null, cancellation)).TryGet(out var principal, out var refusal))
+            return refusal;
+        Admit(context, principal, workspaces);
+        return null;
+    });
 
     /// <summary>A runner and a pod may say of which workspace they are: what others say of the same token does not count then.</summary>
     /// <returns>Null: nothing is named; empty: what there is not, so that the instance alone counts.</returns>

@@ -13,7 +13,8 @@ namespace Lanyard.Server.Runs;
 /// <summary>
 /// <c>GET …/runs/{run}/logs/stream</c>: the log as server-sent events (the HTML standard, 9.2), attempt after attempt, until the run has ended. Events are
 /// <c>log</c> with <c>{"attempt", "offset", "text"}</c> and, last, <c>end</c> with <c>{"state"}</c>; each has the id <c>ATTEMPT-OFFSET</c> of what follows it, so that a
-/// browser that was cut off goes on where it was (<c>Last-Event-ID</c>). A slow reader holds up nobody: it reads from the file at its own pace.
+/// browser that was cut off goes on where it was (<c>Last-Event-ID</c>). A slow reader holds up nobody: it reads from the file at its own pace. Who may not read
+/// any more, by what was revoked or ended, is cut off before the next piece.
 /// </summary>
 internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
 {
@@ -21,6 +22,9 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
 
     /// <summary>Proxies end connections on which nothing comes.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
+
+    /// <summary>So often it is asked whether the reader still may.</summary>
+    private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(500);
 
     public static async Task<IResult> GetAsync(
         string workspace, string collection, string run, HttpContext context, CollectionDirectory directory, RunQueries queries, LogStream stream)
@@ -35,8 +39,12 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
         response.ContentType = "text/event-stream";
         response.Headers.CacheControl = "no-store";
         response.Headers["X-Accel-Buffering"] = "no";
-        await stream.WriteAsync(tail, place, response, context.RequestAborted);
+        await stream.WriteAsync(tail, place, response, MayStillAsync, context.RequestAborted);
         return Results.Empty;
+
+        async ValueTask<bool> MayStillAsync() =>
+            (context.Features.Get<Standing>() is not { } standing || await standing.RefuseAsync(context.RequestAborted) is null)
+            && !(await RunsEndpoints.FindAsync(directory, queries, context, workspace, collection, run, Right.Read)).IsRefused;
     }
 
     private IDisposable? Follow(RunRecord run, out Tail tail) => tails.Follow(run, out tail);
@@ -54,9 +62,10 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
                 : new Refusal(RefusalReason.RequestMalformed, "the place is no ATTEMPT-OFFSET");
     }
 
-    private async Task WriteAsync(Tail tail, (int Attempt, long Offset) place, HttpResponse response, CancellationToken cancellationToken)
+    private async Task WriteAsync(Tail tail, (int Attempt, long Offset) place, HttpResponse response, Func<ValueTask<bool>> mayStill, CancellationToken cancellationToken)
     {
         var (attempt, offset) = place;
+        var askedAt = time.GetTimestamp();
         var buffer = ArrayPool<byte>.Shared.Rent(Piece);
         try
         {
@@ -64,6 +73,15 @@ internal sealed class LogStream(RunLogs logs, LogTails tails, TimeProvider time)
             while (true)
             {
                 var (state, next) = tail.Now;
+                if (time.GetElapsedTime(askedAt) >= Recheck)
+                {
+                    askedAt = time.GetTimestamp();
+                    if (!await mayStill())
+                    {
+                        response.HttpContext.Abort();
+                        return;
+                    }
+                }
                 var isOver = state.Run.IsFinal || attempt < state.Run.Attempt;
                 offset = await WriteLogAsync(state.Run.Id, attempt, offset, isOver, buffer, response, cancellationToken);
                 if (isOver && attempt < state.Run.Attempt)

@@ -150,9 +150,11 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     /// <summary>Follows a run's log on one replica.</summary>
     /// <returns>Its next event's name and data each time; null at the end.</returns>
-    public async Task<LogFollower> FollowAsync(int replica, string run)
+    /// <param name="bearer">Null: the admin's.</param>
+    public async Task<LogFollower> FollowAsync(int replica, string run, string? bearer = null)
     {
         var client = Client(replica);
+        if (bearer is not null) client.DefaultRequestHeaders.Authorization = new("Bearer", bearer);
         return new LogFollower(client, new StreamReader(await client.GetStreamAsync(new Uri($"{Runs}/{run}/logs/stream", UriKind.Relative))));
     }
 

@@ -93,6 +93,35 @@ public sealed class ReplicaTests
     }
 
     [Fact]
+    [Line("5.7")]
+    [Line("6.5")]
+    public async Task Who_follows_a_log_is_cut_off_where_the_token_is_revoked_on_another_replica()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        await using var cluster = await TestIssuer.StartAsync();
+        using var runner = await pair.WireRunnerAsync(cluster);
+        var run = await pair.CreateAsync(pair.First);
+        await runner.AcceptAsync(run);
+        var api = await pair.ApiTokenAsync();
+        using var follower = await pair.FollowAsync(pair.Second, run, api);
+        await runner.LogAsync(run, 0, "one\n");
+        Assert.Equal("one\n", (await follower.NextAsync(Patience))!.Value.Data["text"]!.GetValue<string>());
+
+        await pair.RevokeAsync(pair.First, api);
+        await Eventually.HoldsAsync(async () => await pair.ReadAsync(pair.Second, api) == HttpStatusCode.Unauthorized, "the revoked token is refused on the other replica", Soon);
+
+        // A piece that was on its way may still come.
+        var offset = 0;
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                await runner.LogAsync(run, offset += 4, "two\n");
+                return await Record.ExceptionAsync(() => follower.NextAsync(Patience)) is IOException or HttpRequestException;
+            },
+            "the reader is cut off");
+    }
+
+    [Fact]
     public async Task A_replica_killed_under_load_loses_nothing_and_nothing_is_done_twice()
     {
         const int Count = 16;

@@ -1,0 +1,7 @@
+using Lanyard.Identity;
+
+namespace Lanyard.Server.Http;
+
+/// <summary>For answers that go on for minutes: whether who asked would be admitted now. After a yes the request's principal is the one of now.</summary>
+/// <param name="RefuseAsync">Null where they would.</param>
+internal sealed record Standing(Func<CancellationToken, ValueTask<Refusal?>> RefuseAsync);
