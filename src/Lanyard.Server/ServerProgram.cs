@@ -55,6 +55,7 @@ public static class ServerProgram
             return Misused;
         }
 
+        Scheduling.PreferWholeTurns();
         try
         {
             await using var server = await StartAsync(options, CancellationToken.None);
