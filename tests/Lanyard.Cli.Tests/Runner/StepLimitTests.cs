@@ -26,7 +26,7 @@ public sealed class StepLimitTests : IAsyncLifetime
     public async Task A_fork_bomb_ends_with_its_step() =>
         Assert.Equal(
             "the step has more than its 200 processes and threads",
-            await RefusedAsync("bomb() { bomb | bomb & }; (bomb) & perl -e 'while (1) { my $p = fork; sleep 1000 if defined $p && $p == 0; select undef, undef, undef, 0.01 unless defined $p }'", limits => limits with { Processes = 200 }));
+            await RefusedAsync("perl -e 'while (1) { my $p = fork; sleep 1000 if defined $p && $p == 0; select undef, undef, undef, 0.01 unless defined $p }' & (bomb() { bomb | bomb & }; bomb); wait", limits => limits with { Processes = 200 }));
 
     [Fact]
     [Needs("root")]

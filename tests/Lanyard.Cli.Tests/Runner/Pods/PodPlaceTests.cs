@@ -37,7 +37,7 @@ public sealed class PodPlaceTests : IAsyncDisposable
         _place.Dispose();
         if (_container is not null)
         {
-            await _container.WaitForExitAsync(TimeSpan.FromSeconds(20));
+            await _container.WaitForExitAsync(TimeSpan.FromSeconds(60));
             await _container.DisposeAsync();
         }
 
@@ -136,7 +136,7 @@ public sealed class PodPlaceTests : IAsyncDisposable
         using var step = await _place.StartAsync(_place.Script("echo begun; sleep 600", Variables()));
         await WaitForAsync(step, "begun");
         _place.Dispose();
-        await _container!.WaitForExitAsync(TimeSpan.FromSeconds(20));
+        await _container!.WaitForExitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Fact]
