@@ -32,7 +32,7 @@ internal sealed class BearerMiddleware(RequestDelegate next)
         if (outcome.TryGet(out var principal, out var refusal))
         {
             Admit(context, principal, workspaces);
-            context.Features.Set(StandingOf(context, door, token!, doors, workspaces));
+            if (context.GetEndpoint()?.Metadata.GetMetadata<GoesOn>() is not null) context.Features.Set(StandingOf(context, door, token!, doors, workspaces));
             await next(context);
             return;
         }

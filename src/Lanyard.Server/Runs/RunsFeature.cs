@@ -52,7 +52,7 @@ internal static class RunsFeature
         runs.MapPost("/{run}/cancel", RunsEndpoints.CancelAsync).WithName("cancelRun").Produces<RunView>();
         runs.MapGet("/{run}/logs", RunsEndpoints.LogsAsync).WithName("getRunLogs")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream").Produces(StatusCodes.Status204NoContent);
-        runs.MapGet("/{run}/logs/stream", LogStream.GetAsync).WithName("streamRunLogs").Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
+        runs.MapGet("/{run}/logs/stream", LogStream.GetAsync).WithName("streamRunLogs").WithMetadata(GoesOn.Instance).Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
         routes.MapGet("/metrics", MetricsEndpoint.GetAsync).WithTags("Instance").WithName("metrics").Produces(StatusCodes.Status200OK, contentType: "text/plain");
         routes.MapPlans();
         MapRunner(routes.MapGroup("/v1/runner").WithTags("Runner"));
