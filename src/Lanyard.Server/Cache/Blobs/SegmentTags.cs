@@ -15,29 +15,49 @@ internal sealed class SegmentTags(byte[] key) : IDisposable
 
     public const int TagBytes = 16;
 
+    /// <summary>Smaller pieces are done before the powers of a hash key are.</summary>
+    private const int LargeBytes = 16 * 1024;
+
     private readonly AesGcm _gcm = new(key, TagBytes);
+    private Ghash? _ghash;
 
     public static int CountOf(long length) => checked((int)((length + PieceBytes - 1) / PieceBytes));
 
     /// <param name="bytes">As they were sent to us, not as they lie there.</param>
     /// <param name="tags">Those of the segment.</param>
-    public void Write(ReadOnlySpan<byte> bytes, int piece, Span<byte> tags)
-    {
-        Span<byte> nonce = stackalloc byte[12];
-        nonce.Clear();
-        BinaryPrimitives.WriteInt32BigEndian(nonce[8..], piece);
-        _gcm.Encrypt(nonce, default, default, tags.Slice(piece * TagBytes, TagBytes), bytes);
-    }
+    public void Write(ReadOnlySpan<byte> bytes, int piece, Span<byte> tags) => Make(bytes, piece, tags.Slice(piece * TagBytes, TagBytes));
 
     public bool IsWhole(ReadOnlySpan<byte> bytes, int piece, ReadOnlySpan<byte> tags)
     {
         if (tags.Length < (piece + 1) * TagBytes) return false;
+        Span<byte> tag = stackalloc byte[TagBytes];
+        Make(bytes, piece, tag);
+        return CryptographicOperations.FixedTimeEquals(tag, tags.Slice(piece * TagBytes, TagBytes));
+    }
+
+    private void Make(ReadOnlySpan<byte> bytes, int piece, Span<byte> tag)
+    {
         Span<byte> nonce = stackalloc byte[12];
         nonce.Clear();
         BinaryPrimitives.WriteInt32BigEndian(nonce[8..], piece);
-        Span<byte> tag = stackalloc byte[TagBytes];
-        _gcm.Encrypt(nonce, default, default, tag, bytes);
-        return CryptographicOperations.FixedTimeEquals(tag, tags.Slice(piece * TagBytes, TagBytes));
+        var isLarge = Ghash.IsSupported && bytes.Length >= LargeBytes;
+        _gcm.Encrypt(nonce, default, default, tag, isLarge ? default : bytes);
+        if (isLarge) AddHash(bytes, tag);
+    }
+
+    /// <summary>A tag is the hash of the data plus what the nonce enciphers to (§7.1), and that alone is the tag of no data at all: its hash is zero.</summary>
+    private void AddHash(ReadOnlySpan<byte> bytes, Span<byte> tag)
+    {
+        Span<byte> hash = stackalloc byte[Ghash.BlockBytes];
+        (_ghash ??= new Ghash(HashKey())).Hash(bytes, hash);
+        for (var i = 0; i < tag.Length; i++) tag[i] ^= hash[i];
+    }
+
+    private byte[] HashKey()
+    {
+        using var aes = Aes.Create();
+        aes.SetKey(key);
+        return aes.EncryptEcb(new byte[Ghash.BlockBytes], PaddingMode.None);
     }
 
     public void Dispose() => _gcm.Dispose();
