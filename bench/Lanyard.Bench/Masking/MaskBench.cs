@@ -27,7 +27,7 @@ internal static class MaskBench
             var random = new Random(5);
             string[] secrets = [.. Enumerable.Range(0, Secrets).Select(_ => Text(random, 40))];
             var script = Path.Combine(folder, "script.sed");
-            var forms = secrets.SelectMany(SecretVariants.Of).Select(Encoding.UTF8.GetString).Distinct(StringComparer.Ordinal).ToList();
+            var forms = secrets.SelectMany(static secret => SecretVariants.Of(secret).All).Select(Encoding.UTF8.GetString).Distinct(StringComparer.Ordinal).ToList();
             await File.WriteAllTextAsync(script, $"s/{string.Join('|', forms.Select(static form => Regex.Replace(form, "[^A-Za-z0-9]", @"\$0")))}/***/g\n");
             string[] files = [WriteLog(folder, random, secrets, 0), WriteLog(folder, random, secrets, 100)];
             foreach (var file in files)

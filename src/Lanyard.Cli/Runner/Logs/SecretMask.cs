@@ -18,11 +18,16 @@ internal sealed class SecretMask
     private const long MaxFormBytes = 8 * 1024 * 1024;
 
     private static readonly byte[] Replacement = "***"u8.ToArray();
+    private static readonly List<Place> s_none = [];
 
-    private readonly List<IReadOnlyList<byte[]>> _secrets = [];
+    private readonly List<SecretVariants> _secrets = [];
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private PatternSet? _patterns;
+    private PatternSet? _joinedPatterns;
     private byte[] _held = [];
+
+    /// <summary>So many characters of base64 stand right before what is held.</summary>
+    private int _runBefore;
     private long _formBytes;
     private int _stripped;
 
@@ -49,13 +54,13 @@ internal sealed class SecretMask
 
         var forms = SecretVariants.Of(secret);
         _secrets.Add(forms);
-        _formBytes += forms.Sum(static form => (long)form.Length);
+        _formBytes += forms.All.Sum(static form => (long)form.Length);
         while (_formBytes > MaxFormBytes && _stripped < _secrets.Count - 1)
         {
             Strip(_stripped++);
         }
 
-        _patterns = null;
+        (_patterns, _joinedPatterns) = (null, null);
         return true;
     }
 
@@ -90,17 +95,18 @@ internal sealed class SecretMask
     private void Strip(int index)
     {
         var forms = _secrets[index];
-        _secrets[index] = [forms[0]];
-        _formBytes -= forms.Skip(1).Sum(static form => (long)form.Length);
+        _secrets[index] = forms.Bare;
+        _formBytes -= forms.All.Skip(1).Sum(static form => (long)form.Length);
     }
 
     /// <summary>Overlapping secrets become one replacement; what is written of the window is certain, whatever follows.</summary>
     private void Process(ReadOnlySpan<byte> window, IBufferWriter<byte> output, bool final)
     {
-        var patterns = _patterns ??= new PatternSet(_secrets.SelectMany(static forms => forms).Select(Latin).Distinct(StringComparer.Ordinal).Select(Encoding.Latin1.GetBytes));
+        var patterns = _patterns ??= PatternsOf(static forms => forms.All);
+        var joined = JoinedLines.Of(window, _runBefore)?.Find(_joinedPatterns ??= PatternsOf(static forms => forms.Base64)) ?? s_none;
         var (written, rangeStart, rangeEnd) = (0, -1, 0);
         var cut = window.Length;
-        for (var at = patterns.Find(window, 0, out var length, out var isCut); at < window.Length; at = patterns.Find(window, at + 1, out length, out isCut))
+        for (var at = Next(window, joined, 0, out var length, out var isCut); at < window.Length; at = Next(window, joined, at + 1, out length, out isCut))
         {
             if (isCut && !final && at < cut)
             {
@@ -128,7 +134,7 @@ internal sealed class SecretMask
         }
 
         // A secret that may go on beyond the end of one that is complete is held back together with it; but a stream of nothing else must not be held for ever.
-        if (rangeStart >= 0 && cut < rangeEnd && window.Length - Math.Min(cut, rangeStart) <= 2 * patterns.Longest)
+        if (rangeStart >= 0 && cut < rangeEnd && window.Length - Math.Min(cut, rangeStart) <= 4 * patterns.Longest)
         {
             cut = Math.Min(cut, rangeStart);
         }
@@ -140,7 +146,26 @@ internal sealed class SecretMask
 
         output.Write(window[written..cut]);
         _held = window[cut..].ToArray();
+        _runBefore = JoinedLines.RunAtEnd(window[..cut], _runBefore);
     }
+
+    /// <summary>As <see cref="PatternSet.Find"/>, and what was found across lines.</summary>
+    private int Next(ReadOnlySpan<byte> window, List<Place> joined, int from, out int length, out bool isCut)
+    {
+        var at = _patterns!.Find(window, from, out length, out isCut);
+        foreach (var place in joined)
+        {
+            if (place.At < from) continue;
+            if (place.At > at) break;
+            (length, isCut) = place.At < at ? (place.Length, place.IsCut) : (Math.Max(length, place.Length), isCut | place.IsCut);
+            at = place.At;
+        }
+
+        return at;
+    }
+
+    private PatternSet PatternsOf(Func<SecretVariants, IReadOnlyList<byte[]>> forms) =>
+        new(_secrets.SelectMany(forms).Select(Latin).Distinct(StringComparer.Ordinal).Select(Encoding.Latin1.GetBytes));
 
     private int Replace(ReadOnlySpan<byte> window, int written, int start, int end, IBufferWriter<byte> output)
     {

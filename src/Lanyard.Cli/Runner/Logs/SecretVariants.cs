@@ -8,22 +8,29 @@ namespace Lanyard.Cli.Runner.Logs;
 /// A secret in the forms in which programs print it: as it is, line by line, in base64 (wherever it stands in what was encoded, and broken into lines as
 /// <c>base64</c> and <c>openssl</c> do), in a URL, in JSON, and quoted for a shell.
 /// </summary>
-internal static class SecretVariants
+/// <param name="All">Every form that is long enough to be looked for, each once; the secret itself first.</param>
+/// <param name="Base64">Those in base64, which may be broken into lines.</param>
+internal sealed record SecretVariants(IReadOnlyList<byte[]> All, IReadOnlyList<byte[]> Base64)
 {
     private static readonly int[] LinesOfBase64 = [76, 64];
 
-    /// <summary>Every form that is long enough to be looked for, each once; the secret itself first.</summary>
-    public static IReadOnlyList<byte[]> Of(string secret)
+    /// <summary>As it is, and in no other form.</summary>
+    public SecretVariants Bare => new([All[0]], []);
+
+    public static SecretVariants Of(string secret)
     {
-        var forms = new List<string>();
+        var (forms, base64) = (new List<string>(), new List<string>());
         foreach (var text in Lines(secret))
         {
             AddTexts(forms, text);
-            AddBase64(forms, Encoding.UTF8.GetBytes(text));
+            AddBase64(forms, base64, Encoding.UTF8.GetBytes(text));
         }
 
-        return [.. forms.Distinct(StringComparer.Ordinal).Select(Encoding.UTF8.GetBytes).Where(static form => form.Length >= SecretMask.MinSecretLength)];
+        return new(LongEnough(forms.Concat(base64)), LongEnough(base64));
     }
+
+    private static byte[][] LongEnough(IEnumerable<string> forms) =>
+        [.. forms.Distinct(StringComparer.Ordinal).Select(Encoding.UTF8.GetBytes).Where(static form => form.Length >= SecretMask.MinSecretLength)];
 
     /// <summary>The whole and, where it has several lines, each of them: a tool may print one alone, or indent them.</summary>
     private static IEnumerable<string> Lines(string secret)
@@ -50,6 +57,7 @@ internal static class SecretVariants
         forms.Add(text.Replace("'", "'\\''", StringComparison.Ordinal));
         forms.Add(text.Replace("'", "'\"'\"'", StringComparison.Ordinal));
         forms.Add(Escaped(text, static c => c is '"' or '\\' or '$' or '`'));
+        AddAnsi(forms, text);
         forms.Add(Escaped(text, static c => !char.IsAsciiLetterOrDigit(c) && c is > ' ' and < (char)127 and not ('_' or '-' or '.' or '/' or ',' or '+' or ':' or '@' or '%' or '=') || c == ' '));
     }
 
@@ -89,6 +97,31 @@ internal static class SecretVariants
     private static string Numbered(string text, Func<char, bool> isEscaped) =>
         string.Concat(text.Select(c => isEscaped(c) ? string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}") : c.ToString()));
 
+    /// <summary>Between <c>$'</c> and <c>'</c>: so does bash write what has line breaks, control characters or, where its locale is C, anything that is not ASCII.</summary>
+    private static void AddAnsi(List<string> forms, string text)
+    {
+        var quoted = Escaped(text, static c => c is '\'' or '\\');
+        var plain = string.Concat(quoted.Select(static c => Ansi(c)));
+        forms.Add(plain);
+        forms.Add(string.Concat(plain.EnumerateRunes().Select(static rune => rune.IsAscii ? rune.ToString() : Octal(rune))));
+    }
+
+    private static string Ansi(char c) => c switch
+    {
+        '\a' => "\\a",
+        '\b' => "\\b",
+        '\t' => "\\t",
+        '\n' => "\\n",
+        '\v' => "\\v",
+        '\f' => "\\f",
+        '\r' => "\\r",
+        '\u001b' => "\\E",
+        < ' ' or '\u007f' => "\\" + Convert.ToString(c, 8).PadLeft(3, '0'),
+        _ => c.ToString(),
+    };
+
+    private static string Octal(Rune rune) => string.Concat(Encoding.UTF8.GetBytes(rune.ToString()).Select(static b => "\\" + Convert.ToString(b, 8).PadLeft(3, '0')));
+
     /// <summary>A backslash before each that a shell would take for something else.</summary>
     private static string Escaped(string text, Func<char, bool> isSpecial)
     {
@@ -124,7 +157,7 @@ internal static class SecretVariants
     /// Three bytes are four characters, so what stands before the secret decides between three forms. Characters that hold bits of a neighbour are
     /// left out: the rest is found whatever the neighbours are.
     /// </summary>
-    private static void AddBase64(List<string> forms, byte[] secret)
+    private static void AddBase64(List<string> forms, List<string> base64, byte[] secret)
     {
         for (var before = 0; before < 3; before++)
         {
@@ -132,8 +165,8 @@ internal static class SecretVariants
             var first = ((before * 8) + 5) / 6;
             var last = (before + secret.Length) * 8 / 6;
             var sure = encoded[first..last];
-            forms.Add(sure);
-            forms.Add(sure.Replace('+', '-').Replace('/', '_'));
+            base64.Add(sure);
+            base64.Add(sure.Replace('+', '-').Replace('/', '_'));
             if (before == 0)
             {
                 AddBroken(forms, sure);

@@ -59,6 +59,20 @@ public sealed class SecretFormsTests
         AssertHidden(output);
     }
 
+    /// <summary>With line breaks, control characters or, in the locale C, letters that are not ASCII, bash quotes in a way of its own.</summary>
+    [Theory]
+    [InlineData("it's of \\ two\nlines\tand\u001b more", "C.UTF-8")]
+    [InlineData("it's größe \\ and x", "C")]
+    [InlineData("größe-ist's\nx", "C")]
+    public void As_bash_quotes_it_between_dollar_quotes_it_is_hidden(string secret, string locale)
+    {
+        using var shell = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", "printf %q \"$S\""]) { RedirectStandardOutput = true, Environment = { ["S"] = secret, ["LC_ALL"] = locale } })!;
+        var output = shell.StandardOutput.ReadToEnd();
+        shell.WaitForExit();
+        Assert.StartsWith("$'", output, StringComparison.Ordinal);
+        Assert.Equal("$'***'", Mask([secret], Encoding.UTF8.GetBytes(output)));
+    }
+
     /// <summary>By the languages themselves, where they are installed; Go's by its documented rules.</summary>
     [Theory]
     [InlineData("node -e 'process.stdout.write(encodeURIComponent(process.env.S))'")]
@@ -129,7 +143,7 @@ public sealed class SecretFormsTests
     [Fact]
     public void Every_form_is_hidden_wherever_the_chunks_are_cut()
     {
-        var forms = SecretVariants.Of(Secret);
+        var forms = SecretVariants.Of(Secret).All;
         var text = (byte[])[.. "<"u8, .. forms.SelectMany(form => (byte[])[.. form, .. "|"u8]), .. ">"u8];
         var whole = Mask([Secret], text);
         for (var cut = 0; cut <= text.Length; cut++)
@@ -205,7 +219,7 @@ public sealed class SecretFormsTests
         var masked = Mask([Secret], Encoding.UTF8.GetBytes(text));
         Assert.Contains("***", masked, StringComparison.Ordinal);
         Assert.DoesNotContain("w0rd", masked, StringComparison.OrdinalIgnoreCase);
-        foreach (var form in SecretVariants.Of(Secret))
+        foreach (var form in SecretVariants.Of(Secret).All)
             Assert.DoesNotContain(Encoding.UTF8.GetString(form), masked, StringComparison.Ordinal);
     }
 
