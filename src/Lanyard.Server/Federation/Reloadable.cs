@@ -2,7 +2,7 @@ namespace Lanyard.Server.Federation;
 
 /// <summary>
 /// A value read from the database and kept until <see cref="Forget"/>. A Forget during a reading makes that reading's result stale at once:
-/// what was read may be from before the change.
+/// what was read may be from before the change. Those who wait meanwhile share the next reading, however often it is forgotten: it began after they asked.
 /// </summary>
 internal sealed class Reloadable<T>(Func<CancellationToken, Task<T>> load) : IDisposable
     where T : class
@@ -21,10 +21,11 @@ internal sealed class Reloadable<T>(Func<CancellationToken, Task<T>> load) : IDi
 
     private async Task<T> LoadAsync(CancellationToken cancellation)
     {
+        var asked = Interlocked.Read(ref _generation);
         await _loading.WaitAsync(cancellation);
         try
         {
-            if (Current is { } there) return there;
+            if (Volatile.Read(ref _entry) is { } entry && entry.Generation >= asked) return entry.Value;
             var generation = Interlocked.Read(ref _generation);
             var value = await load(cancellation);
             Volatile.Write(ref _entry, new Entry(generation, value));

@@ -7,7 +7,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Server.Federation;
 
-/// <summary>Hears that trust changed or a token was revoked, on any replica, and makes every memory of it here be forgotten; sweeps what is expired.</summary>
+/// <summary>
+/// Hears that trust changed or a token was revoked, on any replica, and makes every memory of it here be forgotten, also while it is not certain that it would hear; sweeps what is expired.
+/// </summary>
 internal sealed class TrustWatch(
     Database database, TrustDirectory trust, PolicyDirectory policies, KeySetCache keys, Doorkeeper door, TokenMemory memory, PushedKeyStore pushed, StaleKeys stale, Revocations withdrawn, TokenReviews reviews, TimeProvider time, ILogger<TrustWatch> log)
     : BackgroundService
@@ -30,12 +32,14 @@ internal sealed class TrustWatch(
             if (tokenId is not null) memory.Note(tokenId);
             else _wanted.Writer.TryWrite(true);
         });
+        database.Notifications.Doubted += Doubt;
         if (!await LoadOnceAsync(cancellationToken)) _wanted.Writer.TryWrite(true);
         await base.StartAsync(cancellationToken);
     }
 
     public override void Dispose()
     {
+        database.Notifications.Doubted -= Doubt;
         _changes?.Dispose();
         _revocations?.Dispose();
         base.Dispose();
@@ -64,10 +68,22 @@ internal sealed class TrustWatch(
 
     private void Forget()
     {
+        ForgetJudged();
+        keys.ForgetAll();
+    }
+
+    /// <summary>Keys are kept: issuers would be asked for them again for as long as it lasts.</summary>
+    private void Doubt()
+    {
+        ForgetJudged();
+        _wanted.Writer.TryWrite(true);
+    }
+
+    private void ForgetJudged()
+    {
         trust.Forget();
         policies.Forget();
         withdrawn.Forget();
-        keys.ForgetAll();
         door.Forget();
     }
 

@@ -29,10 +29,12 @@ internal sealed class MachineDirectory : IDisposable
     /// <returns>Null for one that has ended, has expired, or never was.</returns>
     public async ValueTask<MachineRecord?> FindAliveAsync(string id, CancellationToken cancellationToken)
     {
-        if (!_known.TryGetValue(id, out var known) || _time.GetElapsedTime(known.At) >= Recheck)
+        var asked = _time.GetTimestamp();
+        if (!_known.TryGetValue(id, out var known) || _time.GetElapsedTime(known.At, asked) >= Recheck)
         {
+            // An answer that was long on its way is as old as its question.
             var ends = Volatile.Read(ref _ends);
-            known = new Known(await _store.FindAsync(id, cancellationToken), _time.GetTimestamp());
+            known = new Known(await _store.FindAsync(id, cancellationToken), asked);
 
             // What was read before an end was told is not remembered behind it.
             if (_known.Count >= Most) _known.Clear();

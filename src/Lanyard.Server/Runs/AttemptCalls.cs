@@ -173,10 +173,11 @@ internal sealed class AttemptCalls(
     {
         if (liveness.HeldState(run, call) is { } known)
             return known;
+        var asked = liveness.Ask();
         var held = await store.RenewAsync(call.Runner, call.Session, [(run, call.Attempt)], rules.Now, rules.LeaseEnd, cancellationToken);
         if (held is [{ State: not AttemptStates.Offered } mine])
         {
-            liveness.RememberHeld(mine, call);
+            liveness.RememberHeld(mine, call, asked);
             return mine.State;
         }
         if (await store.FindAsync(run, cancellationToken) is not { } row)

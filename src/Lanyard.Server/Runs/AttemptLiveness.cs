@@ -66,25 +66,31 @@ internal sealed class AttemptLiveness : IDisposable
             : null;
 
     /// <summary>Not for a pod: it does not know the session, and the runner's own calls ask for it.</summary>
-    public void RememberHeld(HeldAttempt held, AttemptCall call)
+    /// <param name="asked">As <see cref="Ask"/> said before it was read.</param>
+    public void RememberHeld(HeldAttempt held, AttemptCall call, long asked)
     {
         if (call.Session is not null)
-            Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, held.TimeoutSeconds, _time.GetTimestamp()));
+            Put((held.Run, held.Attempt), new(held.State, call.Runner, call.Session, held.Deadline, held.TimeoutSeconds, asked));
     }
 
+    /// <summary>To be taken before the store is asked: an answer that was long on its way is as old as its question, and another replica may have ended the attempt since.</summary>
+    public long Ask() => _time.GetTimestamp();
+
     /// <summary>What the store has just said or taken.</summary>
-    public void Remember(RunRecord run)
+    /// <param name="asked">As <see cref="Ask"/> said before it did.</param>
+    public void Remember(RunRecord run, long asked)
     {
         if (run.Attempt > 0)
-            Put((run.Id, run.Attempt), new(run.AttemptState, run.Runner, run.Session, run.Deadline, run.TimeoutSeconds, _time.GetTimestamp()));
+            Put((run.Id, run.Attempt), new(run.AttemptState, run.Runner, run.Session, run.Deadline, run.TimeoutSeconds, asked));
     }
 
     /// <summary>To be called after the commit of a change of an attempt.</summary>
     public void Changed(RunRecord run)
     {
-        Remember(run);
+        var asked = Ask();
+        Remember(run, asked);
         _notifications.Publish(Channel, $"{run.Id} {run.Attempt}");
-        Remember(run);
+        Remember(run, asked);
     }
 
     public void Dispose() => _subscription.Dispose();
@@ -93,11 +99,12 @@ internal sealed class AttemptLiveness : IDisposable
     {
         if (TryRemembered((run, attempt), out var known))
             return known;
+        var asked = Ask();
         if (await _store.FindAsync(run, cancellationToken) is not { } row || attempt < 1 || attempt > row.Attempt)
             return null;
         var read = attempt == row.Attempt
-            ? new Known(row.AttemptState, row.Runner, row.Session, row.Deadline, row.TimeoutSeconds, _time.GetTimestamp())
-            : new Known(AttemptStates.Ended, null, null, 0, 0, _time.GetTimestamp());
+            ? new Known(row.AttemptState, row.Runner, row.Session, row.Deadline, row.TimeoutSeconds, asked)
+            : new Known(AttemptStates.Ended, null, null, 0, 0, asked);
         read = Put((run, attempt), read);
         return !read.IsOver && read.Deadline <= _rules.Now ? null : read;
     }

@@ -41,7 +41,7 @@ internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLivene
     {
         for (var i = 0; i < MaxTries; i++)
         {
-            var isKnown = known is not null;
+            var (isKnown, asked) = (known is not null, liveness.Ask());
             if ((known ?? await store.FindAsync(run, cancellationToken)) is not { } before)
                 return new Refusal(RefusalReason.NotFound, $"there is no run {run}");
             known = null;
@@ -57,7 +57,7 @@ internal sealed class RunChanges(RunStore store, RunMemory memory, AttemptLivene
             var change = new RunChange(before, after!);
             if (change.IsNone)
             {
-                liveness.Remember(before);
+                liveness.Remember(before, asked);
                 return change;
             }
             if (await store.SaveAsync(change.After, tell?.Invoke(change), () => Tell(change), cancellationToken))

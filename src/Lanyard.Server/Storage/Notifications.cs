@@ -15,6 +15,12 @@ internal sealed class Notifications
     /// <summary>Where messages for other replicas go; null where there are none.</summary>
     internal Action<string, string>? Relay { get; set; }
 
+    /// <summary>
+    /// It is not certain that messages of other replicas are heard, and called again as long as it is not: for who must not believe its memory for longer than a second. When it is certain
+    /// that some may have been lost, subscribers are told so.
+    /// </summary>
+    public event Action? Doubted;
+
     /// <summary>To be called after the commit (see <see cref="Transaction.OnCommitted"/>).</summary>
     /// <param name="channel">A short name without blanks or line breaks.</param>
     /// <param name="payload">At most 500 characters, no line breaks.</param>
@@ -56,6 +62,8 @@ internal sealed class Notifications
             Deliver(channel, null);
         }
     }
+
+    internal void Doubt() => Doubted?.Invoke();
 
     private sealed class Subscription(Notifications owner, string channel, Action<string?> handler) : IDisposable
     {

@@ -7,8 +7,8 @@ namespace Lanyard.Server.Storage;
 
 /// <summary>
 /// Carries <see cref="Notifications"/> between replicas: one connection listens, and what is published within a few milliseconds
-/// goes out as one NOTIFY. A lost connection is opened again; subscribers then hear that messages may be missing. What could not be sent is sent later, and
-/// where it is too much to keep, the other replicas hear that instead.
+/// goes out as one NOTIFY. A lost connection is opened again; subscribers then hear that messages may be missing. A connection may die without a word: as long as it is not certain that
+/// everything is heard, who must know within a second is told to doubt. What could not be sent is sent later, and where it is too much to keep, the other replicas hear that instead.
 /// </summary>
 internal sealed class PostgresRelay : IAsyncDisposable
 {
@@ -16,8 +16,12 @@ internal sealed class PostgresRelay : IAsyncDisposable
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
-    /// <summary>A listener that hears nothing asks whether it is still one: a connection may die without a word.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
+    /// <summary>A listener asks so often whether it is still one; without an answer for <see cref="GiveUp"/> it is opened again.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(5);
+
+    /// <summary>What was asked longer ago says nothing of now; with a look every <see cref="Quiet"/> doubt comes within a second of the first message that is not heard.</summary>
+    private static readonly TimeSpan Certain = TimeSpan.FromMilliseconds(700);
 
     /// <summary>In the place of a message: some were lost, look at everything.</summary>
     private const string Lost = "*";
@@ -30,6 +34,9 @@ internal sealed class PostgresRelay : IAsyncDisposable
     /// <summary>Taken from the channel, and not known to be sent; the sending loop's alone.</summary>
     private readonly HashSet<string> _unsent = new(StringComparer.Ordinal);
     private volatile bool _overflowed;
+
+    /// <summary>Everything that was sent before that moment has been heard.</summary>
+    private long _heardUntil;
 
     private readonly NpgsqlDataSource _source;
     private readonly Notifications _notifications;
@@ -44,7 +51,8 @@ internal sealed class PostgresRelay : IAsyncDisposable
         _time = time;
         _logger = logger;
         notifications.Relay = Enqueue;
-        _loops = Task.WhenAll(Task.Run(() => ForeverAsync(ListenAsync)), Task.Run(() => ForeverAsync(SendAsync)));
+        _heardUntil = time.GetTimestamp();
+        _loops = Task.WhenAll(Task.Run(() => ForeverAsync(ListenAsync)), Task.Run(() => ForeverAsync(SendAsync)), Task.Run(() => ForeverAsync(DoubtAsync)));
     }
 
     public async ValueTask DisposeAsync()
@@ -84,12 +92,40 @@ internal sealed class PostgresRelay : IAsyncDisposable
     {
         await using var connection = await _source.OpenConnectionAsync(stop);
         connection.Notification += (_, message) => Receive(message.Payload);
-        await using var listen = new NpgsqlCommand("listen lanyard", connection) { CommandTimeout = (int)Quiet.TotalSeconds };
+        await using var listen = new NpgsqlCommand("listen lanyard", connection) { CommandTimeout = (int)GiveUp.TotalSeconds };
+        var asked = _time.GetTimestamp();
         await listen.ExecuteNonQueryAsync(stop);
         _notifications.DeliverLost();
         while (true)
         {
-            if (!await connection.WaitAsync(Quiet, stop)) await listen.ExecuteNonQueryAsync(stop);
+            // The answer stands behind every message that was sent before the question.
+            Volatile.Write(ref _heardUntil, asked);
+            await HearAsync(connection, stop);
+            asked = _time.GetTimestamp();
+            await listen.ExecuteNonQueryAsync(stop);
+        }
+    }
+
+    private async Task HearAsync(NpgsqlConnection connection, CancellationToken stop)
+    {
+        using var quiet = new CancellationTokenSource(Quiet, _time);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(quiet.Token, stop);
+        try
+        {
+            while (true) await connection.WaitAsync(over.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // Time to ask.
+        }
+    }
+
+    private async Task DoubtAsync(CancellationToken stop)
+    {
+        using var look = new PeriodicTimer(Quiet, _time);
+        while (await look.WaitForNextTickAsync(stop))
+        {
+            if (_time.GetElapsedTime(Volatile.Read(ref _heardUntil)) >= Certain) _notifications.Doubt();
         }
     }
 

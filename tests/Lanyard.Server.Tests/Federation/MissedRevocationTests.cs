@@ -37,4 +37,24 @@ public sealed class MissedRevocationTests : TwoDoors
         await Eventually.HoldsAsync(async () => (await Second.GetAsync(Collections, token)).Status == HttpStatusCode.Unauthorized, "the revoked token is refused");
         await Eventually.HoldsAsync(async () => (await First.GetAsync(Collections, token)).Status == HttpStatusCode.Unauthorized, "and by the first replica");
     }
+
+    /// <summary>The relay's doubt is shown to come within a second in its own tests; this is what becomes of it.</summary>
+    [Theory]
+    [Line("5.8")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_replica_that_is_not_certain_to_hear_reads_what_is_revoked(bool isPrincipal)
+    {
+        var token = (await Second.ExchangeAsync("/token", Mint("one"))).Json["access_token"]!.GetValue<string>();
+        Assert.Equal(HttpStatusCode.OK, (await Second.GetAsync(Collections, token)).Status);
+        Assert.True(UnverifiedToken.Parse(token).Value.Claims.TryGetString("jti", out var id));
+        await First.Database.ExecuteAsync(isPrincipal
+            ? (Sql)$"insert into revocations (id, workspace, kind, value, reason, created_at, until) values ('rev_1', null, 'principal', 'policy:ci:one', null, 0, null)"
+            : $"insert into revoked_tokens (jti, until) values ({id}, {DateTimeOffset.MaxValue})");
+        Assert.Equal(HttpStatusCode.OK, (await Second.GetAsync(Collections, token)).Status);
+
+        Second.Database.Notifications.Doubt();
+
+        await Eventually.HoldsAsync(async () => (await Second.GetAsync(Collections, token)).Status == HttpStatusCode.Unauthorized, "it is refused");
+    }
 }

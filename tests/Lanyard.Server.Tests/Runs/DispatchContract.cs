@@ -79,6 +79,29 @@ public abstract class DispatchContract(DatabaseKind kind) : DispatchTestBase(kin
         Assert.Equal(waiting.Id, Assert.Single(await poll.WaitAsync(Deadline, Cancel)).Run);
     }
 
+    /// <summary>Nobody looks into the queues here: the message alone can have woken it.</summary>
+    [Fact]
+    [Line("5.8")]
+    public async Task A_run_that_is_made_or_canceled_on_one_replica_wakes_a_poll_that_waits_on_another()
+    {
+        Assert.SkipWhen(Kind == DatabaseKind.Sqlite, "a SQLite file belongs to one server");
+        await using var database = await _test.OpenListeningAsync();
+        await using var other = RunsHarness.On(database, _time);
+        var (runner, offer) = await AcceptedAsync("rnr_1");
+
+        var poll = other.PollAsync(runner, 1, Long, Cancel);
+        await Eventually.HoldsAsync(() => Task.FromResult(other.Dispatch.Waiting == 1), "the poll waits");
+        Assert.False(poll.IsCompleted);
+        var made = await _runs.CreateRunAsync();
+        Assert.Equal(made.Id, Assert.Single(await poll.WaitAsync(Deadline, Cancel)).Run);
+
+        poll = other.PollAsync(runner, 1, Long, Cancel);
+        await Eventually.HoldsAsync(() => Task.FromResult(other.Dispatch.Waiting == 1), "the poll waits");
+        Assert.False(poll.IsCompleted);
+        await _runs.CancelAsync(offer.Run);
+        Assert.Empty(await poll.WaitAsync(Deadline, Cancel));
+    }
+
     [Fact]
     public async Task A_lapsed_offer_gives_its_place_back_and_no_more_than_that()
     {

@@ -19,13 +19,13 @@ public abstract class DispatchTestBase(DatabaseKind kind) : IAsyncLifetime
 
     private protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         _test = await TestDatabase.CreateAsync(kind);
         _runs = RunsHarness.On(_test.Database, _time);
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         if (_test is not null)
         {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lanyard.Server.Storage;
 using Lanyard.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Lanyard.Server.Tests.Storage;
@@ -112,6 +113,62 @@ public sealed class PostgresRelayTests
         }
     }
 
+    [Fact]
+    [Line("5.8")]
+    [Line("6.5")]
+    public async Task Before_a_second_of_silence_is_over_who_must_know_at_once_doubts_and_an_answer_ends_it()
+    {
+        await using var test = await TestDatabase.CreateAsync(DatabaseKind.Postgres);
+        var others = await ListenersAsync(test.Database, 1);
+        var time = new ManualTime();
+        await using var other = Database.Open(test.Location, time, NullLoggerFactory.Instance);
+        var (there, doubts) = (Listen(other), new BlockingCollection<string?>());
+        Assert.Null(await Next(there));
+        other.Notifications.Doubted += () => doubts.Add(null);
+        var listener = Assert.Single((await ListenersAsync(test.Database, 2)).Except(others));
+        await SilenceAsync(2);
+        Assert.Empty(doubts);
+
+        await SignalAsync("STOP", [listener]);
+        try
+        {
+            test.Database.Notifications.Publish("runs", "a word");
+            for (var i = 0; i < 3; i++) time.Advance(TimeSpan.FromMilliseconds(250));
+            Assert.Null(await Next(doubts));
+            Assert.Empty(there);
+        }
+        finally
+        {
+            await SignalAsync("CONT", [listener]);
+        }
+
+        Assert.Equal("a word", await Next(there));
+        await SilenceAsync(1);
+        while (doubts.TryTake(out _))
+        {
+            // Of the silence.
+        }
+
+        await SilenceAsync(2);
+        Assert.Empty(doubts);
+
+        // So many seconds without a message; each question is answered.
+        async Task SilenceAsync(int seconds)
+        {
+            for (var i = 0; i < seconds * 4; i++)
+            {
+                // One for the next question, one for the look whether the last was answered.
+                await Eventually.HoldsAsync(() => Task.FromResult(time.TimerCount == 2), "it is about to ask");
+                var asked = await AskedAsync();
+                time.Advance(TimeSpan.FromMilliseconds(250));
+                await Eventually.HoldsAsync(async () => await AskedAsync() != asked, "it asks, and is answered");
+            }
+        }
+
+        async Task<string> AskedAsync() => (await test.Database.QueryAsync(
+            $"select state || cast(query_start as text) from pg_stat_activity where pid = {listener} and state = 'idle'", static row => row.GetString(0))).SingleOrDefault() ?? "";
+    }
+
     [Theory]
     [InlineData("a b", "x")]
     [InlineData("a", "x\ny")]
@@ -123,6 +180,19 @@ public sealed class PostgresRelayTests
         using var kill = System.Diagnostics.Process.Start("kill", ["-" + signal, .. processes.Select(static id => id.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
         await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, kill.ExitCode);
+    }
+
+    private static async Task<List<long>> ListenersAsync(Database database, int count)
+    {
+        List<long> found = [];
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                found = await database.QueryAsync($"select cast(pid as bigint) from pg_stat_activity where datname = current_database() and query = {"listen lanyard"}", static row => row.GetInt64(0));
+                return found.Count == count;
+            },
+            $"{count} listen");
+        return found;
     }
 
     private static BlockingCollection<string?> Listen(Database database)

@@ -49,6 +49,21 @@ internal sealed class TestDatabase : IAsyncDisposable
     /// <summary>Another replica's door to the same database (PostgreSQL only: a SQLite file belongs to one server).</summary>
     public Database OpenAnother() => Database.Open(Location, TimeProvider.System, NullLoggerFactory.Instance);
 
+    /// <summary>As <see cref="OpenAnother"/>, once it hears what this one tells: its first word, that everybody is to look at everything, is over.</summary>
+    public async Task<Database> OpenListeningAsync()
+    {
+        var (other, hears) = (OpenAnother(), false);
+        using var probe = other.Notifications.Subscribe("test.probe", payload => Volatile.Write(ref hears, hears || payload is not null));
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                Database.Notifications.Publish("test.probe", "there?");
+                return Task.FromResult(Volatile.Read(ref hears));
+            },
+            "the other replica hears");
+        return other;
+    }
+
     /// <summary>As a restart of the server does it.</summary>
     public async Task ReopenAsync()
     {
