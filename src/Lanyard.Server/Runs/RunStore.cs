@@ -212,7 +212,7 @@ internal sealed class RunStore(Database database, AuditLog audit)
         from collections where id = {run.Collection} {database.ForKeyShare}
         """;
 
-    private static Sql Update(RunRecord next) =>
+    internal static Sql Update(RunRecord next) =>
         $"""
         update runs set state = {next.State}, timeout_seconds = {next.TimeoutSeconds}, waiting = {next.IsWaiting}, live = {next.IsLive}, attempt_state = {next.AttemptState}, accepts = {next.Accepts},
             deadline = {next.Deadline}, stop_by = {next.StopBy}, accepted_at = {next.AcceptedAt}, started_at = {next.StartedAt}, ended_at = {next.EndedAt},
