@@ -112,8 +112,7 @@ public static class ServerProgram
             await app.Services.GetRequiredService<KeyRing>().GetAsync(KeyRing.InstanceOwner, cancellation);
             await File.WriteAllTextAsync(Path.Combine(data, "server-url"), instance.Url + "\n", cancellation);
             await app.StartAsync(cancellation);
-            var metrics = app.Services.GetRequiredService<RunMetrics>();
-            metrics.Observe("lanyard.runs", app.Services.GetRequiredService<QueueDepths>().Measure);
+            app.Services.GetRequiredService<QueueDepths>().ObserveBy(app.Services.GetRequiredService<RunMetrics>());
             return new RunningServer(app, database, instance, certificate, OpenTelemetryExport.Start(Environment.GetEnvironmentVariable));
         }
         catch

@@ -56,7 +56,7 @@ internal sealed class QueueDepths(Database database, CollectionDirectory collect
         foreach (var depth in depths.Where(static d => d.Oldest != 0))
         {
             if (LabelsOf(depth) is { } labels)
-                text.Add("lanyard_runs_oldest_seconds", Math.Max(0, time.GetUtcNow().ToUnixTimeMilliseconds() - depth.Oldest) / 1000.0, labels.AsSpan(0, labels.Length - 1));
+                text.Add("lanyard_runs_oldest_seconds", AgeOf(depth), labels.AsSpan(0, labels.Length - 1));
         }
         text.Begin("lanyard_polls_waiting", "gauge", "Runners of this replica that wait for work.");
         text.Add("lanyard_polls_waiting", dispatch.Waiting);
@@ -64,21 +64,39 @@ internal sealed class QueueDepths(Database database, CollectionDirectory collect
         text.Add("lanyard_log_followers", tails.Followers);
     }
 
-    /// <summary>For an OpenTelemetry SDK, which asks on a thread of its own and can't wait otherwise. Where the database is away: what was counted last.</summary>
-    public IEnumerable<Measurement<long>> Measure()
+    /// <summary>The same for an OpenTelemetry SDK.</summary>
+    public void ObserveBy(RunMetrics metrics)
     {
-        try
-        {
-            using var limit = new CancellationTokenSource(Patience, time);
-            GetAsync(limit.Token).AsTask().GetAwaiter().GetResult();
-        }
-        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException or TimeoutException)
-        {
-            // Told again the next time.
-        }
-        return _depths.Select(d => (Depth: d, Labels: LabelsOf(d))).Where(static d => d.Labels is not null).Select(static d =>
-            new Measurement<long>(d.Depth.Count, d.Labels!.Select(static l => new KeyValuePair<string, object?>(l.Name, l.Value))));
+        metrics.Observe("lanyard.runs", null, () => Measure(Depths, static depth => depth.Count, static labels => labels));
+        metrics.Observe("lanyard.runs.oldest", "s", () => Measure(Depths.Where(static d => d.Oldest != 0), depth => (long)AgeOf(depth), static labels => labels[..^1]));
+        metrics.Observe("lanyard.polls.waiting", null, () => [new(dispatch.Waiting)]);
+        metrics.Observe("lanyard.log.followers", null, () => [new(tails.Followers)]);
     }
+
+    /// <summary>An SDK asks on a thread of its own and can't wait otherwise. Where the database is away: what was counted last.</summary>
+    private IReadOnlyList<Depth> Depths
+    {
+        get
+        {
+            try
+            {
+                using var limit = new CancellationTokenSource(Patience, time);
+                GetAsync(limit.Token).AsTask().GetAwaiter().GetResult();
+            }
+            catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException or TimeoutException)
+            {
+                // Told again the next time.
+            }
+            return _depths;
+        }
+    }
+
+    private IEnumerable<Measurement<long>> Measure(IEnumerable<Depth> depths, Func<Depth, long> value, Func<(string Name, string Value)[], (string Name, string Value)[]> some) =>
+        depths.Select(depth => (Depth: depth, Labels: LabelsOf(depth))).Where(static d => d.Labels is not null).Select(d =>
+            new Measurement<long>(value(d.Depth), some(d.Labels!).Select(static l => new KeyValuePair<string, object?>(l.Name, l.Value))));
+
+    /// <summary>In seconds.</summary>
+    private double AgeOf(Depth depth) => Math.Max(0, time.GetUtcNow().ToUnixTimeMilliseconds() - depth.Oldest) / 1000.0;
 
     public void Dispose() => _counting.Dispose();
 

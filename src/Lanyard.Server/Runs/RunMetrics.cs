@@ -13,7 +13,6 @@ namespace Lanyard.Server.Runs;
 /// </summary>
 internal sealed class RunMetrics : IDisposable
 {
-    private readonly Meter _meter = new(OpenTelemetryExport.MeterName);
     private readonly ConcurrentDictionary<string, StrongBox<long>> _finished = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, StrongBox<long>> _lost = new(StringComparer.Ordinal);
     private long _created;
@@ -24,16 +23,19 @@ internal sealed class RunMetrics : IDisposable
 
     public RunMetrics()
     {
-        Queued = new("lanyard_run_queued_seconds", "From a run's creation to the acceptance of its first attempt.", _meter, "lanyard.run.queued", Histogram.Waits);
-        Offers = new("lanyard_offer_seconds", "From an offer to its acceptance.", _meter, "lanyard.offer", Histogram.Waits);
-        Durations = new("lanyard_attempt_seconds", "From an attempt's acceptance to its end.", _meter, "lanyard.attempt", Histogram.Durations);
-        _meter.CreateObservableCounter("lanyard.runs.created", () => Read(ref _created));
-        _meter.CreateObservableCounter("lanyard.attempts.accepted", () => Read(ref _accepted));
-        _meter.CreateObservableCounter("lanyard.runs.finished", () => Measured(_finished, "state"));
-        _meter.CreateObservableCounter("lanyard.attempts.lost", () => Measured(_lost, "reason"));
-        _meter.CreateObservableCounter("lanyard.log.bytes", () => Read(ref _logBytes), "By");
-        _meter.CreateObservableCounter("lanyard.log.masks", () => Read(ref _masked));
+        Queued = new("lanyard_run_queued_seconds", "From a run's creation to the acceptance of its first attempt.", Meter, "lanyard.run.queued", Histogram.Waits);
+        Offers = new("lanyard_offer_seconds", "From an offer to its acceptance.", Meter, "lanyard.offer", Histogram.Waits);
+        Durations = new("lanyard_attempt_seconds", "From an attempt's acceptance to its end.", Meter, "lanyard.attempt", Histogram.Durations);
+        Meter.CreateObservableCounter("lanyard.runs.created", () => Read(ref _created));
+        Meter.CreateObservableCounter("lanyard.attempts.accepted", () => Read(ref _accepted));
+        Meter.CreateObservableCounter("lanyard.attempts.ended", () => Read(ref _ended));
+        Meter.CreateObservableCounter("lanyard.runs.finished", () => Measured(_finished, "state"));
+        Meter.CreateObservableCounter("lanyard.attempts.lost", () => Measured(_lost, "reason"));
+        Meter.CreateObservableCounter("lanyard.log.bytes", () => Read(ref _logBytes), "By");
+        Meter.CreateObservableCounter("lanyard.log.masks", () => Read(ref _masked));
     }
+
+    public Meter Meter { get; } = new(OpenTelemetryExport.MeterName);
 
     public Histogram Queued { get; }
 
@@ -42,7 +44,7 @@ internal sealed class RunMetrics : IDisposable
     public Histogram Durations { get; }
 
     /// <summary>Further figures of this process, told to an OpenTelemetry SDK when it asks.</summary>
-    public void Observe(string name, Func<IEnumerable<Measurement<long>>> values) => _meter.CreateObservableGauge(name, values);
+    public void Observe(string name, string? unit, Func<IEnumerable<Measurement<long>>> values) => Meter.CreateObservableGauge(name, values, unit);
 
     public void Created() => Interlocked.Increment(ref _created);
 
@@ -84,7 +86,7 @@ internal sealed class RunMetrics : IDisposable
         Durations.Write(text);
     }
 
-    public void Dispose() => _meter.Dispose();
+    public void Dispose() => Meter.Dispose();
 
     private void Over(RunRecord after)
     {

@@ -129,12 +129,16 @@ public sealed class LogStreamTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await _runs.Server.GetAsync($"{RunsServer.Runs}/{run}/logs/stream?from={place}")).Status);
     }
 
-    [Fact]
-    public async Task The_end_of_a_log_that_does_not_match_is_shown_as_incomplete()
+    [Theory]
+    [InlineData("half and a half", "it is longer")]
+    [InlineData("HALF", "it is as long, and says otherwise")]
+    [InlineData("hal", "it is shorter")]
+    public async Task The_end_of_a_log_that_does_not_match_is_shown_as_incomplete(string whole, string why)
     {
+        Assert.NotEmpty(why);
         var (runner, run) = await TakenAsync();
         await runner.LogAsync(run, 0, "half"u8.ToArray());
-        await runner.EndAsync(run, log: "half and a half"u8.ToArray());
+        await runner.EndAsync(run, log: Encoding.UTF8.GetBytes(whole));
         Assert.False((await _runs.RunAsync(run)).GetProperty("attempts")[0].GetProperty("logComplete").GetBoolean());
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
@@ -106,11 +107,38 @@ public abstract partial class MetricsTests(DatabaseKind kind) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_OpenTelemetry_SDK_hears_of_depths_though_nobody_scrapes()
+    public async Task An_OpenTelemetry_SDK_hears_of_depths_and_of_the_oldest_though_nobody_scrapes()
     {
         await _runs.CreateAsync();
-        var measured = Assert.Single(_runs.Get<QueueDepths>().Measure());
-        Assert.Equal((1, "demo,one,,,runnable"), (measured.Value, string.Join(',', measured.Tags.ToArray().Select(t => t.Value))));
+        _time.Advance(TimeSpan.FromSeconds(30));
+        using var metrics = new RunMetrics();
+        _runs.Get<QueueDepths>().ObserveBy(metrics);
+        var heard = new List<string>();
+        using var sdk = new MeterListener { InstrumentPublished = (instrument, listener) => { if (instrument.Meter == metrics.Meter) listener.EnableMeasurementEvents(instrument); } };
+        sdk.SetMeasurementEventCallback<long>((instrument, value, tags, _) => heard.Add($"{instrument.Name} {string.Join(',', tags.ToArray().Select(t => t.Value))} {value}"));
+        sdk.Start();
+        sdk.RecordObservableInstruments();
+
+        Assert.Contains("lanyard.runs demo,one,,,runnable 1", heard);
+        Assert.Contains("lanyard.runs.oldest demo,one,, 30", heard);
+        Assert.Contains("lanyard.polls.waiting  0", heard);
+        Assert.Contains("lanyard.log.followers  0", heard);
+    }
+
+    /// <summary>A run that waits for a human needs no runner: an autoscaler must not see it among the runnable.</summary>
+    [Fact]
+    public async Task What_waits_for_a_human_what_is_offered_and_what_runs_are_counted_apart()
+    {
+        var run = await _runs.CreateAsync();
+        await _runs.CreateAsync();
+        await _runs.Server.Database.ExecuteAsync($"update runs set waiting = {false}, held = {true} where id = {run}");
+        var runner = await _runs.RunnerAsync("r1", "one");
+        await runner.OpenAsync();
+        await runner.PollAsync();
+
+        var states = (await ScrapeAsync()).Where(static s => s.Key.StartsWith("lanyard_runs{", StringComparison.Ordinal)).ToDictionary(static s => s.Key[(s.Key.IndexOf("state=", StringComparison.Ordinal) + 7)..^2], static s => s.Value);
+
+        Assert.Equal(new Dictionary<string, double> { ["offered"] = 1, ["waiting_for_human"] = 1 }, states);
     }
 
     [Fact]
@@ -191,7 +219,7 @@ public sealed partial class ServerTelemetryTests
         using var metrics = new RunMetrics();
         using (OpenTelemetryExport.Start(Environment.GetEnvironmentVariable))
         {
-            metrics.Observe("lanyard.runs", () => [new(3, new KeyValuePair<string, object?>("collection", "prod"))]);
+            metrics.Observe("lanyard.runs", null, () => [new(3, new KeyValuePair<string, object?>("collection", "prod"))]);
             metrics.Created();
             var run = Samples.Queued(TimeProvider.System) with { AttemptState = AttemptStates.Offered };
             metrics.Changed(run, run with { AttemptState = AttemptStates.Accepted, Accepts = 1 });
@@ -200,6 +228,23 @@ public sealed partial class ServerTelemetryTests
         Assert.All(
             (string[])["lanyard.runs.created", "lanyard.run.queued", "lanyard.runs", "lanyard-server", "prod"],
             name => Assert.Contains(posts, p => p.Path == "/v1/metrics" && p.Body.Contains(name, StringComparison.Ordinal)));
+    }
+
+    /// <summary>Who scrapes and who collects see the same figures: only the names are written as each has them.</summary>
+    [Fact]
+    public async Task Every_metric_is_an_instrument_too_and_every_instrument_a_metric()
+    {
+        var instruments = new HashSet<string>(StringComparer.Ordinal);
+        using var sdk = new MeterListener { InstrumentPublished = (instrument, _) => { if (instrument.Meter.Name == OpenTelemetryExport.MeterName) instruments.Add(NameOf(instrument)); } };
+        sdk.Start();
+        await using var server = await DoorServer.StartAsync();
+        var given = (await server.GetAsync("/metrics")).Json.GetValue<string>().Split('\n').Where(static line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(static line => line.Split(' ')[2]);
+
+        Assert.Equal(given.Order(StringComparer.Ordinal), instruments.Order(StringComparer.Ordinal));
+
+        // As OpenTelemetry's specification writes them for Prometheus.
+        static string NameOf(Instrument instrument) =>
+            instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "") + (instrument is ObservableCounter<long> ? "_total" : "");
     }
 
     [Fact]

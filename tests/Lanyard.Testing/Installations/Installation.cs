@@ -22,6 +22,7 @@ public sealed class Installation : IAsyncDisposable
     private int _files;
 
     private readonly SwitchingFront? _front;
+    private IReadOnlyDictionary<string, string?>? _environment;
 
     private Installation(string folder, string? database, SwitchingFront? front)
     {
@@ -48,11 +49,13 @@ public sealed class Installation : IAsyncDisposable
     /// <param name="database">For <c>--database</c>; null: SQLite.</param>
     /// <param name="front">What stands before the server: its address is the instance's. The caller disposes it.</param>
     /// <param name="address">Of a network that the test has made: the server listens there, with TLS. Null: loopback, without.</param>
-    public static async Task<Installation> StartAsync(string? database = null, SwitchingFront? front = null, IPAddress? address = null)
+    /// <param name="environment">The server's, beside what it has of this process.</param>
+    public static async Task<Installation> StartAsync(
+        string? database = null, SwitchingFront? front = null, IPAddress? address = null, IReadOnlyDictionary<string, string?>? environment = null)
     {
         var folder = $"/var/tmp/lanyard-e2e-{Guid.NewGuid():N}";
         Directory.CreateDirectory(folder);
-        var installation = new Installation(folder, database, front);
+        var installation = new Installation(folder, database, front) { _environment = environment };
         if (address is not null)
         {
             installation.UseTls(address);
@@ -84,7 +87,7 @@ public sealed class Installation : IAsyncDisposable
             .. _front is null ? ["--listen", new Uri(Url).Authority] : new[] { "--listen", $"127.0.0.1:{_front.Target}", "--public-url", Url },
             .. CertificateFile is null ? [] : new[] { "--tls-cert-file", CertificateFile, "--tls-private-key-file", CertificateFile + ".key" },
         ];
-        Server = Keep(LanyardProcess.Start(arguments));
+        Server = Keep(LanyardProcess.Start(arguments, _environment));
         var ready = await Server.WaitForErrorLineAsync(ReadyWords, TimeSpan.FromSeconds(90));
         if (_front is null)
         {
