@@ -29,7 +29,7 @@ internal sealed class WideRunner : IDisposable
     /// <param name="atOnce">Attempts that it takes at most at once.</param>
     public static async Task<WideRunner> OpenAsync(Uri server, string bearer, int atOnce)
     {
-        var runner = new WideRunner(RunnerHttp.Create(server, null).Value, bearer, atOnce);
+        var runner = new WideRunner(RunnerHttp.Create(server, null), bearer, atOnce);
         var request = new SessionRequest(Guid.NewGuid().ToString("N"), "bench", atOnce, [], ["process"], true);
         runner._plane.Session = Had(await runner._plane.OpenSessionAsync(request, CancellationToken.None)).Session;
         return runner;

@@ -106,9 +106,15 @@ internal sealed class RunnerInstall
                   - LANYARD_WORKSPACE={workspace}
                   - LANYARD_POD_IMAGE={wanted.Image}
                   - LANYARD_STEP_IMAGE={wanted.StepImage}
-            {(hasAuthorities ? "    files: [LANYARD_AUTHORITIES=authorities.pem]" : "")}
+            {(hasAuthorities ? OfAuthorities : "")}
             """;
     }
+
+    /// <summary>As a variable for who looks whether there are any, and as a file, because that is renewed in a running pod.</summary>
+    private const string OfAuthorities = """
+              - LANYARD_CA_FILE=/var/run/lanyard/authorities.pem
+            files: [LANYARD_AUTHORITIES=authorities.pem]
+        """;
 
     private static string Identity(string server) => $"""
         apiVersion: apps/v1

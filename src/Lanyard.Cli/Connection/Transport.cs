@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Lanyard.Cli.Connection;
@@ -7,6 +6,7 @@ namespace Lanyard.Cli.Connection;
 /// <summary>HTTP as the CLI wants it: no redirects (a token must not follow one), TLS by the system's roots or by a file's.</summary>
 internal static class Transport
 {
+    /// <param name="caFile">Of the authorities to be trusted instead of the system's; read anew for each connection.</param>
     public static HttpClient Create(string? caFile, Action<SslClientAuthenticationOptions>? moreTls = null)
     {
         var handler = new SocketsHttpHandler
@@ -18,7 +18,7 @@ internal static class Transport
         };
         if (caFile is not null)
         {
-            Trust(handler.SslOptions, ReadCertificates(caFile));
+            Authorities.InFile(caFile).Guard(handler.SslOptions);
         }
 
         moreTls?.Invoke(handler.SslOptions);
@@ -34,20 +34,5 @@ internal static class Transport
             RevocationMode = X509RevocationMode.NoCheck,
         };
         tls.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
-    }
-
-    internal static X509Certificate2Collection ReadCertificates(string file)
-    {
-        var roots = new X509Certificate2Collection();
-        try
-        {
-            roots.ImportFromPemFile(file);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
-        {
-            throw new CommandStopped(Cli.ExitCode.Usage, $"--ca-file {file}: {exception.Message}");
-        }
-
-        return roots.Count > 0 ? roots : throw new CommandStopped(Cli.ExitCode.Usage, $"--ca-file {file} has no certificate in it.");
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Lanyard.Cli.Runner.Attempts;
 using Lanyard.Cli.Runner.Endpoint;
 using Lanyard.Cli.Runner.Sandbox;
+using Lanyard.Cli.Runner.Server;
 using Lanyard.Identity;
 using Lanyard.Protocol.Runs;
 
@@ -13,6 +14,7 @@ internal sealed class ProcessExecutor : Executor
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(30);
     private readonly RunnerSettings _settings;
     private readonly HttpClient _http;
+    private readonly HttpClient _clouds;
     private readonly TimeProvider _time;
     private readonly RunnerFolders _folders;
     private readonly SpawnThread _spawn;
@@ -26,6 +28,7 @@ internal sealed class ProcessExecutor : Executor
     private ProcessExecutor(RunnerSettings settings, RunnerFolders folders, HttpClient http, TimeProvider time)
     {
         (_settings, _folders, _http, _time) = (settings, folders, http, time);
+        _clouds = RunnerHttp.CreateForClouds(settings.Authorities);
         _cache = new CacheListener(http, time);
         var mode = settings.Sandbox is SandboxChoice.None || (settings.Sandbox is SandboxChoice.Automatic && !SandboxProbe.IsInstalled)
             ? SandboxMode.None
@@ -75,8 +78,8 @@ internal sealed class ProcessExecutor : Executor
     {
         _endpoint = await TokenEndpoint.StartAsync(_time, cancellationToken);
         _services = new AttemptServices(
-            services.Plane, (key, slot) => new SandboxPlace(_launcher, _limits, _folders, key, OwnerOf(slot)), _endpoint, _cache, _http, _folders.LogFileOf, _settings.LogLimit, _time,
-            services.Log);
+            services.Plane, (key, slot) => new SandboxPlace(_launcher, _limits, _folders, key, OwnerOf(slot)), _endpoint, _cache, _http, _clouds, _folders.LogFileOf, _settings.LogLimit,
+            _time, services.Log);
         return []; // steps die with their runner
     }
 
@@ -91,7 +94,7 @@ internal sealed class ProcessExecutor : Executor
         }
 
         await _cache.DisposeAsync();
-
+        _clouds.Dispose();
         _spawn.Dispose();
         _folders.Dispose();
     }

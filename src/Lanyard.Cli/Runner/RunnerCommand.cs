@@ -52,46 +52,38 @@ public static class RunnerCommand
 
     private static async Task<int> RunAsync(RunnerSettings settings, ILogger log, TimeProvider time, CancellationToken cancellationToken)
     {
-        if (!RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace).TryGet(out var http, out var refusal))
+        using var http = RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace);
+        if (settings.TokenFile is { } tokenFile)
         {
-            log.CanNotRun(refusal.Detail);
-            return RunnerExit.Usage;
+            var host = new RunnerHost(settings, new TokenFileCredential(tokenFile, time), http, time, log);
+            if (settings.PushKeys is not { } account)
+            {
+                return await host.RunAsync(cancellationToken);
+            }
+
+            var keys = new ClusterKeys(settings, account, http, time, log);
+            return await WithClusterKeysAsync(host, keys, settings.ReviewTokens ? new ClusterReviews(settings, keys, http, time, log) : null, cancellationToken);
         }
 
-        using (http)
+        if (settings.TokenSource is { } choice)
         {
-            if (settings.TokenFile is { } tokenFile)
-            {
-                var host = new RunnerHost(settings, new TokenFileCredential(tokenFile, time), http, time, log);
-                if (settings.PushKeys is not { } account)
-                {
-                    return await host.RunAsync(cancellationToken);
-                }
+            var source = TokenSource.Open(choice, settings.Server.AbsoluteUri.TrimEnd('/'), time);
+            using var platform = ApiTokenCredential.ForPlatform(source, settings.Name!, http, settings.Server, time);
+            using var connections = source as IDisposable;
+            return await new RunnerHost(settings, platform, http, time, log).RunAsync(cancellationToken);
+        }
 
-                var keys = new ClusterKeys(settings, account, http, time, log);
-                return await WithClusterKeysAsync(host, keys, settings.ReviewTokens ? new ClusterReviews(settings, keys, http, time, log) : null, cancellationToken);
-            }
+        if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))
+        {
+            log.CanNotRun(noKey.Detail);
+            return RunnerExit.NotSafe;
+        }
 
-            if (settings.TokenSource is { } choice)
-            {
-                var source = TokenSource.Open(choice, settings.Server.AbsoluteUri.TrimEnd('/'), time);
-                using var platform = ApiTokenCredential.ForPlatform(source, settings.Name!, http, settings.Server, time);
-                using var connections = source as IDisposable;
-                return await new RunnerHost(settings, platform, http, time, log).RunAsync(cancellationToken);
-            }
-
-            if (!HostKey.Open(settings.KeyFile!, time).TryGet(out var key, out var noKey))
-            {
-                log.CanNotRun(noKey.Detail);
-                return RunnerExit.NotSafe;
-            }
-
-            using (key)
-            using (var credential = ApiTokenCredential.ForKey(key, http, settings.Server, time))
-            {
-                var registration = new HostRegistration(key, http, settings, time, log);
-                return await new RunnerHost(settings, credential, http, time, log, registration.WaitForApprovalAsync).RunAsync(cancellationToken);
-            }
+        using (key)
+        using (var credential = ApiTokenCredential.ForKey(key, http, settings.Server, time))
+        {
+            var registration = new HostRegistration(key, http, settings, time, log);
+            return await new RunnerHost(settings, credential, http, time, log, registration.WaitForApprovalAsync).RunAsync(cancellationToken);
         }
     }
 }

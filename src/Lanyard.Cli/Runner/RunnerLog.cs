@@ -46,6 +46,9 @@ internal static partial class RunnerLog
     [LoggerMessage(LogLevel.Warning, "The API server of the cluster could not be reached: {Detail}")]
     public static partial void ClusterAway(this ILogger logger, string detail);
 
+    [LoggerMessage(LogLevel.Warning, "The kubeconfig could not be read anew, what it said before serves on: {Detail}")]
+    public static partial void ClusterNotOpened(this ILogger logger, string detail);
+
     [LoggerMessage(LogLevel.Warning, "The API server could not be reached, or does not take the Job of {Attempt} yet: {Detail}")]
     public static partial void JobNotTaken(this ILogger logger, AttemptKey attempt, string detail);
 

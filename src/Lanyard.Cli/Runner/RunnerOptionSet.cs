@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Lanyard.Cli.Connection;
 using Lanyard.Cli.Runner.Sandbox;
 using Lanyard.Cli.Runner.Kubernetes;
 
@@ -7,12 +8,13 @@ namespace Lanyard.Cli.Runner;
 /// <summary>The options of <c>lanyard runner</c>, and how they become settings. Every mistake is reported at once.</summary>
 internal sealed class RunnerOptionSet
 {
+    private const string CaFileVariable = "LANYARD_CA_FILE";
     private const int MostAttempts = 500;
     private const uint FirstUsableUid = 1000;
     private const uint LastUsableUid = 4_000_000_000;
 
     private readonly Option<string> _server = new("--server") { Description = "URL of the instance; default: LANYARD_SERVER" };
-    private readonly Option<string> _caFile = new("--ca-file") { Description = "PEM bundle to be trusted instead of the system's roots; default: the text in LANYARD_AUTHORITIES" };
+    private readonly Option<string> _caFile = new("--ca-file") { Description = "PEM bundle to be trusted instead of the system's roots, read anew for each connection; default: LANYARD_CA_FILE, else the text in LANYARD_AUTHORITIES" };
     private readonly Option<int> _concurrency = new("--concurrency") { Description = "attempts at once, 1 to 500", DefaultValueFactory = _ => 4 };
     private readonly Option<string[]> _label = new("--label") { Description = "label of this runner; may be repeated" };
     private readonly Option<string> _workDir = new("--work-dir") { Description = "folder for attempts and logs; other users must be able to go through its parents where the runner is root" };
@@ -123,20 +125,21 @@ internal sealed class RunnerOptionSet
         }
     }
 
-    private string? ReadAuthorities(ParseResult parsed, List<string> mistakes)
+    private Authorities? ReadAuthorities(ParseResult parsed, List<string> mistakes)
     {
-        if (parsed.GetValue(_caFile) is not { } file)
+        var file = parsed.GetValue(_caFile) ?? Environment.GetEnvironmentVariable(CaFileVariable);
+        if (string.IsNullOrEmpty(file))
         {
-            return Environment.GetEnvironmentVariable(Pods.PodSettings.AuthoritiesVariable) is { Length: > 0 } text ? text : null;
+            return Pods.PodSettings.ReadAuthorities(Environment.GetEnvironmentVariable, mistakes);
         }
 
         try
         {
-            return File.ReadAllText(file);
+            return Authorities.InFile(file);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (CommandStopped stopped)
         {
-            mistakes.Add($"--ca-file {file}: {exception.Message}");
+            mistakes.Add(stopped.Message);
             return null;
         }
     }

@@ -1,3 +1,4 @@
+using Lanyard.Cli.Connection;
 using Lanyard.Cli.Runner.Kubernetes;
 using Lanyard.Cli.Runner.Platform;
 using Lanyard.Cli.Runner.Sandbox;
@@ -15,7 +16,7 @@ internal enum SandboxChoice
 
 /// <summary>What a runner was told at its start. Exactly one of token file, key file and token source is there.</summary>
 /// <param name="Server">The instance's public URL: also the audience of the runner's assertions.</param>
-/// <param name="Authorities">PEM, to be trusted instead of the system's roots.</param>
+/// <param name="Authorities">To be trusted instead of the system's roots, by the runner and by the pods that it makes.</param>
 /// <param name="Name">What a host's key asks to be called at registration; with a token source, the runner that this host is.</param>
 /// <param name="ReadOnly">Further folders of the host that steps can read, such as a tool chain in /opt.</param>
 /// <param name="CredentialsProgram">What steps find as <c>lanyard</c>; null: the one beside this program.</param>
@@ -31,7 +32,7 @@ internal enum SandboxChoice
 internal sealed record RunnerSettings(
     Uri Server,
     string WorkFolder,
-    string? Authorities = null,
+    Authorities? Authorities = null,
     string? TokenFile = null,
     string? KeyFile = null,
     string? Name = null,

@@ -31,7 +31,7 @@ public static class ConnectionFault
         return Says("frame size") ? "what answers there does not speak TLS (is it http?)"
             : Says("NameMismatch") ? "its certificate is for another name"
             : Says("NotTimeValid") ? "its certificate has expired or is not valid yet, or the clock here is wrong"
-            : Says("UntrustedRoot") || Says("PartialChain") || Says("ChainErrors")
+            : Says("UntrustedRoot") || Says("PartialChain") || Says("ChainErrors") || Says("ValidationCallback")
                 ? "its certificate is of no authority that is trusted here" + (trust is null ? "" : $"; {trust} names one to be trusted")
             : said;
     }

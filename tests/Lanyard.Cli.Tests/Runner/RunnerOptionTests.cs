@@ -56,7 +56,7 @@ public sealed class RunnerOptionTests
     {
         var settings = Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--workspace", "acme")!;
 
-        using var http = RunnerHttp.Create(settings.Server, null, settings.Workspace).Value;
+        using var http = RunnerHttp.Create(settings.Server, null, settings.Workspace);
         Assert.Equal(["acme"], http.DefaultRequestHeaders.GetValues("Lanyard-Workspace"));
         Assert.Null(Read([], "--server", "https://lanyard.example", "--key-file", "/k", "--workspace", "acme"));
         Assert.Null(Read([], "--server", "https://lanyard.example", "--token-file", "/t", "--workspace", "not one"));

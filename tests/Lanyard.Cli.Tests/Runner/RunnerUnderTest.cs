@@ -22,7 +22,7 @@ internal sealed class RunnerUnderTest : IAsyncDisposable
         File.SetUnixFileMode(TokenFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         Settings = new RunnerSettings(plane.Url, Path.Combine(Folder, "work"), TokenFile: TokenFile);
         Settings = change?.Invoke(Settings) ?? Settings;
-        _http = RunnerHttp.Create(plane.Url, null).Value;
+        _http = RunnerHttp.Create(plane.Url, null);
         Host = new RunnerHost(Settings, new TokenFileCredential(TokenFile, TimeProvider.System), _http, TimeProvider.System, new OutputLogger());
         _running = Host.RunAsync(_end.Token);
     }

@@ -55,10 +55,14 @@ internal static partial class Rendered
 
     private static JsonNode? Sorted(JsonNode? node) => node switch
     {
-        JsonObject map => new JsonObject(map.Where(m => m.Key is not ("creationTimestamp" or "status")).OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, Sorted(m.Value)))),
+        JsonObject map => new JsonObject(map.Where(m => m.Key is not ("creationTimestamp" or "status") && !IsTrigger(m)).OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, Sorted(m.Value)))),
         JsonArray list => new JsonArray([.. list.Select(Sorted)]),
         _ => node?.DeepClone(),
     };
+
+    /// <summary>A new pod for a changed ConfigMap: kustomize gives the map another name for that, a chart writes its sum into the pod.</summary>
+    private static bool IsTrigger(KeyValuePair<string, JsonNode?> member) =>
+        member is { Key: "annotations", Value: JsonObject all } && all.All(static one => one.Key.StartsWith("checksum/", StringComparison.Ordinal));
 
     [GeneratedRegex("\"(cluster-proxy|lanyard-runner)-[a-z0-9]{10}\"")]
     private static partial Regex GeneratedName();

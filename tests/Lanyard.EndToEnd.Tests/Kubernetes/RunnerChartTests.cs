@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Lanyard.EndToEnd.Tests.ClusterProxy;
 using Lanyard.Testing;
 using Lanyard.Testing.Kube;
@@ -42,10 +43,33 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
             Assert.Contains(text, deployment, StringComparison.Ordinal);
         }
 
-        foreach (var text in (string[])["https://lanyard.acme.example", "\"LANYARD_WORKSPACE\":\"acme-platform\"", "registry.acme.example/lanyard:2", "busybox:1", "PEM"])
+        foreach (var text in (string[])["https://lanyard.acme.example", "\"LANYARD_WORKSPACE\":\"acme-platform\"", "registry.acme.example/lanyard:2", "busybox:1", "PEM", "LANYARD_CA_FILE"])
         {
             Assert.Contains(text, settings, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    [Needs("golang")]
+    public async Task A_value_that_the_runner_reads_at_its_start_makes_another_pod_and_no_other_value_does()
+    {
+        var usual = await PodOfAsync("workspace=acme", "authorities=one");
+
+        foreach (var value in (string[])["workspace=other", "stepImage=busybox:1", "server=https://lanyard.acme.example", "authorities="])
+        {
+            Assert.NotEqual(usual, await PodOfAsync("workspace=acme", "authorities=one", value));
+        }
+
+        foreach (var value in (string[])["replicas=7", "authorities=two"])
+        {
+            Assert.Equal(usual, await PodOfAsync("workspace=acme", "authorities=one", value));
+        }
+    }
+
+    private static async Task<string> PodOfAsync(params string[] values)
+    {
+        var said = (await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-runner"), "lanyard", .. values], deadline: TimeSpan.FromMinutes(5))).Succeeded();
+        return JsonNode.Parse(said)!.AsArray().Single(static one => one!["kind"]!.GetValue<string>() == "Deployment")!["spec"]!["template"]!.ToJsonString();
     }
 
     [Fact]

@@ -14,8 +14,8 @@ public sealed class AwsDouble : CloudDouble
     private readonly IReadOnlyList<string> _clientIds;
     private readonly ConcurrentDictionary<string, Func<string, bool>> _roles = new();
 
-    private AwsDouble(string issuer, IReadOnlyList<string> clientIds)
-        : base(tls: false) => (_judge, _clientIds) = (new TokenJudge(issuer, ["RS256", "ES256"]), clientIds);
+    private AwsDouble(string issuer, IReadOnlyList<string> clientIds, bool tls)
+        : base(tls) => (_judge, _clientIds) = (new TokenJudge(issuer, ["RS256", "ES256"]), clientIds);
 
     /// <summary>Secrets that were given out.</summary>
     public ConcurrentQueue<string> Secrets { get; } = new();
@@ -23,7 +23,10 @@ public sealed class AwsDouble : CloudDouble
     /// <summary><c>assumed-role/ROLE/SESSION</c> of who was let in.</summary>
     public ConcurrentQueue<string> Sessions { get; } = new();
 
-    public static Task<AwsDouble> StartAsync(string issuer, params IReadOnlyList<string> clientIds) => StartedAsync(new AwsDouble(issuer, clientIds));
+    public static Task<AwsDouble> StartAsync(string issuer, params IReadOnlyList<string> clientIds) => StartedAsync(new AwsDouble(issuer, clientIds, tls: false));
+
+    /// <summary>Behind TLS, as the original.</summary>
+    public static Task<AwsDouble> StartWithTlsAsync(string issuer, string clientId) => StartedAsync(new AwsDouble(issuer, [clientId], tls: true));
 
     /// <summary>A role that trusts these subjects.</summary>
     public string AddRole(string name, Func<string, bool> subjects)
@@ -55,10 +58,17 @@ public sealed class AwsDouble : CloudDouble
             return;
         }
 
+        var seconds = form["DurationSeconds"].Count == 0 ? 3600 : int.TryParse(form["DurationSeconds"], out var asked) ? asked : 0;
+        if (seconds is < 900 or > 43_200)
+        {
+            await RefuseAsync(context, 400, "ValidationError", "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900");
+            return;
+        }
+
         var judged = Note(await _judge.JudgeAsync(form["WebIdentityToken"].ToString(), _clientIds, subjects));
         await (judged.Mistake switch
         {
-            null => GiveAsync(context, form["RoleArn"].ToString().Split('/')[^1], session, judged),
+            null => GiveAsync(context, form["RoleArn"].ToString().Split('/')[^1], session, judged, seconds),
             TokenMistake.Time => RefuseAsync(context, 400, "ExpiredTokenException", "Token expired"),
             TokenMistake.Subject => RefuseAsync(context, 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
             TokenMistake.Audience => RefuseAsync(context, 400, "InvalidIdentityToken", "Incorrect token audience"),
@@ -67,13 +77,13 @@ public sealed class AwsDouble : CloudDouble
         });
     }
 
-    private Task GiveAsync(HttpContext context, string role, string session, JudgedToken judged)
+    private Task GiveAsync(HttpContext context, string role, string session, JudgedToken judged, int seconds)
     {
         var secret = Convert.ToBase64String(RandomNumberGenerator.GetBytes(30));
         var token = Convert.ToBase64String(RandomNumberGenerator.GetBytes(200));
         Secrets.Enqueue(secret);
         Sessions.Enqueue($"assumed-role/{role}/{session}");
-        var expires = TimeProvider.System.GetUtcNow().AddHours(1).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", null);
+        var expires = TimeProvider.System.GetUtcNow().AddSeconds(seconds).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", null);
         return WriteAsync(context, 200, "text/xml", $"""
             <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
              <SubjectFromWebIdentityToken>{judged.Subject}</SubjectFromWebIdentityToken><Audience>{judged.Audience}</Audience>

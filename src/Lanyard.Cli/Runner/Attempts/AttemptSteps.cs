@@ -18,7 +18,7 @@ internal sealed class AttemptSteps(
     public async Task<(string Outcome, string? Reason)> RunAsync(StepReports reports)
     {
         var exchange = new IdentityTokenExchange(services.Http, payload, log, services.Time);
-        var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Http, log, services.Time) : null;
+        var aws = payload.Cloud?.Aws is { } role ? new AwsCredentials(role, exchange, services.Clouds, log, services.Time) : null;
         _tofu = payload.Opentofu is { } tofu ? new TofuAttempt(payload, tofu, place, services.Plane, key, log, services.Time) : null;
         using var door = services.Endpoint.Open(key, bearer, exchange, aws, _tofu is null ? null : new StateDoor(services.Plane, key, services.Time).AnswerAsync);
         using var cache = await OpenCacheAsync();

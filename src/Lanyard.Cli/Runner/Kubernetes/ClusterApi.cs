@@ -9,7 +9,7 @@ using Lanyard.Identity.Federation;
 namespace Lanyard.Cli.Runner.Kubernetes;
 
 /// <summary>The few calls of the Kubernetes API that a runner needs, in one namespace. The token is read anew for every call: the kubelet renews its file.</summary>
-internal sealed class ClusterApi(HttpClient http, string server, string @namespace, string? tokenFile) : IDisposable
+internal sealed class ClusterApi(ClusterClient client, string server, string @namespace, string? tokenFile) : IDisposable
 {
     private const int MaxLine = 4 * 1024 * 1024;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
@@ -18,6 +18,11 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
     private static readonly TimeSpan WatchLimit = TimeSpan.FromMinutes(4);
 
     private readonly string _server = server.TrimEnd('/');
+
+    public ClusterApi(HttpClient http, string server, string @namespace, string? tokenFile)
+        : this(new ClusterClient(http), server, @namespace, tokenFile)
+    {
+    }
 
     public string Namespace => @namespace;
 
@@ -61,7 +66,7 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
         var path = $"{Core}/pods?watch=1&allowWatchBookmarks=true&timeoutSeconds={(int)WatchLimit.TotalSeconds}"
             + $"&labelSelector={Uri.EscapeDataString(selector)}&resourceVersion={Uri.EscapeDataString(version)}";
         using var request = await RequestAsync(HttpMethod.Get, path, null, limit.Token);
-        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
         response.EnsureSuccessStatusCode();
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(limit.Token), Encoding.UTF8);
         while (await reader.ReadLineAsync(limit.Token) is { } line)
@@ -73,7 +78,7 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
         }
     }
 
-    public void Dispose() => http.Dispose();
+    public void Dispose() => client.Dispose();
 
     private async Task<KubeAnswer> SendAsync(HttpMethod method, string path, JsonObject? body, CancellationToken cancellationToken)
     {
@@ -82,7 +87,7 @@ internal sealed class ClusterApi(HttpClient http, string server, string @namespa
         try
         {
             using var request = await RequestAsync(method, path, body, limit.Token);
-            using var response = await http.SendAsync(request, limit.Token);
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
             var json = Parse(await response.Content.ReadAsStringAsync(limit.Token));
             return response.IsSuccessStatusCode && json is null
                 ? new KubeAnswer(0, null, "the answer is no API server's, or was cut off")

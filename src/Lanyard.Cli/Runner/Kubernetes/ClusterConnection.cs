@@ -1,6 +1,7 @@
 using Lanyard.Cli.Clusters;
 using Lanyard.Cli.Connection;
 using Lanyard.Identity;
+using Microsoft.Extensions.Logging;
 
 namespace Lanyard.Cli.Runner.Kubernetes;
 
@@ -9,11 +10,11 @@ internal static class ClusterConnection
 {
     private const string ServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-    public static async Task<Outcome<ClusterApi>> OpenAsync(KubernetesSettings settings, CancellationToken cancellationToken)
+    public static async Task<Outcome<ClusterApi>> OpenAsync(KubernetesSettings settings, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
         try
         {
-            return settings.Kubeconfig is { } file ? await ByKubeconfigAsync(settings, file, cancellationToken) : InCluster(settings);
+            return settings.Kubeconfig is { } file ? await ByKubeconfigAsync(settings, file, time, log, cancellationToken) : InCluster(settings);
         }
         catch (CommandStopped stopped)
         {
@@ -25,10 +26,10 @@ internal static class ClusterConnection
         }
     }
 
-    private static async Task<ClusterApi> ByKubeconfigAsync(KubernetesSettings settings, string file, CancellationToken cancellationToken)
+    private static async Task<ClusterApi> ByKubeconfigAsync(KubernetesSettings settings, string file, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
         var context = Kubeconfig.Load(file, null, CliConsole.System());
-        var http = await KubeTransport.CreateAsync(context, cancellationToken);
+        var http = await ClusterClient.OpenAsync(cancellation => KubeTransport.CreateAsync(Kubeconfig.Load(file, null, CliConsole.System()), cancellation), time, log, cancellationToken);
         var tokenFile = HttpCall.Text(context.User["tokenFile"]) is { Length: > 0 } name ? context.Resolve(name) : null;
         return new ClusterApi(http, context.Server, settings.Namespace ?? "default", tokenFile);
     }
@@ -43,6 +44,6 @@ internal static class ClusterConnection
 
         var server = $"https://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}";
         var own = File.ReadAllText(Path.Combine(ServiceAccount, "namespace")).Trim();
-        return new ClusterApi(Transport.Create(caFile: null, new AuthorityFile(Path.Combine(ServiceAccount, "ca.crt")).Guard), server, settings.Namespace ?? own, Path.Combine(ServiceAccount, "token"));
+        return new ClusterApi(Transport.Create(caFile: null, Authorities.InFile(Path.Combine(ServiceAccount, "ca.crt")).Guard), server, settings.Namespace ?? own, Path.Combine(ServiceAccount, "token"));
     }
 }

@@ -125,7 +125,7 @@ internal static class JobManifest
                 (PodSettings.RunVariable, payload.Run),
                 (PodSettings.AttemptVariable, payload.Attempt.ToString(CultureInfo.InvariantCulture)),
                 (PodSettings.WorkspaceVariable, payload.Workspace),
-                (PodSettings.AuthoritiesVariable, settings.Authorities ?? ""),
+                (PodSettings.AuthoritiesVariable, settings.Authorities?.Pem ?? ""),
                 ("TMPDIR", PodSettings.Spool),
                 ("DOTNET_EnableDiagnostics", "0")),
             ["resources"] = new JsonObject

@@ -34,7 +34,7 @@ internal sealed class KubernetesExecutor : Executor
     /// <summary>Whether Jobs may be listed; an API server that is away is waited for.</summary>
     public override async Task<Refusal?> CheckAsync(CancellationToken cancellationToken)
     {
-        if (!(await ClusterConnection.OpenAsync(_settings, cancellationToken)).TryGet(out _cluster, out var refusal))
+        if (!(await ClusterConnection.OpenAsync(_settings, _time, _log, cancellationToken)).TryGet(out _cluster, out var refusal))
         {
             return refusal;
         }

@@ -22,13 +22,7 @@ internal static class PodCommand
             .AddSimpleConsole(console => console.SingleLine = true)
             .Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         var log = factory.CreateLogger("pod");
-        if (!RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace).TryGet(out var http, out var refusal))
-        {
-            log.CanNotRun(refusal.Detail);
-            return RunnerExit.Usage;
-        }
-
-        using (http)
+        using (var http = RunnerHttp.Create(settings.Server, settings.Authorities, settings.Workspace))
         using (var terminated = new CancellationTokenSource())
         using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Cancel(context, terminated)))
         {

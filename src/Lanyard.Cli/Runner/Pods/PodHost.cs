@@ -30,7 +30,8 @@ internal sealed class PodHost(PodSettings settings, HttpClient http, RunnerCrede
 
         await using var endpoint = await TokenEndpoint.StartAsync(time, CancellationToken.None);
         await using var cache = new CacheListener(http, time);
-        var services = new AttemptServices(plane, (_, _) => place, endpoint, cache, http, LogFileOf, RunnerSettings.DefaultLogLimit, time, log);
+        using var clouds = RunnerHttp.CreateForClouds(settings.Authorities);
+        var services = new AttemptServices(plane, (_, _) => place, endpoint, cache, http, clouds, LogFileOf, RunnerSettings.DefaultLogLimit, time, log);
         using var attempt = new AttemptExecution(accepted.Payload, services, slot: 0, LogChunk);
         attempt.Lease.Renew(accepted.Sent, TimeSpan.FromSeconds(accepted.Payload.LeaseSeconds));
         using var ending = terminate.Register(() => attempt.Stop(StopReason.PodEnding));

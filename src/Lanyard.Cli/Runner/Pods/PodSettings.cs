@@ -1,12 +1,13 @@
 using System.Globalization;
+using Lanyard.Cli.Connection;
 
 namespace Lanyard.Cli.Runner.Pods;
 
 /// <summary>What the runner has written into the pod for its container <c>lanyard</c>; nothing of it is secret.</summary>
 /// <param name="TokenFile">The projected service-account token, bound to this pod, for the instance.</param>
 /// <param name="Workspace">The run's; null: not said.</param>
-/// <param name="Authorities">PEM, to be trusted instead of the image's roots; null: those.</param>
-internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile, string ControlFolder, string WorkFolder, string SpoolFolder, string? Authorities,
+/// <param name="Authorities">To be trusted instead of the image's roots; null: those.</param>
+internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile, string ControlFolder, string WorkFolder, string SpoolFolder, Authorities? Authorities,
     string? Workspace = null)
 {
     public const string TokenFolder = "/var/run/secrets/lanyard";
@@ -36,9 +37,24 @@ internal sealed record PodSettings(Uri Server, AttemptKey Key, string TokenFile,
             mistakes.Add($"{RunVariable}, {AttemptVariable}: a run and the number of an attempt are needed");
         }
 
+        var authorities = ReadAuthorities(variable, mistakes);
         return mistakes.Count > 0
             ? null
-            : new PodSettings(server!, key, Path.Combine(TokenFolder, TokenName), Control, Work, Spool, variable(AuthoritiesVariable) is { Length: > 0 } pem ? pem : null,
+            : new PodSettings(server!, key, Path.Combine(TokenFolder, TokenName), Control, Work, Spool, authorities,
                 variable(WorkspaceVariable) is { Length: > 0 } workspace ? workspace : null);
+    }
+
+    /// <summary>The text in <see cref="AuthoritiesVariable"/>, if there is any.</summary>
+    public static Authorities? ReadAuthorities(Func<string, string?> variable, List<string> mistakes)
+    {
+        try
+        {
+            return variable(AuthoritiesVariable) is { Length: > 0 } pem ? Authorities.OfText(AuthoritiesVariable, pem) : null;
+        }
+        catch (CommandStopped stopped)
+        {
+            mistakes.Add(stopped.Message);
+            return null;
+        }
     }
 }

@@ -21,7 +21,7 @@ public sealed class HostCredentialTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _plane = await FakeControlPlane.StartAsync();
-        _http = RunnerHttp.Create(_plane.Url, null).Value;
+        _http = RunnerHttp.Create(_plane.Url, null);
         _key = HostKey.Open(Path.Combine(_folder, "key.pem"), _time).Value;
     }
 

@@ -45,7 +45,7 @@ public sealed class ToldRefusalTests : IDisposable
         var url = new Uri($"https://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
         using var over = new CancellationTokenSource();
         var serving = HandshakeAsync(listener, certificate, over.Token);
-        using var http = RunnerHttp.Create(url, null).Value;
+        using var http = RunnerHttp.Create(url, null);
 
         var registering = RegisterAsync(http, url, over.Token);
         await Eventually.HoldsAsync(() => Task.FromResult(!_log.Lines.IsEmpty), "a line in the log");
