@@ -153,7 +153,7 @@ internal static class CloudResolution
             ["users"] = new JsonArray(new JsonObject { ["name"] = "lanyard", ["user"] = new JsonObject { ["exec"] = exec } }),
         };
         files.Add(new("kubeconfig", configuration.ToJsonString(s_plain)));
-        variables["KUBECONFIG"] = $"{CloudWords.Folder}/kubeconfig";
+        variables["KUBECONFIG"] = variables["KUBE_CONFIG_PATH"] = $"{CloudWords.Folder}/kubeconfig"; // the second: Terraform's providers and backend look nowhere else
     }
 
     /// <summary>The words that the runner replaces hold braces and an ampersand: nothing of them may be escaped.</summary>

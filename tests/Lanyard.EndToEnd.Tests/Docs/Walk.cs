@@ -8,21 +8,23 @@ namespace Lanyard.EndToEnd.Tests.Docs;
 /// <summary>One path of a page as a reader walks it: its fenced shell lines in order, and after them the lines that the page says are printed.</summary>
 internal sealed record Walk(IReadOnlyList<(string Kind, string Text)> Blocks)
 {
-    /// <summary>What stands under the heading that begins so, up to the next heading of the same or a higher level.</summary>
-    public static Walk Read(string page, string heading)
+    /// <summary>The blocks under the heading that begins so, up to the next heading of the same or a higher level.</summary>
+    public static Walk Read(string page, string heading) => new(ReadBlocks(Lines(page, heading)));
+
+    /// <summary>As <see cref="Read"/>, with all that stands there.</summary>
+    public static IReadOnlyList<string> Lines(string page, string heading)
     {
         var lines = File.ReadAllLines(Repo.At(page.Split('/')));
         var start = Array.FindIndex(lines, line => line.StartsWith(heading, StringComparison.Ordinal));
         if (start < 0) throw new InvalidOperationException($"{page} has no heading {heading}");
         var level = heading.TakeWhile(static c => c == '#').Count();
         var isInFence = false;
-        var section = lines.Skip(start + 1).TakeWhile(line =>
+        return [.. lines.Skip(start + 1).TakeWhile(line =>
         {
             // A shell comment begins like a heading; inside a fence it is none.
             isInFence ^= line.StartsWith("```", StringComparison.Ordinal);
             return isInFence || !line.StartsWith('#') || line.TakeWhile(static c => c == '#').Count() > level;
-        });
-        return new Walk(ReadBlocks(section));
+        })];
     }
 
     /// <summary>The shell lines of all blocks, as one script.</summary>
