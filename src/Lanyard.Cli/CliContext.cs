@@ -13,8 +13,8 @@ internal sealed class CliContext(CliConsole console)
 
     public ApiClient Connect(ParseResult arguments) => ServerConnection.Open(arguments, Options, Console);
 
-    /// <summary>The certificate authorities of <c>--ca-file</c>, PEM; null: the system's are trusted.</summary>
-    public string? Authorities(ParseResult arguments) => arguments.GetValue(Options.CaFile) is { } file ? File.ReadAllText(file) : null;
+    /// <summary>The certificate authorities of <c>--ca-file</c> or LANYARD_CA_FILE, PEM; null: the system's are trusted.</summary>
+    public string? Authorities(ParseResult arguments) => (arguments.GetValue(Options.CaFile) ?? Console.Variable("LANYARD_CA_FILE")) is { } file ? File.ReadAllText(file) : null;
 
     public OutputFormat Format(ParseResult arguments) => arguments.GetValue(Options.Output);
 

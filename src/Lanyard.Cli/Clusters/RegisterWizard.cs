@@ -49,7 +49,10 @@ internal sealed class RegisterWizard(CliContext context, ParseResult arguments, 
         await RunnerOptions.CreateAsync(api, answers.Runner, cluster, context, cancellationToken);
         if (answers.Install is { } install)
         {
-            await RunnerInstall.ApplyAsync(install, answers, @namespace, api.Server, context.Authorities(arguments), context, cancellationToken);
+            // Where the server fetches the keys itself there is nothing to push.
+            var pusher = cluster["spec"]?["keys"]?["pusher"] is null ? null : answers.Pusher;
+            var place = new InstallPlace(answers.Workspace, @namespace, api.Server, context.Authorities(arguments), pusher, answers.ReviewTokens);
+            await RunnerInstall.ApplyAsync(install, answers, place, context, cancellationToken);
         }
 
         context.Print(arguments, cluster, writer => writer.WriteLine($"{slug} {HttpCall.Text(cluster["id"])}"));

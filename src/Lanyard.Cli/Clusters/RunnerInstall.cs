@@ -8,6 +8,13 @@ namespace Lanyard.Cli.Clusters;
 /// <param name="StepImage">Of steps whose definition and collection name none.</param>
 internal sealed record WantedInstall(string Image, string? StepImage);
 
+/// <summary>Where the runner is put, and what it is told there.</summary>
+/// <param name="Server">The instance's URL: where the runner calls, and the audience of its tokens.</param>
+/// <param name="Authorities">PEM, where the instance's certificate is not of a public authority.</param>
+/// <param name="Pusher">Service account as which it tells the server of the cluster's rotated keys; null: it does not.</param>
+/// <param name="Reviews">With <paramref name="Pusher"/>: it also asks the API server about tokens, for the server.</param>
+internal sealed record InstallPlace(string Workspace, string Namespace, string Server, string? Authorities, string? Pusher, bool Reviews);
+
 /// <summary>
 /// <c>lanyard cluster register --install</c>: an overlay of the Kustomize base in <c>deploy/kubernetes/runner</c> (it is part of this program), applied by
 /// the kubectl of whoever registers. Nothing secret is in it: the runner proves itself by its service account.
@@ -49,15 +56,12 @@ internal sealed class RunnerInstall
     }
 
     /// <summary>Applies the overlay, and says what kubectl said.</summary>
-    /// <param name="server">The instance's URL: where the runner calls, and the audience of its tokens.</param>
-    /// <param name="authorities">PEM, where the instance's certificate is not of a public authority.</param>
-    public static async Task ApplyAsync(
-        WantedInstall wanted, RegisterAnswers answers, string @namespace, string server, string? authorities, CliContext context, CancellationToken cancellationToken)
+    public static async Task ApplyAsync(WantedInstall wanted, RegisterAnswers answers, InstallPlace place, CliContext context, CancellationToken cancellationToken)
     {
         var folder = Directory.CreateTempSubdirectory("lanyard-install-").FullName;
         try
         {
-            WriteOverlay(folder, wanted, answers.Workspace, @namespace, server, authorities);
+            WriteOverlay(folder, wanted, place);
             context.Say((await KubectlAsync(answers, folder, cancellationToken)).TrimEnd());
         }
         finally
@@ -66,7 +70,7 @@ internal sealed class RunnerInstall
         }
     }
 
-    internal static void WriteOverlay(string folder, WantedInstall wanted, string workspace, string @namespace, string server, string? authorities)
+    private static void WriteOverlay(string folder, WantedInstall wanted, InstallPlace place)
     {
         var @base = Directory.CreateDirectory(Path.Combine(folder, "base")).FullName;
         var assembly = typeof(RunnerInstall).Assembly;
@@ -76,24 +80,26 @@ internal sealed class RunnerInstall
             File.WriteAllText(Path.Combine(@base, name[Prefix.Length..]), reader.ReadToEnd());
         }
 
-        if (authorities is not null)
+        if (place.Authorities is not null)
         {
-            File.WriteAllText(Path.Combine(folder, "authorities.pem"), authorities);
+            File.WriteAllText(Path.Combine(folder, "authorities.pem"), place.Authorities);
         }
 
-        File.WriteAllText(Path.Combine(folder, "identity.yaml"), Identity(server));
-        File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), Kustomization(wanted, workspace, @namespace, server, authorities is not null));
+        File.WriteAllText(Path.Combine(folder, "keys.yaml"), place.Pusher is null ? "" : Keys(place.Namespace, place.Pusher) + (place.Reviews ? Reviews(place.Namespace) : ""));
+        File.WriteAllText(Path.Combine(folder, "identity.yaml"), Identity(place.Server));
+        File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), Kustomization(wanted, place));
     }
 
     /// <summary>In words that kubectl's Kustomize has had since 1.14 and still has.</summary>
-    private static string Kustomization(WantedInstall wanted, string workspace, string @namespace, string server, bool hasAuthorities)
+    private static string Kustomization(WantedInstall wanted, InstallPlace place)
     {
         var (name, tag) = wanted.Image.LastIndexOf(':') is var colon && colon > wanted.Image.LastIndexOf('/') && !wanted.Image.Contains('@', StringComparison.Ordinal)
             ? (wanted.Image[..colon], $"newTag: '{wanted.Image[(colon + 1)..]}'")
             : wanted.Image.Split('@') is [var bare, var digest] ? (bare, $"digest: '{digest}'") : (wanted.Image, "newTag: latest");
         return $"""
-            namespace: {@namespace}
+            namespace: {place.Namespace}
             bases: [base]
+            resources: [{(place.Pusher is null ? "" : "keys.yaml")}]
             patchesStrategicMerge: [identity.yaml]
             images:
               - name: lanyard
@@ -102,11 +108,13 @@ internal sealed class RunnerInstall
             configMapGenerator:
               - name: lanyard-runner
                 literals:
-                  - LANYARD_SERVER={server}
-                  - LANYARD_WORKSPACE={workspace}
+                  - LANYARD_SERVER={place.Server}
+                  - LANYARD_WORKSPACE={place.Workspace}
                   - LANYARD_POD_IMAGE={wanted.Image}
                   - LANYARD_STEP_IMAGE={wanted.StepImage}
-            {(hasAuthorities ? OfAuthorities : "")}
+                  - LANYARD_PUSH_KEYS={(place.Pusher is null ? "" : $"{place.Namespace}/{place.Pusher}")}
+                  - LANYARD_REVIEW_TOKENS={(place is { Pusher: not null, Reviews: true } ? "true" : "")}
+            {(place.Authorities is null ? "" : OfAuthorities)}
             """;
     }
 
@@ -114,6 +122,36 @@ internal sealed class RunnerInstall
     private const string OfAuthorities = """
               - LANYARD_CA_FILE=/var/run/lanyard/authorities.pem
             files: [LANYARD_AUTHORITIES=authorities.pem]
+        """;
+
+    /// <summary>The runner may make tokens of the pusher, and of nobody else.</summary>
+    private static string Keys(string @namespace, string pusher) => $$"""
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata: {name: lanyard-runner-keys}
+        rules: [{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: ['{{pusher}}'], verbs: [create]}]
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: RoleBinding
+        metadata: {name: lanyard-runner-keys}
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: lanyard-runner-keys}
+        subjects: [{kind: ServiceAccount, name: lanyard-runner, namespace: {{@namespace}}}]
+
+        """;
+
+    /// <summary>And may ask about tokens, of the whole cluster.</summary>
+    private static string Reviews(string @namespace) => $$"""
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRole
+        metadata: {name: lanyard-runner-reviews-{{@namespace}}}
+        rules: [{apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}]
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRoleBinding
+        metadata: {name: lanyard-runner-reviews-{{@namespace}}}
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: lanyard-runner-reviews-{{@namespace}}}
+        subjects: [{kind: ServiceAccount, name: lanyard-runner, namespace: {{@namespace}}}]
         """;
 
     private static string Identity(string server) => $"""

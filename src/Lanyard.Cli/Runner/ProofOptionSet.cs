@@ -10,8 +10,8 @@ namespace Lanyard.Cli.Runner;
 internal sealed class ProofOptionSet
 {
     private readonly Option<string> _tokenFile = new("--token-file") { Description = "projected service-account token of this runner; re-read for every call" };
-    private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens" };
-    private readonly Option<bool> _reviewTokens = new("--review-tokens") { Description = "with --push-keys: also ask the API server, for the server, whether tokens of the cluster are still good (TokenReview)" };
+    private readonly Option<string> _pushKeys = new("--push-keys") { Description = "NAMESPACE/NAME of the service account as which this runner tells the server of the cluster's rotated keys; the runner must be allowed to make its tokens; default: LANYARD_PUSH_KEYS" };
+    private readonly Option<bool> _reviewTokens = new("--review-tokens") { Description = "with --push-keys: also ask the API server, for the server, whether tokens of the cluster are still good (TokenReview); default: LANYARD_REVIEW_TOKENS" };
     private readonly Option<string> _keyFile = new("--key-file") { Description = "key of this host; made at the first start, approved by its fingerprint" };
     private readonly Option<string[]> _tokenSource = new("--token-source")
     {
@@ -33,8 +33,8 @@ internal sealed class ProofOptionSet
         KeyFile = parsed.GetValue(_keyFile),
         TokenSource = SourceOf(parsed),
         Name = parsed.GetValue(_name),
-        PushKeys = parsed.GetValue(_pushKeys) is { } account ? PushAccount.Parse(account) : null,
-        ReviewTokens = parsed.GetValue(_reviewTokens),
+        PushKeys = PusherOf(parsed) is { } account ? PushAccount.Parse(account) : null,
+        ReviewTokens = Reviews(parsed),
     };
 
     public void Check(ParseResult parsed, List<string> mistakes)
@@ -60,19 +60,26 @@ internal sealed class ProofOptionSet
             mistakes.Add("--name: with --token-source the runner must be named, as WORKSPACE/NAME, or NAME where it is shared");
         }
 
-        if (parsed.GetValue(_pushKeys) is { } account && (PushAccount.Parse(account) is null || parsed.GetValue(_tokenFile) is null))
+        if (PusherOf(parsed) is { } account && (PushAccount.Parse(account) is null || parsed.GetValue(_tokenFile) is null))
         {
             mistakes.Add("--push-keys: must be NAMESPACE/NAME of a service account, and is for a runner in a cluster (--token-file)");
         }
 
-        if (parsed.GetValue(_reviewTokens) && parsed.GetValue(_pushKeys) is null)
+        if (Reviews(parsed) && PusherOf(parsed) is null)
         {
             mistakes.Add("--review-tokens: only with --push-keys, as whose account the server is asked what to review");
         }
     }
 
-    private string? WorkspaceOf(ParseResult parsed) =>
-        parsed.GetValue(_workspace) ?? (Environment.GetEnvironmentVariable(PodSettings.WorkspaceVariable) is { Length: > 0 } slug && parsed.GetValue(_tokenFile) is not null ? slug : null);
+    private string? WorkspaceOf(ParseResult parsed) => parsed.GetValue(_workspace) ?? OfCluster(PodSettings.WorkspaceVariable, parsed);
+
+    private string? PusherOf(ParseResult parsed) => parsed.GetValue(_pushKeys) ?? OfCluster("LANYARD_PUSH_KEYS", parsed);
+
+    private bool Reviews(ParseResult parsed) => parsed.GetValue(_reviewTokens) || OfCluster("LANYARD_REVIEW_TOKENS", parsed) is "true";
+
+    /// <summary>A variable of the ConfigMap, which is for runners in a cluster alone.</summary>
+    private string? OfCluster(string variable, ParseResult parsed) =>
+        parsed.GetValue(_tokenFile) is not null && Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 
     private TokenSourceChoice? SourceOf(ParseResult parsed) =>
         parsed.GetValue(_tokenSource) is { Length: > 0 } words ? TokenSourceChoice.Parse(words) : null;

@@ -16,7 +16,7 @@ public sealed class InstallTests(PodCluster pods) : IClassFixture<PodCluster>
         var registered = await pods.Installation.LanyardAsync(
             "cluster", "register", "--kubeconfig", pods.Cluster.KubeconfigPath, "--ca-file", pods.Installation.CertificateFile!, "--workspace", "acme",
             "--slug", "inside", "--namespace", "inside", "--create", "--yes", "--runner", "inside", "--collection", "inside", "--install",
-            "--image", PodCluster.Image, "--step-image", PodCluster.Busybox);
+            "--image", PodCluster.Image, "--step-image", PodCluster.Busybox, "--keys", "uploaded", "--pusher", "lanyard-keys", "--review-tokens");
         registered.Succeeded();
 
         // The test cluster has no kube-proxy, so the API server's service address leads nowhere in it.
@@ -42,11 +42,19 @@ public sealed class InstallTests(PodCluster pods) : IClassFixture<PodCluster>
         Assert.Equal("succeeded", (await pods.Installation.WaitForEndAsync("acme", "inside", second, TimeSpan.FromMinutes(3)))["state"]!.GetValue<string>());
         await Eventually.HoldsAsync(async () => await HolderAsync() is { Length: > 0 } now && now != holder, "another replica leads", TimeSpan.FromMinutes(1));
 
+        // It tells of the cluster's keys by itself, and lends its eyes for reviews.
+        await Eventually.HoldsAsync(async () => (await pods.Installation.LanyardAsync("audit")).Succeeded().Contains("\"keys.push\"", StringComparison.Ordinal), "the keys are pushed", TimeSpan.FromMinutes(2));
+        await Eventually.HoldsAsync(async () => (await RunnerSaysAsync()).Contains("keys were pushed", StringComparison.Ordinal), "the runner has pushed the keys", TimeSpan.FromMinutes(2));
+
         // What the runner may do is what the Role says, and no more.
-        foreach (var (verb, resource, may) in new[] { ("create", "jobs", "yes"), ("get", "secrets", "no"), ("create", "pods", "no"), ("create", "pods/exec", "no") })
+        foreach (var (verb, resource, may) in new[]
         {
-            var asked = await pods.Cluster.KubectlAsync("auth", "can-i", verb, resource, "-n", "inside", "--as", "system:serviceaccount:inside:lanyard-runner");
-            Assert.Equal(may, asked.Output.Trim());
+            ("create", "jobs", "yes"), ("get", "secrets", "no"), ("create", "pods", "no"), ("create", "pods/exec", "no"),
+            ("create", "serviceaccounts/lanyard-keys --subresource=token", "yes"), ("create", "serviceaccounts/lanyard-run --subresource=token", "no"), ("create", "tokenreviews.authentication.k8s.io", "yes"),
+        })
+        {
+            var asked = await pods.Cluster.KubectlAsync(["auth", "can-i", verb, .. resource.Split(' '), "-n", "inside", "--as", "system:serviceaccount:inside:lanyard-runner"]);
+            Assert.True(may == asked.Output.Trim(), $"{verb} {resource}: {asked.Output}{asked.Errors}");
         }
     }
 
