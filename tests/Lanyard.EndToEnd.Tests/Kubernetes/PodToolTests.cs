@@ -1,5 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Lanyard.EndToEnd.Tests.Docs;
+using Lanyard.Protocol.Runs;
 using Lanyard.Testing;
 using Xunit;
 
@@ -46,6 +49,33 @@ public sealed class PodToolTests(PodCluster pods) : IClassFixture<PodCluster>
         {
             Assert.Contains(line, log, StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>The page's own words, with an image that is here, and a script that it can run.</summary>
+    [Fact]
+    [Line("5.1")]
+    public async Task The_definition_that_the_page_shows_runs_as_it_says_and_its_Job_is_found_by_the_pages_command()
+    {
+        var shown = Walk.Read("docs/runners.md", "## What a definition says").Blocks.First(static block => block.Kind == "yaml").Text
+            .Replace("image: registry.example.com/tools:1.4", $"image: {PodCluster.Busybox}\n    imagePullPolicy: Never", StringComparison.Ordinal)
+            .Replace("make deploy", "echo $(id -u) in $HOME and $PWD, CI $CI, $(command -v lanyard || echo no lanyard), $(uname -m), $ACTIONS_ID_TOKEN_REQUEST_URL", StringComparison.Ordinal);
+        await pods.Installation.ApplyAsync(shown);
+        var refused = await pods.EndAsync((await pods.Installation.LanyardAsync("run", "deploy", "-w", "acme", "-c", "prod")).Succeeded().Trim());
+        Assert.Contains("does not allow the service account deployer", refused["attempts"]![0]!["reason"]!.GetValue<string>(), StringComparison.Ordinal);
+
+        await pods.Installation.ApplyAsync(string.Join('\n', shown.Split('\n').Where(static line => !line.Contains("serviceAccount", StringComparison.Ordinal))));
+        var run = (await pods.Installation.LanyardAsync("run", "deploy", "-w", "acme", "-c", "prod")).Succeeded().Trim();
+        var view = await pods.EndAsync(run);
+        Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{pods.Runner.Errors}");
+        Assert.Matches("1000 in /lanyard/work and /lanyard/work, CI true, no lanyard, x86_64, http://127[.]0[.]0[.]1:", await pods.LogAsync(run));
+
+        var command = Walk.Lines("docs/runners.md", "## Looking at it").Select(static line => Regex.Match(line, "`kubectl ([^`]+)`")).First(static match => match.Success).Groups[1].Value;
+        var found = (await pods.Cluster.KubectlAsync([.. command.Split(' '), "-n", PodCluster.Namespace])).Succeeded();
+        Assert.Contains(PodNames.OfJob(run, 1), found, StringComparison.Ordinal);
+        var container = JsonNode.Parse((await pods.Cluster.KubectlAsync("get", "job", PodNames.OfJob(run, 1), "-n", PodCluster.Namespace, "-o", "json")).Succeeded())!["spec"]!["template"]!["spec"]!["containers"]![1]!;
+        Assert.Equal(("500m", "512Mi", "1Gi"), (Of(container, "requests", "cpu"), Of(container, "requests", "memory"), Of(container, "limits", "memory")));
+
+        static string Of(JsonNode container, string kind, string what) => container["resources"]![kind]![what]!.GetValue<string>();
     }
 
     [Fact]
