@@ -26,6 +26,9 @@ internal sealed record OfferedRun(string Run, int Attempt, string Workspace, str
 /// </summary>
 internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut offersOut)
 {
+    /// <summary>The text of a statement differs with their number.</summary>
+    private const int MostQueuesAtOnce = 8;
+
     /// <summary>
     /// Offers up to <paramref name="limit"/> runs of a queue to a session, by priority, then age. Nothing is offered to a session that was replaced:
     /// the statement itself looks. An offer acknowledges nothing: one that the database forgot is as if it had never been made, and its accept is refused.
@@ -146,6 +149,27 @@ internal sealed class ClaimStore(Database database, RunMemory memory, OffersOut 
                 select id from picked)
             """);
     }
+
+    /// <summary>The first runs of several queues, up to <paramref name="each"/> of each: through the index, however many wait.</summary>
+    public async Task<List<(string Queue, long Priority, string Run)>> FrontsAsync(IReadOnlyList<string> queues, int each, CancellationToken cancellationToken = default)
+    {
+        var fronts = new List<(string, long, string)>();
+        foreach (var some in queues.Chunk(MostQueuesAtOnce))
+            fronts.AddRange(await database.QueryAsync(Fronts(some, each), static row => (row.GetString(0), row.GetInt64(1), row.GetString(2)), cancellationToken));
+        return fronts;
+    }
+
+    /// <summary>The statement of <see cref="FrontsAsync"/>; tests look at its plan.</summary>
+    internal static Sql Fronts(IReadOnlyList<string> queues, int each)
+    {
+        Sql fronts = $"{Front(queues[0], each)}";
+        for (var i = 1; i < queues.Count; i++)
+            fronts.AppendFormatted(RunStore.Part($" union all {Front(queues[i], each)}"));
+        return fronts;
+    }
+
+    private static SqlPart Front(string queue, int each) =>
+        RunStore.Part($"select * from (select queue, priority, id from runs where queue = {queue} and waiting order by priority desc, id limit {each}) as front");
 
     /// <summary>Why a claim came back short: whether runs wait all the same, and whether the session is still the runner's present one.</summary>
     /// <remarks>The order makes it read the index: without it a planner may go through the table for a queue that has most of the runs.</remarks>

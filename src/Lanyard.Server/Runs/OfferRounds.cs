@@ -23,53 +23,83 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
     {
         if (free == 0)
             return [];
-        var offers = new List<OfferedRun>();
-        var candidates = Candidates(runner);
-        while (candidates.Count > 0 && offers.Count < free)
+        var round = new Round(runner, session, Candidates(runner), []);
+        while (round.Candidates.Count > 0 && round.Offers.Count < free)
         {
-            foreach (var (collection, turns) in Turns(runner, candidates, free - offers.Count))
+            foreach (var (collection, turns) in Turns(runner, round.Candidates, free - round.Offers.Count))
             {
-                var (queue, mark) = candidates[collection].Peek();
-                var (claimed, isAtCapacity) = await ClaimAsync(runner, session, collection, queue, turns, cancellationToken);
-                offers.AddRange(claimed);
-                if (isAtCapacity)
-                {
-                    LeaveToOthers(candidates);
-                    return offers;
-                }
-                if (claimed.Count == turns)
+                if (await TakeAsync(round, collection, turns, cancellationToken))
                     continue;
-                var (runsWait, isPresent) = await claims.LookAgainAsync(queue, runner.Runner.Id, session, cancellationToken);
-                if (!isPresent)
-                {
-                    LeaveToOthers(candidates);
-                    return offers;
-                }
-                if (!runsWait)
-                    waiting.RemoveIfUnchanged(queue, mark);
-                candidates[collection].Dequeue();
-                if (candidates[collection].Count == 0)
-                    candidates.Remove(collection);
+                LeaveToOthers(round.Candidates);
+                return round.Offers;
             }
         }
-        var handedOn = HandOnAsync(candidates, runner, session);
-        if (offers.Count == 0)
+        var handedOn = HandOnAsync(round);
+        if (round.Offers.Count == 0)
             await handedOn;
-        return offers;
+        return round.Offers;
+    }
+
+    /// <summary>Up to so many runs of a collection. A queue that has no more leaves the candidates.</summary>
+    /// <returns>False where nothing more is to be had: the runner has as many as it may, or its session is over.</returns>
+    private async Task<bool> TakeAsync(Round round, string collection, int turns, CancellationToken cancellationToken)
+    {
+        foreach (var ((queue, mark), share) in await SharesAsync(round.Candidates, collection, turns, cancellationToken))
+        {
+            var (claimed, isAtCapacity) = await ClaimAsync(round.Runner, round.Session, collection, queue, share, cancellationToken);
+            round.Offers.AddRange(claimed);
+            if (isAtCapacity)
+                return false;
+            if (claimed.Count == share)
+                continue;
+            var (runsWait, isPresent) = await claims.LookAgainAsync(queue, round.Runner.Runner.Id, round.Session, cancellationToken);
+            if (!isPresent)
+                return false;
+            if (!runsWait)
+                waiting.RemoveIfUnchanged(queue, mark);
+            Remove(round.Candidates, collection, queue);
+        }
+        return true;
+    }
+
+    /// <summary>
+    /// How many of a collection's turns each of its queues gets: what runs ask of a runner must not change their order of priority and age, nor keep them waiting behind those that ask nothing.
+    /// </summary>
+    private async Task<((string Queue, long Mark) Queue, int Share)[]> SharesAsync(
+        Dictionary<string, List<(string Queue, long Mark)>> candidates, string collection, int turns, CancellationToken cancellationToken)
+    {
+        var queues = candidates[collection].ToArray();
+        if (queues.Length == 1)
+            return [(queues[0], turns)];
+        var fronts = await claims.FrontsAsync([.. queues.Select(static one => one.Queue)], turns, cancellationToken);
+        foreach (var (queue, mark) in queues.Where(one => !fronts.Exists(front => front.Queue == one.Queue)))
+        {
+            waiting.RemoveIfUnchanged(queue, mark);
+            Remove(candidates, collection, queue);
+        }
+        return fronts.OrderByDescending(static front => front.Priority).ThenBy(static front => front.Run, StringComparer.Ordinal).Take(turns)
+            .CountBy(static front => front.Queue).Select(share => (Array.Find(queues, one => one.Queue == share.Key), share.Value)).ToArray();
+    }
+
+    private static void Remove(Dictionary<string, List<(string Queue, long Mark)>> candidates, string collection, string queue)
+    {
+        candidates[collection].RemoveAll(one => one.Queue == queue);
+        if (candidates[collection].Count == 0)
+            candidates.Remove(collection);
     }
 
     /// <summary>What is left is another poll's. It does not keep this one's offers waiting.</summary>
-    private async Task HandOnAsync(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session)
+    private async Task HandOnAsync(Round round)
     {
         try
         {
-            await DropEmptyAsync(candidates, runner, session);
+            await DropEmptyAsync(round);
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             // It could not be read whether runs wait: another poll finds out, or says so.
         }
-        LeaveToOthers(candidates);
+        LeaveToOthers(round.Candidates);
     }
 
     /// <summary>Most runners and collections have no limits of their own: then it is one statement.</summary>
@@ -87,47 +117,38 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
     }
 
     /// <summary>A read is cheaper than a poll that is woken for nothing: it would write an empty claim. Polls that are about to look anyway are not woken.</summary>
-    private async Task DropEmptyAsync(Dictionary<string, Queue<(string Queue, long Mark)>> candidates, ActiveRunner runner, string session)
+    private async Task DropEmptyAsync(Round round)
     {
-        if (!candidates.Values.Any(queues => waiters.IsAnyIdle(queues.Peek().Queue)))
-            return;
-        foreach (var (collection, queues) in candidates.ToArray())
+        foreach (var (collection, (queue, mark)) in round.Candidates.SelectMany(static one => one.Value.Select(queue => (one.Key, queue))).ToArray())
         {
-            var (queue, mark) = queues.Peek();
-            var (runsWait, _) = await claims.LookAgainAsync(queue, runner.Runner.Id, session, CancellationToken.None);
-            if (runsWait)
+            if (!waiters.IsAnyIdle(queue) || (await claims.LookAgainAsync(queue, round.Runner.Runner.Id, round.Session, CancellationToken.None)).RunsWait)
                 continue;
             waiting.RemoveIfUnchanged(queue, mark);
-            candidates.Remove(collection);
+            Remove(round.Candidates, collection, queue);
         }
     }
 
     /// <summary>This poll took one word for perhaps many runs: what is left is somebody else's.</summary>
-    private void LeaveToOthers(Dictionary<string, Queue<(string Queue, long Mark)>> candidates)
+    private void LeaveToOthers(Dictionary<string, List<(string Queue, long Mark)>> candidates)
     {
-        foreach (var left in candidates.Values)
-            waiters.WakeOne(left.Peek().Queue);
+        foreach (var (queue, _) in candidates.Values.SelectMany(static queues => queues))
+            waiters.WakeOne(queue);
     }
 
-    private Dictionary<string, Queue<(string Queue, long Mark)>> Candidates(ActiveRunner runner)
+    private Dictionary<string, List<(string Queue, long Mark)>> Candidates(ActiveRunner runner)
     {
-        var candidates = new Dictionary<string, Queue<(string, long)>>(StringComparer.Ordinal);
-        foreach (var collection in runner.Serves)
+        var candidates = new Dictionary<string, List<(string, long)>>(StringComparer.Ordinal);
+        foreach (var collection in runner.Serves.Where(collection => gates.IsOpen(collection.Id)))
         {
-            if (!gates.IsOpen(collection.Id))
-                continue;
-            foreach (var (queue, mark) in waiting.Of(collection.Id, runner.Runner.Id, runner.Labels, runner.State == RunnerStates.Cordoned))
-            {
-                if (!candidates.TryGetValue(collection.Id, out var queues))
-                    candidates[collection.Id] = queues = new();
-                queues.Enqueue((queue, mark));
-            }
+            var queues = waiting.Of(collection.Id, runner.Runner.Id, runner.Labels, runner.State == RunnerStates.Cordoned).Select(static entry => (entry.Key, entry.Value)).ToList();
+            if (queues.Count > 0)
+                candidates[collection.Id] = queues;
         }
         return candidates;
     }
 
     /// <summary>How many of the free slots each collection gets.</summary>
-    private Dictionary<string, int> Turns(ActiveRunner runner, Dictionary<string, Queue<(string Queue, long Mark)>> candidates, int free)
+    private Dictionary<string, int> Turns(ActiveRunner runner, Dictionary<string, List<(string Queue, long Mark)>> candidates, int free)
     {
         if (candidates.Count == 1)
             return new(StringComparer.Ordinal) { [candidates.Keys.First()] = free };
@@ -144,4 +165,7 @@ internal sealed class OfferRounds(ClaimStore claims, RunRules rules, CollectionG
         }
         return turns;
     }
+
+    /// <summary>What one poll has been offered so far, and where more may be had.</summary>
+    private sealed record Round(ActiveRunner Runner, string Session, Dictionary<string, List<(string Queue, long Mark)>> Candidates, List<OfferedRun> Offers);
 }

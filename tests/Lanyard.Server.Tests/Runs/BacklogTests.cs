@@ -1,3 +1,4 @@
+using Lanyard.Server.Runs;
 using Lanyard.Server.Storage;
 using Lanyard.Testing;
 using Xunit;
@@ -46,6 +47,7 @@ public sealed class BacklogTests : BacklogFixture
             ("standing offers", $"select id from runs where runner = {"rnr_1"} and session = {"s"} and live and attempt_state = 'offered' and deadline > 1 order by id"),
             ("own times in queues", $"select id from runs where waiting and queue_until <> 0 and queue_until <= 5 limit 500"),
             ("whether more wait", $"select count(*) from (select 1 from runs where queue = {"col_1"} and waiting order by priority desc, id limit 1) as waitingRuns"),
+            ("the fronts of two queues", ClaimStore.Fronts(["col_1", "col_1||gpu"], 50)),
             ("how many are before one", $"select count(*) from (select 1 from runs where queue = {"col_1"} and waiting and priority = 0 and id < {"run_00000000000000000000005000"} order by id limit 1000) as older")])
         {
             var plan = await ExplainAsync(sql);
