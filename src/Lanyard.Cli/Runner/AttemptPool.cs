@@ -25,7 +25,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
     public int Count => _held.Count;
 
     /// <summary>How many further attempts are welcome.</summary>
-    public int Free => _closed || !_room.IsThere() ? 0 : _slots.Free;
+    public int Free => Room().Free;
 
     public bool IsClosed => _closed;
 
@@ -46,6 +46,9 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
 
     /// <summary>Takes nothing more.</summary>
     public void Close() => _closed = true;
+
+    /// <summary>How many further attempts are welcome, and why none is where that is not for want of a slot.</summary>
+    public (int Free, string? NoRoom) Room() => _closed ? (0, null) : _room.Look() is { } reason ? (0, reason) : (_slots.Free, null);
 
     public Task EmptyAsync() => Task.WhenAll(_tasks.Values);
 
@@ -120,7 +123,7 @@ internal sealed class AttemptPool(RunnerSettings settings, RunnerSessions sessio
         foreach (var offer in offers)
         {
             var key = new AttemptKey(offer.Run, offer.Attempt);
-            if (_closed || !key.IsWellFormed || _tasks.ContainsKey(key) || !IsAllowed(offer) || !_room.IsThere() || !_slots.TryTake(out var slot))
+            if (_closed || !key.IsWellFormed || _tasks.ContainsKey(key) || !IsAllowed(offer) || _room.Look() is not null || !_slots.TryTake(out var slot))
             {
                 continue; // not accepted: the offer lapses, or comes again
             }

@@ -8,6 +8,11 @@ namespace Lanyard.Cli.Runner;
 /// <summary>What everything of a runner needs: its way to the server, the time, the log.</summary>
 internal sealed record RunnerServices(ControlPlane Plane, TimeProvider Time, ILogger Log);
 
+/// <summary>Something that a run would need and the host has not.</summary>
+/// <param name="Code">One of <see cref="NoRoomReasons"/>: what the server, and whoever waits, is told.</param>
+/// <param name="Text">For the runner's own log.</param>
+internal sealed record Shortage(string Code, string Text);
+
 /// <summary>The way in which a runner runs attempts: as processes of this host, or as pods of a cluster.</summary>
 internal abstract class Executor : IAsyncDisposable
 {
@@ -24,7 +29,7 @@ internal abstract class Executor : IAsyncDisposable
     public abstract Task<Refusal?> CheckAsync(CancellationToken cancellationToken);
 
     /// <summary>Why no further run could begin now, whatever slots are free; null: one could.</summary>
-    public virtual string? NoRoom => null;
+    public virtual Shortage? NoRoom => null;
 
     /// <summary>Returns when it is this process's turn to speak for the runner.</summary>
     public virtual Task WaitForTurnAsync(CancellationToken cancellationToken) => Task.CompletedTask;

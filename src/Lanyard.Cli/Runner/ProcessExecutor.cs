@@ -46,8 +46,8 @@ internal sealed class ProcessExecutor : Executor
 
     public override bool OutlivesRunner => false;
 
-    public override string? NoRoom => _reserve.Shortage() is { } free
-        ? string.Create(CultureInfo.InvariantCulture, $"of the disk of {_folders.Root} {free / StepLimits.MiB} MiB are free, less than must stay free (--disk-reserve)")
+    public override Shortage? NoRoom => _reserve.Shortage() is { } free
+        ? new(NoRoomReasons.Disk, string.Create(CultureInfo.InvariantCulture, $"of the disk of {_folders.Root} {free / StepLimits.MiB} MiB are free, less than must stay free (--disk-reserve)"))
         : null;
 
     public static Outcome<ProcessExecutor> Open(RunnerSettings settings, HttpClient http, TimeProvider time) =>

@@ -7,15 +7,16 @@ internal sealed class RoomWatch(Executor executor, ILogger log)
 {
     private int _isFull;
 
-    public bool IsThere()
+    /// <summary>What is missing, by its code; null: one could begin.</summary>
+    public string? Look()
     {
-        var reason = executor.NoRoom;
-        var isFull = reason is null ? 0 : 1;
+        var shortage = executor.NoRoom;
+        var isFull = shortage is null ? 0 : 1;
         if (Interlocked.Exchange(ref _isFull, isFull) != isFull)
         {
-            if (reason is not null)
+            if (shortage is not null)
             {
-                log.TakesNothing(reason);
+                log.TakesNothing(shortage.Text);
             }
             else
             {
@@ -23,6 +24,6 @@ internal sealed class RoomWatch(Executor executor, ILogger log)
             }
         }
 
-        return reason is null;
+        return shortage?.Code;
     }
 }

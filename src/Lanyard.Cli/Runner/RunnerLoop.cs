@@ -13,6 +13,9 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
     private static readonly TimeSpan NoProgressAfter = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LastWait = TimeSpan.FromSeconds(10);
 
+    /// <summary>Nobody tells the runner that its host has room again: it looks before each poll, in seconds.</summary>
+    private const int LongestWithoutRoom = 10;
+
     private readonly CancellationTokenSource _ended = new();
     private readonly TimeProvider _time = services.Time;
     private Action _pollAgain = static () => { };
@@ -119,13 +122,14 @@ internal sealed class RunnerLoop(RunnerSessions sessions, AttemptPool pool, Runn
     {
         var again = new CancellationTokenSource(); // without a timer there is nothing to dispose, and a late call must not fail
         Volatile.Write(ref _pollAgain, again.Cancel);
-        var free = pool.Free;
+        var (free, noRoom) = pool.Room();
         Volatile.Write(ref _asked, free);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, again.Token);
         try
         {
-            var wait = (int)(sessions.Present.PollSeconds * (0.8 + (0.2 * Jitter.Fraction())));
-            return await services.Plane.PollAsync(new PollRequest(services.Plane.Session, free, wait, pool.Holds()), either.Token);
+            var longest = noRoom is null ? sessions.Present.PollSeconds : Math.Min(sessions.Present.PollSeconds, LongestWithoutRoom);
+            var wait = (int)(longest * (0.8 + (0.2 * Jitter.Fraction())));
+            return await services.Plane.PollAsync(new PollRequest(services.Plane.Session, free, wait, pool.Holds(), noRoom), either.Token);
         }
         catch (OperationCanceledException) when (again.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

@@ -48,7 +48,9 @@ public sealed record RunnerIdentity(string? Cluster = null, string? Subject = nu
 
 /// <summary>What the server knows of a runner.</summary>
 /// <param name="Connected">Whether it was seen within the last two minutes.</param>
-public sealed record RunnerStatus(string? Version, int? Concurrency, bool? Sandboxed, IReadOnlyList<string>? Labels, DateTimeOffset? LastSeenAt, bool Connected);
+/// <param name="NoRoom">Why it takes no run whatever places are free, as its last poll said: <c>disk</c>, the disk of its host is full. Absent: it would.</param>
+public sealed record RunnerStatus(
+    string? Version, int? Concurrency, bool? Sandboxed, IReadOnlyList<string>? Labels, DateTimeOffset? LastSeenAt, bool Connected, string? NoRoom = null);
 
 /// <summary>A host's key that waits for approval.</summary>
 public sealed record RunnerRequestView(string Fingerprint, string Name, string Hostname, string State, DateTimeOffset RequestedAt, DateTimeOffset ExpiresAt);

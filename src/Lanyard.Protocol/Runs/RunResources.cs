@@ -122,6 +122,9 @@ public static class WhyCodes
     public const string RunnerDraining = "runner_draining";
     public const string RunnerLacksLabel = "runner_lacks_label";
     public const string RunnerAtCapacity = "runner_at_capacity";
+
+    /// <summary>It has no room for a run, whatever places are free: its disk is full.</summary>
+    public const string RunnerNoRoom = "runner_no_room";
     public const string RunnerServesAnother = "runner_serves_another";
     public const string RunnerSpent = "runner_spent";
     public const string RunnerIsAnother = "runner_is_another";

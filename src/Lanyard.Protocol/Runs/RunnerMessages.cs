@@ -31,7 +31,15 @@ public sealed record Hold(string Run, int Attempt, string State);
 /// <param name="Free">How many further attempts the runner would take now; with 0 the poll serves for heartbeat and cancels only.</param>
 /// <param name="WaitSeconds">How long the server may wait for work, 0 to 50.</param>
 /// <param name="Holds">At most 500.</param>
-public sealed record PollRequest(string Session, int Free, int WaitSeconds, IReadOnlyList<Hold> Holds);
+/// <param name="NoRoom">Why no further run could begin, whatever places are free: <c>disk</c>, or another word that people understand. Null: one could.</param>
+public sealed record PollRequest(string Session, int Free, int WaitSeconds, IReadOnlyList<Hold> Holds, string? NoRoom = null);
+
+/// <summary>Why a runner takes no run although it has a free place.</summary>
+public static class NoRoomReasons
+{
+    /// <summary>The disk of its host is full.</summary>
+    public const string Disk = "disk";
+}
 
 /// <param name="Drain">True: nothing more will be offered; the process is to end when what it holds has ended.</param>
 public sealed record PollResponse(IReadOnlyList<Offer> Offers, IReadOnlyList<HoldAnswer> Answers, bool? Drain = null);

@@ -38,7 +38,8 @@ internal sealed record RunnerSession(
     bool Sandboxed,
     long Started,
     long LastSeen,
-    bool Reconciled);
+    bool Reconciled,
+    string? NoRoom = null);
 
 /// <summary>A runner with what it serves and its session: what the run protocol needs on every call. Old by a second at most.</summary>
 /// <param name="Labels">Of the resource and of the session together.</param>

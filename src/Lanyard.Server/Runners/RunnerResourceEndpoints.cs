@@ -78,7 +78,7 @@ internal static class RunnerResourceEndpoints
         var session = await parts.Sessions.FindAsync(row.Id, cancellationToken);
         var seen = session is null ? (DateTimeOffset?)null : DateTimeOffset.FromUnixTimeMilliseconds(session.LastSeen);
         var status = new RunnerStatus(
-            session?.Version, session?.Concurrency, session?.Sandboxed, session?.Labels, seen, seen is { } at && parts.Time.GetUtcNow() - at <= SeenLately);
+            session?.Version, session?.Concurrency, session?.Sandboxed, session?.Labels, seen, seen is { } at && parts.Time.GetUtcNow() - at <= SeenLately, session?.NoRoom);
         return new(
             RunnersFeature.Kind,
             row.Id,

@@ -76,6 +76,8 @@ internal static class RunnerCalls
             mistakes.Add(new("free", $"must be 0 to {MostHolds}"));
         if (request.WaitSeconds < 0 || request.WaitSeconds > longPoll.TotalSeconds)
             mistakes.Add(new("waitSeconds", "must be 0 or more, and no longer than the session says"));
+        if (request.NoRoom is { } reason && !(Slug.IsValid(reason) && reason.Length <= 32))
+            mistakes.Add(new("noRoom", "must be 1 to 32 of a-z, 0-9 and -"));
         return mistakes;
     }
 

@@ -39,6 +39,7 @@ internal static class RunnerEndpoints
         if (!(await RunnerCalls.PresentAsync(context, directory, request.Session)).TryGet(out var runner, out refusal))
             return new Refused(refusal);
         await sessions.SeenAsync(runner, context.RequestAborted);
+        await sessions.RoomAsync(runner, request.NoRoom, context.RequestAborted);
         return JsonAnswer.Of(await polls.PollAsync(runner, request, context.RequestAborted), RunnerJson.Default.PollResponse);
     }
 

@@ -21,7 +21,7 @@ internal sealed class RunnerPolls(HoldAnswering holds, ClaimStore claims, Dispat
         // ②
         var standing = await claims.StandingAsync(runner.Runner.Id, runner.Session!.Session, request.Holds, rules.Now, cancellationToken);
         standing.RemoveAll(offer => !runner.Serves.Any(collection => collection.Id == offer.Collection)); // it was taken out of the collection since
-        if (runner.State == RunnerStates.Draining && request.Free > 0)
+        if (runner.State == RunnerStates.Draining && (request.Free > 0 || request.Holds.Count == 0)) // also one that could take nothing: it has nothing to wait for
             return new([], answers, Drain: true);
         if (standing.Count > 0 && free > 0)
             return new(OffersOf(runner, standing.Take(free)), answers);

@@ -45,6 +45,15 @@ internal sealed class RunnerSessions(
             : Access.Missing($"runner {runner} is gone");
     }
 
+    /// <summary>What a poll says of the runner's room; written where that is new.</summary>
+    public async ValueTask RoomAsync(ActiveRunner runner, string? noRoom, CancellationToken cancellationToken)
+    {
+        if (runner.Session!.NoRoom == noRoom)
+            return;
+        await store.RoomAsync(runner.Runner.Id, runner.Session.Session, noRoom, cancellationToken);
+        directory.Changed(runner.Runner.Id);
+    }
+
     /// <summary>Written once a minute at most.</summary>
     public async ValueTask SeenAsync(ActiveRunner runner, CancellationToken cancellationToken)
     {

@@ -68,7 +68,7 @@ internal static class WhyRules
     private static int Rank(string code) => code switch
     {
         WhyCodes.RunnerAtCapacity => 0,
-        WhyCodes.RunnerPaused or WhyCodes.RunnerCordoned or WhyCodes.RunnerDraining => 1,
+        WhyCodes.RunnerPaused or WhyCodes.RunnerCordoned or WhyCodes.RunnerDraining or WhyCodes.RunnerNoRoom => 1,
         WhyCodes.RunnerIsAnother => 9,
         _ => 2,
     };
@@ -93,7 +93,9 @@ internal static class WhyRules
             return No(WhyCodes.RunnerServesAnother, "has no sandboxes, and serves the first of its collections only");
         if (facts.Queue.Labels.FirstOrDefault(label => !Labels(runner).Contains(label)) is { } missing)
             return No(WhyCodes.RunnerLacksLabel, $"does not have the label {missing}");
-        var most = Math.Min(runner.Concurrency, spec.Concurrency ?? int.MaxValue);
+        if (runner.NoRoom is { } reason)
+            return No(WhyCodes.RunnerNoRoom, reason == NoRoomReasons.Disk ? "takes no run: the disk of its host is full" : $"takes no run: it says that it has no room ({reason})");
+        var most = spec.Ephemeral == true ? 1 : Math.Min(runner.Concurrency, spec.Concurrency ?? int.MaxValue);
         return runner.Live >= most ? No(WhyCodes.RunnerAtCapacity, $"is at capacity ({Number(runner.Live)} of {Number(most)})") : null;
 
         WhyReason No(string code, string text) => new(code, $"runner {runner.Slug} {text}", runner.Slug);

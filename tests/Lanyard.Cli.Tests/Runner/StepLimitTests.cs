@@ -100,11 +100,12 @@ public sealed class StepLimitTests : IAsyncLifetime
         await using var runner = Start(limits => limits with { DiskReserveBytes = new DriveInfo(Path.GetTempPath()).AvailableFreeSpace + (400 * StepLimits.MiB) });
         var attempt = _plane.Enqueue(Payloads.Of(Payloads.Script("echo hello")));
         await Eventually.HoldsAsync(() => Task.FromResult(_plane.Polls.Count > 2), "it asks what the server has to say all the same");
-        Assert.All(_plane.Polls, static poll => Assert.Equal(0, poll.Free));
+        Assert.All(_plane.Polls, static poll => Assert.Equal((0, NoRoomReasons.Disk), (poll.Free, poll.NoRoom)));
         Assert.False(attempt.Ended.IsCompleted);
 
         File.Delete(filler);
         Assert.Equal(RunStates.Succeeded, (await attempt.Ended.WaitAsync(Deadline)).Outcome);
+        Assert.Null(_plane.Polls.First(static poll => poll.Free > 0).NoRoom);
     }
 
     [Fact]

@@ -30,6 +30,10 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
     public Task<Said<PollResponse>> PollAsync(int free = 1, int wait = 0, params Hold[] holds) =>
         PostAsync("poll", new PollRequest(Session, free, wait, holds), Json.PollRequest, Json.PollResponse);
 
+    /// <summary>A poll of a runner that could begin nothing.</summary>
+    public Task<Said<PollResponse>> PollWithoutRoomAsync(string? why) =>
+        PostAsync("poll", new PollRequest(Session, 0, 0, [], why), Json.PollRequest, Json.PollResponse);
+
     public Task<Said<HeartbeatResponse>> HeartbeatAsync(params Hold[] holds) =>
         PostAsync("heartbeat", new HeartbeatRequest(Session, holds), Json.HeartbeatRequest, Json.HeartbeatResponse);
 

@@ -32,6 +32,7 @@ public sealed class WhyRulesTests
         { WhyCodes.RunnerDraining, "runner r1 is being drained" },
         { WhyCodes.RunnerCordoned, "runner r1 is cordoned: it takes only runs that name it" },
         { WhyCodes.RunnerAtCapacity, "runner r1 is at capacity (2 of 2)" },
+        { WhyCodes.RunnerNoRoom, "runner r1 takes no run: the disk of its host is full" },
         { WhyCodes.RunnerServesAnother, "runner r1 has no sandboxes, and serves the first of its collections only" },
         { WhyCodes.RunnerSpent, "runner r1 is ephemeral and has had its run" },
         { WhyCodes.RunnerIsAnother, "runner r1 is not the one that the run names" },
@@ -83,6 +84,13 @@ public sealed class WhyRulesTests
     }
 
     [Fact]
+    public void What_a_runner_of_another_version_lacks_is_told_by_its_word_and_before_that_it_is_busy()
+    {
+        var reason = Assert.Single(WhyRules.Reasons(Waiting, [Ready with { NoRoom = "memory", Live = 4 }]));
+        Assert.Equal((WhyCodes.RunnerNoRoom, "runner r1 takes no run: it says that it has no room (memory)"), (reason.Code, reason.Text));
+    }
+
+    [Fact]
     public void Where_one_runner_could_take_it_the_others_troubles_are_nobodys_concern()
     {
         var offline = Ready with { Id = "rnr_2", Slug = "r2", LastSeen = null };
@@ -105,6 +113,7 @@ public sealed class WhyRulesTests
         WhyCodes.RunnerDraining => (Waiting, [Ready with { Spec = Spec(",\"state\":\"draining\"") }]),
         WhyCodes.RunnerCordoned => (Waiting, [Ready with { Spec = Spec(",\"state\":\"cordoned\"") }]),
         WhyCodes.RunnerAtCapacity => (Waiting, [Ready with { Spec = Spec(",\"concurrency\":2"), Live = 2 }]),
+        WhyCodes.RunnerNoRoom => (Waiting, [Ready with { NoRoom = NoRoomReasons.Disk }]),
         WhyCodes.RunnerServesAnother => (Waiting, [Ready with { IsSandboxed = false, First = "col_2" }]),
         WhyCodes.RunnerSpent => (Waiting, [Ready with { Spec = Spec(",\"ephemeral\":true"), Spent = true }]),
         WhyCodes.RunnerIsAnother => (Waiting with { Queue = new QueueKey(Collection, "rnr_9", []) }, [Ready]),
