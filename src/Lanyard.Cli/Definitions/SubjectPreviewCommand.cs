@@ -59,6 +59,7 @@ internal sealed class SubjectValues
     [
         Value("runner", "slug of the runner"), Value("phase", "such as plan or apply"), Value("environment", "of the run"), Value("repository", "of the run"),
         Value("ref", "of the run"), Value("step", "name of the step that asks"),
+        Value("consumer-workspace", "that runs a shared definition"), Value("consumer-collection", "of the workspace that runs a shared definition"),
     ];
 
     public void AddTo(Command command) => Array.ForEach(_options, command.Options.Add);
@@ -66,7 +67,7 @@ internal sealed class SubjectValues
     public string Path(ParseResult arguments, CliConsole console, ScopeOptions scope, string? definition)
     {
         var query = _options.Where(option => arguments.GetValue(option) is not null)
-            .Select(option => $"{option.Name.TrimStart('-')}={Uri.EscapeDataString(arguments.GetValue(option)!)}");
+            .Select(option => $"{option.Name.TrimStart('-').Replace('-', '_')}={Uri.EscapeDataString(arguments.GetValue(option)!)}");
         var slug = ScopeOptions.Checked("definition", definition);
         return $"/v1/workspaces/{scope.GetWorkspace(arguments, console)}/collections/{scope.GetCollection(arguments, console)}/definitions/{slug}/subjects?{string.Join('&', query)}".TrimEnd('?');
     }

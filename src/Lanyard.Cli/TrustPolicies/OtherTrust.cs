@@ -5,8 +5,6 @@ namespace Lanyard.Cli.TrustPolicies;
 /// <summary>Entra ID: a federated credential of an application or of a managed identity. It compares issuer, audience and subject exactly.</summary>
 internal static class AzureTrust
 {
-    public const string Audience = "api://AzureADTokenExchange";
-
     public static string Commands(TrustSide side, string client)
     {
         var parameters = new JsonObject { ["name"] = side.Name, ["issuer"] = side.Issuer, ["subject"] = side.Subject, ["audiences"] = new JsonArray(side.Audience) };

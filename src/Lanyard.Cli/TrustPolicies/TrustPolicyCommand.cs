@@ -5,6 +5,7 @@ using Lanyard.Cli.Connection;
 using Lanyard.Cli.Definitions;
 using Lanyard.Cli.Resources;
 using Lanyard.Protocol.Aws;
+using Lanyard.Protocol.Azure;
 
 namespace Lanyard.Cli.TrustPolicies;
 
@@ -39,7 +40,7 @@ internal static partial class TrustPolicyCommand
             : AwsTrust.Eks(side, Place(a), Role(a, role, side), Word(a, cluster)!, Word(a, policy) ?? "AmazonEKSViewPolicy", Names(a, namespaces))));
         command.Subcommands.Add(Target(context, "gcp", "Google Cloud: workload identity pool and provider.", null, [provider, serviceAccount], (side, a, hcl) =>
             hcl ? GoogleTrust.Hcl(side, Provider(a, provider, side), Word(a, serviceAccount)) : GoogleTrust.Commands(side, Provider(a, provider, side), Word(a, serviceAccount))));
-        command.Subcommands.Add(Target(context, "azure", "Entra ID: federated credential.", static _ => [AzureTrust.Audience], [client], (side, a, hcl) =>
+        command.Subcommands.Add(Target(context, "azure", "Entra ID: federated credential.", static _ => [.. AzureCloud.Audiences], [client], (side, a, hcl) =>
             hcl ? AzureTrust.Hcl(side, Word(a, client)!) : AzureTrust.Commands(side, Word(a, client)!)));
         command.Subcommands.Add(Target(context, "vault", "Vault or OpenBao: JWT auth role.", null, [role, policy, mount], (side, a, hcl) => hcl
             ? VaultTrust.Hcl(side, Role(a, role, side), Word(a, policy) ?? Role(a, role, side), Word(a, mount)!)

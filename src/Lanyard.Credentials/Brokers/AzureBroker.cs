@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using Lanyard.Credentials.Aws;
 using Lanyard.Credentials.Pipelines;
+using Lanyard.Protocol.Azure;
 
 namespace Lanyard.Credentials.Brokers;
 
@@ -20,7 +21,7 @@ internal sealed class AzureBroker(Func<string, string?> environment, TextWriter 
         if (!Uri.TryCreate(authority, UriKind.Absolute, out var host) || !(host.Scheme == "https" || (host.Scheme == "http" && host.IsLoopback))) words.Mistakes.Add("AZURE_AUTHORITY_HOST must be https");
         if (words.Mistakes.Count > 0) return await fail(string.Join('\n', words.Mistakes), ExitCodes.Usage);
 
-        var audience = words.Text("--audience", environment) ?? "api://AzureADTokenExchange";
+        var audience = words.Text("--audience", environment) ?? AzureCloud.AudienceOf(authority);
         var cache = CredentialCache.For(source!, environment, time, "azure", authority, tenant!, client!, scope, audience);
         if (cache.Read() is { } kept)
         {

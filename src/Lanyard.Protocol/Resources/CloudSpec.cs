@@ -41,7 +41,7 @@ public sealed record GcpSpec(
     string? IamEndpoint = null);
 
 /// <param name="PlanClientId">Of the phase <c>plan</c>.</param>
-/// <param name="Audience">Absent: <c>api://AzureADTokenExchange</c>.</param>
+/// <param name="Audience">Absent: <c>api://AzureADTokenExchange</c>, with the authority of Azure Government or of China <c>api://AzureADTokenExchangeUSGov</c> or <c>api://AzureADTokenExchangeChina</c>.</param>
 /// <param name="AuthorityHost">Absent: the public cloud's.</param>
 public sealed record AzureSpec(
     string TenantId,

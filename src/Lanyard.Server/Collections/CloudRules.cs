@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Lanyard.Protocol.Aws;
+using Lanyard.Protocol.Azure;
 using Lanyard.Protocol.Resources;
 using Lanyard.Server.Http;
 
@@ -11,7 +12,6 @@ namespace Lanyard.Server.Collections;
 /// </summary>
 internal static partial class CloudRules
 {
-    public const string AzureAudience = "api://AzureADTokenExchange";
     private const int MaxCertificate = 65_536;
 
     public static void Check(CloudSpec? cloud, string path, List<Mistake> mistakes)
@@ -39,7 +39,7 @@ internal static partial class CloudRules
 
     public static string AudienceOf(GcpSpec gcp) => gcp.Audience ?? $"https://iam.googleapis.com/{gcp.Provider}";
 
-    public static string AudienceOf(AzureSpec azure) => azure.Audience ?? AzureAudience;
+    public static string AudienceOf(AzureSpec azure) => azure.Audience ?? AzureCloud.AudienceOf(azure.AuthorityHost);
 
     public static string AudienceOf(VaultSpec vault) => vault.Audience ?? vault.Address;
 

@@ -8,7 +8,7 @@ namespace Lanyard.Server.Collections;
 /// <summary><c>GET …/definitions/{definition}/subjects</c>: <c>lanyard subject preview</c>, and whether an old template is still used.</summary>
 internal static class SubjectEndpoints
 {
-    private static readonly string[] Sayable = ["runner", "phase", "environment", "repository", "ref", "actor", "step"];
+    private static readonly string[] Sayable = ["runner", "phase", "environment", "repository", "ref", "actor", "step", "consumer_workspace", "consumer_collection"];
 
     public static async Task<IResult> ListAsync(
         string workspace, string collection, string definition, HttpContext context, CollectionDirectory directory, CollectionStore collections, DefinitionStore store,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lanyard.Identity;
+using Lanyard.Protocol.Azure;
 
 namespace Lanyard.Server.Exchange;
 
@@ -17,20 +18,19 @@ internal static class Lifetimes
     /// <summary>Less left of the subject token than this, and a token minted from it would be dead before it is used.</summary>
     public static readonly TimeSpan SubjectLeast = TimeSpan.FromSeconds(60);
 
-    public const string AzureAudience = "api://AzureADTokenExchange";
-
     /// <param name="asked"><c>expires_in</c> of the request, or null.</param>
     /// <param name="allowed">What the definition or policy says, or null for the default.</param>
     public static Outcome<DateTimeOffset> ForIdentityToken(TimeSpan? asked, TimeSpan? allowed, string audience, DateTimeOffset subjectExpires, DateTimeOffset now)
     {
         var most = Min(allowed ?? (asked is null ? IdentityDefault : IdentityMost), IdentityMost);
         var life = asked is { } wish ? Min(wish, most) : most;
-        var least = audience == AzureAudience ? AzureLeast : IdentityLeast;
+        var isForAzure = AzureCloud.IsAudience(audience);
+        var least = isForAzure ? AzureLeast : IdentityLeast;
         if (life < least) life = least;
 
         var left = subjectExpires - now;
-        if (left < SubjectLeast || (audience == AzureAudience && left < AzureLeast))
-            return new Refusal(RefusalReason.LifetimeTooShort, $"{Seconds(left)} s are left of the subject token; {Seconds(audience == AzureAudience ? AzureLeast : SubjectLeast)} are needed");
+        if (left < SubjectLeast || (isForAzure && left < AzureLeast))
+            return new Refusal(RefusalReason.LifetimeTooShort, $"{Seconds(left)} s are left of the subject token; {Seconds(isForAzure ? AzureLeast : SubjectLeast)} are needed");
         return now + Min(life, left);
     }
 

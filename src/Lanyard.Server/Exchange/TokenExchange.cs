@@ -1,6 +1,7 @@
 using Lanyard.Identity;
 using Lanyard.Identity.Jose;
 using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Azure;
 using Lanyard.Protocol.OAuth;
 using Lanyard.Server.Federation;
 using Lanyard.Server.Http;
@@ -140,7 +141,7 @@ internal sealed class TokenExchange(
         }
 
         var now = time.GetUtcNow();
-        var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, form.Audiences.Contains(Lifetimes.AzureAudience) ? Lifetimes.AzureAudience : audience, principal.ExpiresAt, now);
+        var expires = Lifetimes.ForIdentityToken(asked, grant.Lifetime, form.Audiences.FirstOrDefault(AzureCloud.IsAudience) ?? audience, principal.ExpiresAt, now);
         if (expires.IsRefused) return Refused(trace, expires.Refusal);
         if (await UseUpAsync(form, principal, actor, cancellation) is { } used) return Refused(trace, used);
 

@@ -44,7 +44,7 @@ internal sealed class RunIdentity(RunStore store, AttemptLiveness liveness, Runn
         var values = ValuesOf(record, document, runner, step);
         if (!SubjectTemplate.Parse(named.Template).TryGet(out var parsed, out var refusal) || !parsed.Render(InSubject(values)).TryGet(out var subject, out refusal))
             return refusal;
-        if (subject.Length > SubjectTemplate.MaxLengthForGoogle && audience.Contains("iam.googleapis.com", StringComparison.Ordinal))
+        if (subject.Length > SubjectTemplate.MaxLengthForGoogle && CloudLimits.IsOfGoogle(audience, document.Cloud))
             return new Refusal(RefusalReason.ScopeNotAllowed, $"the subject has {subject.Length} bytes, Google takes {SubjectTemplate.MaxLengthForGoogle}");
         var claims = ClaimsOf(values, attempt, runner?.IsShared ?? false);
         if (AudienceConditions.Unmet(AudienceConditions.Of(allowed, named.Name), claims) is { } unmet)

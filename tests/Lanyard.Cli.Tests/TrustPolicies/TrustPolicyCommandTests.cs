@@ -108,6 +108,14 @@ public sealed class TrustPolicyCommandTests() : CliApiTests("acme", "prod")
     }
 
     [Fact]
+    public async Task Entra_of_another_cloud_of_Azure_is_told_the_audience_that_the_definition_has_for_it()
+    {
+        Have("api://AzureADTokenExchangeUSGov", "w:acme");
+        Assert.Equal(0, await Cli.RunAsync("trust-policy", "azure", "deploy"));
+        Assert.Equal("api://AzureADTokenExchangeUSGov", JsonNode.Parse((await TypedAsync("az"))[^1])!["audiences"]!.AsArray().Single()!.GetValue<string>());
+    }
+
+    [Fact]
     public async Task Vault_is_told_issuer_subject_and_audience_exactly_whatever_the_subject_holds()
     {
         Have("https://vault.example", Nasty);
@@ -242,9 +250,9 @@ public sealed class TrustPolicyCommandTests() : CliApiTests("acme", "prod")
     {
         Have("sts.amazonaws.com", "w:acme", ("AWS", "takes an issuer of https without a port only"));
 
-        Assert.Equal(1, await Cli.RunAsync("subject", "preview", "deploy", "--environment", "live"));
+        Assert.Equal(1, await Cli.RunAsync("subject", "preview", "deploy", "--environment", "live", "--consumer-workspace", "team"));
 
-        Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects?environment=live", _asked);
+        Assert.Equal("/v1/workspaces/acme/collections/prod/definitions/deploy/subjects?environment=live&consumer_workspace=team", _asked);
         Assert.Contains("sts.amazonaws.com  lanyard (default)  w:acme   3       2026-11-01T00:00:00Z", Cli.Out.ToString(), StringComparison.Ordinal);
         Assert.Contains("! sts.amazonaws.com, lanyard: AWS takes an issuer of https without a port only", Cli.Out.ToString(), StringComparison.Ordinal);
     }

@@ -80,6 +80,19 @@ public sealed class CloudTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(null, "api://AzureADTokenExchange")]
+    [InlineData("https://login.microsoftonline.com/", "api://AzureADTokenExchange")]
+    [InlineData("https://login.microsoftonline.us", "api://AzureADTokenExchangeUSGov")]
+    [InlineData("https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina")]
+    [InlineData("https://login.microsoftonline.us", "api://own", "api://own")]
+    [Line("5.4")]
+    public void The_audience_for_Azure_is_that_of_the_cloud_whose_authority_is_asked(string? authority, string expected, string? own = null)
+    {
+        var payload = CloudResolution.Resolve(new CloudSpec(Azure: new AzureSpec("t", "c", Audience: own, AuthorityHost: authority)), "run_1", "run")!;
+        Assert.Equal(expected, Assert.Single(payload.Tokens).Audience);
+    }
+
+    [Theory]
     [InlineData("plan", "plan")]
     [InlineData("apply", "apply")]
     [InlineData("destroy", "apply")]

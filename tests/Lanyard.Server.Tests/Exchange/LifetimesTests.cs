@@ -32,11 +32,14 @@ public sealed class LifetimesTests
     public void With_less_than_a_minute_left_of_the_subject_token_nothing_is_minted(int left) =>
         Assert.Equal(RefusalReason.LifetimeTooShort, Lifetimes.ForIdentityToken(null, null, "x", Now.AddSeconds(left), Now).Refusal.Reason);
 
-    [Fact]
-    public void A_token_for_azure_outlives_the_five_minutes_that_its_sdk_keeps_the_file()
+    [Theory]
+    [InlineData("api://AzureADTokenExchange")]
+    [InlineData("api://AzureADTokenExchangeUSGov")]
+    [InlineData("api://AzureADTokenExchangeChina")]
+    public void A_token_for_azure_outlives_the_five_minutes_that_its_sdk_keeps_the_file(string audience)
     {
-        Assert.Equal(Now.AddMinutes(6), Lifetimes.ForIdentityToken(Span(120), null, Lifetimes.AzureAudience, Now.AddHours(1), Now).Value);
-        Assert.True(Lifetimes.ForIdentityToken(null, null, Lifetimes.AzureAudience, Now.AddMinutes(5), Now).IsRefused);
+        Assert.Equal(Now.AddMinutes(6), Lifetimes.ForIdentityToken(Span(120), null, audience, Now.AddHours(1), Now).Value);
+        Assert.True(Lifetimes.ForIdentityToken(null, null, audience, Now.AddMinutes(5), Now).IsRefused);
     }
 
     [Theory]

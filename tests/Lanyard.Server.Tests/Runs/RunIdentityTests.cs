@@ -77,6 +77,33 @@ public abstract class RunIdentityTests(DatabaseKind kind) : RunsServerFixture(ki
         Assert.Empty(await uses.ListAsync("def_gone", Cancel));
     }
 
+    /// <summary>An audience of one's own is Google's where the cloud block says so.</summary>
+    [Theory]
+    [Line("5.4")]
+    [InlineData(127, true)]
+    [InlineData(128, false)]
+    public async Task No_token_is_made_of_whose_subject_Google_would_refuse_and_the_refusal_names_Google(int length, bool allowed)
+    {
+        const string provider = "projects/1/locations/global/workloadIdentityPools/pool/providers/prov";
+        foreach (var audience in (string[])[$"https://iam.googleapis.com/{provider}", "gcp-workload-identity-provider:demo"])
+        {
+            var name = audience[..3];
+            (await Server.PutAsync($"/v1/workspaces/demo/collections/one/definitions/{name}", $$$$$"""
+                {"spec":{"steps":[{"name":"a","script":"true"}],"audiences":[{"audience":"{{{{{audience}}}}}","subject":"{{{{{new string('a', length)}}}}}"},{"audience":"other","subject":"{{{{{new string('a', length)}}}}}"}],
+                "cloud":{"gcp":{"provider":"{{{{{provider}}}}}","audience":"{{{{{audience}}}}}"}}}}
+                """)).Made();
+            var runner = await Runs.RunnerAsync(name, "one");
+            await runner.OpenAsync();
+            await Runs.CreateAsync($$"""{"definition":"{{name}}"}""");
+            var run = await runner.TakeAsync();
+
+            var granted = await Runs.Get<RunIdentity>().GrantAsync(run, 1, audience, cancellationToken: Cancel);
+            Assert.Equal(allowed, !granted.IsRefused);
+            if (!allowed) Assert.Equal((RefusalReason.ScopeNotAllowed, "the subject has 128 bytes, Google takes 127"), (granted.Refusal.Reason, granted.Refusal.Detail));
+            Assert.False((await Runs.Get<RunIdentity>().GrantAsync(run, 1, "other", cancellationToken: Cancel)).IsRefused);
+        }
+    }
+
     [Theory]
     [Line("6.2")]
     [InlineData("claims.phase == 'apply' && claims.attempt == 1 && !claims.runner_shared", true)]
