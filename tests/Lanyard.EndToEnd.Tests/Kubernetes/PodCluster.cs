@@ -65,10 +65,10 @@ public sealed class PodCluster : IAsyncLifetime
     }
 
     /// <param name="steps">YAML of the list of steps.</param>
-    /// <param name="pod">YAML of the pod block, in one line.</param>
+    /// <param name="pod">YAML of the pod block, in one line; null: the collection's alone.</param>
     /// <param name="more">One more member of the spec.</param>
     /// <param name="audiences">YAML of the list's elements, in one line.</param>
-    public async Task<string> StartAsync(string definition, string steps, string pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}", string more = "", string audiences = $"{{audience: '{Audience}'}}", int graceSeconds = 10)
+    public async Task<string> StartAsync(string definition, string steps, string? pod = $"{{image: '{Busybox}', imagePullPolicy: Never}}", string more = "", string audiences = $"{{audience: '{Audience}'}}", int graceSeconds = 10)
     {
         await Installation.ApplyAsync($$"""
             kind: Definition
@@ -77,12 +77,19 @@ public sealed class PodCluster : IAsyncLifetime
               executor: kubernetes
               graceSeconds: {{graceSeconds}}
               audiences: [{{audiences}}]
-              pod: {{pod}}
+              {{(pod is null ? "" : $"pod: {pod}")}}
               {{more}}
               steps: {{steps}}
             """);
         return (await Installation.LanyardAsync("run", definition, "-w", "acme", "-c", "prod")).Succeeded().Trim();
     }
+
+    /// <summary>The collection with this pod block (YAML in one line), or without one.</summary>
+    public Task CollectionAsync(string? pod) => Installation.ApplyAsync($$"""
+        kind: Collection
+        metadata: {workspace: acme, slug: prod}
+        spec: {{(pod is null ? "{}" : $"{{pod: {pod}}}")}}
+        """);
 
     /// <summary>Waits until a run is over. Where it does not end, the failure shows what the cluster has to say about its pods, too.</summary>
     public async Task<JsonNode> EndAsync(string run)

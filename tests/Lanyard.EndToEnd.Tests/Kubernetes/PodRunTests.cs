@@ -208,6 +208,33 @@ public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
         Assert.Contains("does not allow the service account", view["attempts"]![0]!["reason"]!.GetValue<string>(), StringComparison.Ordinal);
     }
 
+    /// <summary>Nothing but the collection names an image and an account, and the pod has both.</summary>
+    [Fact]
+    public async Task A_definition_without_a_pod_block_has_image_and_service_account_of_its_collection()
+    {
+        await pods.CollectionAsync($"{{image: '{PodCluster.Busybox}', imagePullPolicy: Never, serviceAccount: lanyard-runner}}");
+        try
+        {
+            var refused = await pods.EndAsync(await pods.StartAsync("bare", """[{name: main, script: "busybox | head -1"}]""", pod: null));
+            Assert.Contains("does not allow the service account lanyard-runner", refused["attempts"]![0]!["reason"]!.GetValue<string>(), StringComparison.Ordinal);
+
+            await pods.CollectionAsync($"{{image: '{PodCluster.Busybox}', imagePullPolicy: Never, serviceAccount: lanyard-run}}");
+            var run = await pods.StartAsync("bare", """[{name: main, script: "busybox | head -1"}]""", pod: null);
+            var view = await pods.EndAsync(run);
+            Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{await pods.LogAsync(run)}\n{pods.Runner.Errors}");
+            Assert.Contains("BusyBox", await pods.LogAsync(run), StringComparison.Ordinal);
+            Assert.Equal($"{PodCluster.Busybox} lanyard-run", await ImageAndAccountAsync(run));
+        }
+        finally
+        {
+            await pods.CollectionAsync(null);
+        }
+    }
+
+    private async Task<string> ImageAndAccountAsync(string run) => (await pods.Cluster.KubectlAsync(
+        "get", "pods", "-n", PodCluster.Namespace, "-l", $"lanyard.dev/run={run}", "-o",
+        "jsonpath={.items[0].spec.containers[?(@.name==\"steps\")].image} {.items[0].spec.serviceAccountName}")).Succeeded().Trim();
+
     private async Task<string> PhaseAsync(string run) => (await pods.Cluster.KubectlAsync(
         "get", "pods", "-n", PodCluster.Namespace, "-l", $"lanyard.dev/run={run}", "-o", "jsonpath={.items[*].status.phase}")).Succeeded().Trim();
 

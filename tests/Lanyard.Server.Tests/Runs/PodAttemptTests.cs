@@ -80,6 +80,27 @@ public sealed class PodAttemptTests : PodServerTests
         Assert.Equal(["Scheduled", "Pulling"], (await ViewAsync(run))["attempts"]![0]!["events"]!.AsArray().Select(one => one!["reason"]!.GetValue<string>()));
     }
 
+    /// <summary>What the runner is told of the pod: the collection's word where the definition has none, the definition's where it has one.</summary>
+    [Theory]
+    [Line("5.1")]
+    [InlineData(null, "tools:1", "collections", "ssd")]
+    [InlineData("""{"image":"tools:2"}""", "tools:2", "collections", "ssd")]
+    [InlineData("""{"serviceAccount":"definitions"}""", "tools:1", "definitions", "ssd")]
+    [InlineData("""{"image":"tools:2","serviceAccount":"definitions","nodeSelector":{"disk":"slow"}}""", "tools:2", "definitions", "slow")]
+    public async Task Image_and_service_account_are_the_collections_where_the_definition_has_none(string? pod, string image, string account, string disk)
+    {
+        await Server.PutAsync(
+            "/v1/workspaces/acme/collections/prod", """{"pod":{"image":"tools:1","serviceAccount":"collections","nodeSelector":{"disk":"ssd"}}}""", ifMatch: "*");
+        await Server.PutAsync(
+            "/v1/workspaces/acme/collections/prod/definitions/deploy",
+            $$"""{"executor":"kubernetes",{{(pod is null ? "" : $"\"pod\":{pod},")}}"steps":[{"name":"a","script":"true"}]}""", ifMatch: "*");
+        var run = await CreateAsync();
+        Assert.Single((await PollAsync())["offers"]!.AsArray());
+
+        var told = (await AttemptAsync(run, "accept", $$"""{"session":"{{Session}}"}""", Own())).Json["pod"]!;
+        Assert.Equal((image, account, disk), (told["image"]!.GetValue<string>(), told["serviceAccount"]!.GetValue<string>(), told["nodeSelector"]!["disk"]!.GetValue<string>()));
+    }
+
     [Theory]
     [InlineData("""{"image":"-x"}""")]
     [InlineData("""{"user":0}""")]
