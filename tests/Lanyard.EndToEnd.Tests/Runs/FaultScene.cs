@@ -24,10 +24,11 @@ internal sealed class FaultScene : IAsyncDisposable
     public StepMailbox Mailbox { get; } = new();
 
     /// <param name="before">What the step does before it says its run and attempt.</param>
-    public static async Task<FaultScene> StartAsync(string before = "")
+    /// <param name="database">For <c>--database</c>; null: SQLite.</param>
+    public static async Task<FaultScene> StartAsync(string before = "", string? database = null)
     {
         var front = new SwitchingFront();
-        var scene = new FaultScene { Front = front, Installation = await Installation.StartAsync(front: front) };
+        var scene = new FaultScene { Front = front, Installation = await Installation.StartAsync(database, front) };
         await scene.Installation.ApplyAsync(
             Documents.Workspace("acme"),
             Documents.Collection("acme", "prod"),

@@ -58,15 +58,16 @@ internal sealed class ReplicaPair : IAsyncDisposable
         await runner.WaitForErrorLineAsync("acme/prod", TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>A runner of a cluster, which speaks to the first replica.</summary>
-    public async Task<WireRunner> WireRunnerAsync(TestIssuer cluster)
+    /// <summary>A runner of a cluster.</summary>
+    /// <param name="replicas">To which its calls go, one after the other; none: all to the first.</param>
+    public async Task<WireRunner> WireRunnerAsync(TestIssuer cluster, params int[] replicas)
     {
         using var admin = Client(First);
         await WireRunner.RegisterAsync(admin, Url, cluster);
         var file = Path.Combine(_folder, "runner.yaml");
         await File.WriteAllTextAsync(file, WireRunner.Document("prod"));
         (await LanyardAsync("apply", "-f", file)).Succeeded();
-        return new WireRunner(Client(First, WireRunner.Bearer(cluster, Url)));
+        return new WireRunner(Client(First, WireRunner.Bearer(cluster, Url), replicas.Length == 0 ? null : new EachInTurn(replicas)));
     }
 
     /// <summary>An identity token for a runtime token, by one replica.</summary>
@@ -196,9 +197,9 @@ internal sealed class ReplicaPair : IAsyncDisposable
     private Task<CommandResult> LanyardAsync(params string[] arguments) => LanyardProcess.RunAsync(
         arguments, new Dictionary<string, string?> { ["LANYARD_DATA_DIR"] = Data, ["LANYARD_SERVER"] = Url }, deadline: TimeSpan.FromSeconds(120));
 
-    private HttpClient Client(int replica, string? bearer = null)
+    private HttpClient Client(int replica, string? bearer = null, HttpMessageHandler? handler = null)
     {
-        var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{replica}") };
+        var client = new HttpClient(handler ?? new SocketsHttpHandler()) { BaseAddress = new Uri($"http://127.0.0.1:{replica}") };
         client.DefaultRequestHeaders.Authorization = new("Bearer", bearer ?? _bearer);
         return client;
     }
@@ -214,5 +215,17 @@ internal sealed class ReplicaPair : IAsyncDisposable
     {
         _processes.Add(process);
         return process;
+    }
+
+    /// <summary>As something that stands before replicas and sends nobody to the same one twice.</summary>
+    private sealed class EachInTurn(int[] ports) : DelegatingHandler(new SocketsHttpHandler())
+    {
+        private int _calls = -1;
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            request.RequestUri = new UriBuilder(request.RequestUri!) { Port = ports[Interlocked.Increment(ref _calls) % ports.Length] }.Uri;
+            return base.SendAsync(request, cancellationToken);
+        }
     }
 }

@@ -17,13 +17,12 @@ public sealed class ReplicaTests
 
     [Fact]
     [Line("2.10")]
-    public async Task A_run_made_on_one_replica_wakes_a_runner_that_waits_on_the_other_and_its_token_dies_on_both()
+    public async Task A_run_made_on_one_replica_is_taken_by_a_runner_that_waits_on_the_other_and_its_token_dies_on_both()
     {
         await using var pair = await ReplicaPair.StartAsync();
         await pair.StartRunnerAsync();
         await pair.CreateAsync(pair.Second);
-        // Far below the poll that would find it without a wake-up.
-        var message = await pair.Mailbox.ReceiveAsync(TimeSpan.FromSeconds(30));
+        var message = await pair.Mailbox.ReceiveAsync(Patience);
         Assert.True(await pair.IsActiveAsync(pair.First, message.Text));
         Assert.True(await pair.IsActiveAsync(pair.Second, message.Text));
 
@@ -31,6 +30,29 @@ public sealed class ReplicaTests
 
         foreach (var replica in (int[])[pair.First, pair.Second])
             await Eventually.HoldsAsync(async () => !await pair.IsActiveAsync(replica, message.Text), "the token is dead on every replica");
+    }
+
+    /// <summary>Nothing is told beforehand: each call comes to a replica that has seen nothing of the one before.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Whichever_replica_each_call_of_a_runner_comes_to_the_run_goes_on(bool isSecondFirst)
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        await using var cluster = await TestIssuer.StartAsync();
+        using var runner = isSecondFirst ? await pair.WireRunnerAsync(cluster, pair.Second, pair.First) : await pair.WireRunnerAsync(cluster, pair.First, pair.Second);
+        var run = await pair.CreateAsync(isSecondFirst ? pair.First : pair.Second);
+
+        await runner.AcceptAsync(run);
+        await runner.LogAsync(run, 0, "one\n");
+        await runner.LogAsync(run, 4, "two\n");
+        await runner.LogAsync(run, 4, "two\nthree\n");
+        await runner.EndAsync(run, "one\ntwo\nthree\n");
+        await runner.EndAsync(run, "one\ntwo\nthree\n");
+
+        var view = await pair.RunAsync(run);
+        Assert.Equal("succeeded", view["state"]!.GetValue<string>());
+        Assert.True(Assert.Single(view["attempts"]!.AsArray())!["logComplete"]!.GetValue<bool>(), view.ToString());
     }
 
     /// <summary>The design's bound is one second; on a busy machine a test can only say that it is soon, and that no request has to bring it about.</summary>
