@@ -11,7 +11,7 @@ namespace Lanyard.EndToEnd.Tests.Kubernetes;
 /// <summary>Real runs in real pods: a busybox image in which nothing is ours, beside a container of the published program.</summary>
 [Needs("kube")]
 [Line("5.1")]
-public sealed class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
+public sealed partial class PodRunTests(PodCluster pods) : IClassFixture<PodCluster>
 {
     private const string Waits = """[{name: main, script: "echo begun; until [ -e go ]; do sleep 0.2; done; echo went on"}]""";
 
