@@ -29,6 +29,9 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
     /// <summary>Blobs that were whole, with the time of their folder then.</summary>
     private readonly ConcurrentDictionary<string, DateTime> _whole = new(StringComparer.Ordinal);
 
+    /// <summary>Copies to clients that are under way.</summary>
+    private int _copies;
+
     private const UnixFileMode OwnFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     public override async Task<StoredSegment?> WriteAsync(string blob, Stream body, long length, WorkspaceKey key, CancellationToken cancellationToken)
@@ -80,6 +83,19 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 
     public override async Task CopyAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _copies);
+        try
+        {
+            await CopyPiecesAsync(blob, extents, range, key, to, cancellationToken);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _copies);
+        }
+    }
+
+    private async Task CopyPiecesAsync(string blob, IReadOnlyList<Extent> extents, ByteRange range, WorkspaceKey key, PipeWriter to, CancellationToken cancellationToken)
+    {
         var sent = 0L;
         foreach (var extent in extents)
         {
@@ -91,8 +107,8 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
                 sent += source.Send((int)piece, first, end, to);
                 if ((await to.FlushAsync(cancellationToken)).IsCompleted) return;
 
-                // A client on this machine reads what is still in the caches, before more is put on top of it.
-                Thread.Yield();
+                // A client on this machine reads what is still in the caches, before more is put on top of it. Few transfers have the cores that they need, and give none away.
+                if (Volatile.Read(ref _copies) > Environment.ProcessorCount) Thread.Yield();
                 if (sent < Turn) continue;
                 sent = 0;
                 await default(FairTurn);
