@@ -18,8 +18,8 @@ internal sealed class FileBlobs(string root, TimeProvider time) : BlobStore
 
     private readonly string _marker = MarkerIn(root);
 
-    /// <summary>After so many bytes others come first. A longer turn is fewer clients at work at once, whose bytes stay in the processor's caches.</summary>
-    private const long Turn = 2 * 1024 * 1024;
+    /// <summary>After so many bytes others come first: what all clients have not read yet fits into the processor's caches then.</summary>
+    private const long Turn = 512 * 1024;
 
     private const int MostRemembered = 65_536;
 
