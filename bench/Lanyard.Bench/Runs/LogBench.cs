@@ -12,7 +12,7 @@ namespace Lanyard.Bench.Runs;
 internal static class LogBench
 {
     private const int Attempts = 50;
-    private const int PiecesARound = 8;
+    private const int PiecesARound = 16;
     private const int Piece = 256 * 1024;
     private const string Unit = "MB / s";
 
@@ -40,19 +40,24 @@ internal static class LogBench
         }
 
         var sent = 0L;
-        var medians = await new RoundLoop("logs", [installation.ServerId, nginx.Id], TimeSpan.FromSeconds(60)).RunAsync(async () =>
+        async Task<double> OursAsync()
         {
             var from = sent;
             sent += (long)PiecesARound * Piece;
-            return new()
+            return await TimedAsync(() => Task.WhenAll(ours.Select(async one =>
             {
-                ["ours"] = await TimedAsync(() => Task.WhenAll(ours.Select(async one =>
-                {
-                    for (var i = 0; i < PiecesARound; i++)
-                        await one.Runner.AppendAsync(one.Offer, from + ((long)i * Piece), text);
-                }))),
-                ["nginx"] = await TimedAsync(() => nginx.PutAsync(Attempts, PiecesARound, text)),
-            };
+                for (var i = 0; i < PiecesARound; i++)
+                    await one.Runner.AppendAsync(one.Offer, from + ((long)i * Piece), text);
+            })));
+        }
+
+        Task<double> TheirsAsync() => TimedAsync(() => nginx.PutAsync(Attempts, PiecesARound, text));
+        await WarmUp.RunAsync(OursAsync);
+        await WarmUp.RunAsync(TheirsAsync);
+        var medians = await new RoundLoop("logs", [installation.ServerId, nginx.Id], TimeSpan.FromSeconds(60)).RunAsync(async () => new()
+        {
+            ["ours"] = await OursAsync(),
+            ["nginx"] = await TheirsAsync(),
         });
         ours.ForEach(static one => one.Runner.Dispose());
         rows.Add(BenchRow.Rate("logs of 50 runs", medians["ours"], medians["nginx"], "nginx, dav PUT", Unit, 0.5));

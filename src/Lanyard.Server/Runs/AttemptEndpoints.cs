@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using Lanyard.Identity;
 using Lanyard.Protocol.Resources;
@@ -59,9 +58,10 @@ internal static class AttemptEndpoints
             return new Refused(refusal);
         if (!long.TryParse(context.Request.Query["offset"], NumberStyles.None, CultureInfo.InvariantCulture, out var offset) || offset > options.MaxLogBytes)
             return new Refused(new Refusal(RefusalReason.RequestMalformed, "offset is no number, or behind the longest log"));
-        if (context.Request.ContentLength > options.MaxLogChunkBytes || await ReadAsync(context, options.MaxLogChunkBytes) is not { } chunk)
+        using var chunk = new PooledBody(options.MaxLogChunkBytes);
+        if (!await chunk.ReadAsync(context))
             return new Refused(new Refusal(RefusalReason.RequestTooLarge, $"a chunk has at most {options.MaxLogChunkBytes} bytes"));
-        if (!(await calls.LogAsync(run, call, offset, chunk.WrittenMemory, context.RequestAborted)).TryGet(out var appended, out refusal))
+        if (!(await calls.LogAsync(run, call, offset, chunk.Bytes, context.RequestAborted)).TryGet(out var appended, out refusal))
             return await RefusedAsync(context, audit, logger, "attempt.log", run, call, refusal);
         return Results.Json(new LogAppended(appended.NextOffset), RunnerJson.Default.LogAppended, statusCode: appended.IsGap ? 416 : 200);
     }
@@ -85,22 +85,4 @@ internal static class AttemptEndpoints
     internal static async Task<IResult> RefusedAsync(
         HttpContext context, RunAudit audit, ILogger logger, string action, string run, AttemptCall call, Refusal refusal) =>
         new Refused(await AttemptAnswering.ToldAsync(context, audit, logger, action, run, call, refusal));
-
-    /// <summary>Null when the body is longer.</summary>
-    private static async Task<ArrayBufferWriter<byte>?> ReadAsync(HttpContext context, int most)
-    {
-        var body = new ArrayBufferWriter<byte>((int)Math.Clamp(context.Request.ContentLength ?? 4096, 256, most));
-        var reader = context.Request.BodyReader;
-        while (true)
-        {
-            var part = await reader.ReadAsync(context.RequestAborted);
-            foreach (var segment in part.Buffer)
-                body.Write(segment.Span);
-            reader.AdvanceTo(part.Buffer.End);
-            if (body.WrittenCount > most)
-                return null;
-            if (part.IsCompleted)
-                return body;
-        }
-    }
 }

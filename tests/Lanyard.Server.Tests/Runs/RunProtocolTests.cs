@@ -131,6 +131,20 @@ public abstract class RunProtocolTests(DatabaseKind kind) : RunsServerFixture(ki
     }
 
     [Fact]
+    public async Task A_chunk_whose_length_nobody_told_is_taken_whole_or_not_at_all()
+    {
+        var runner = await Runs.RunnerAsync("r1", "one");
+        await runner.OpenAsync();
+        await Runs.CreateAsync();
+        var run = await runner.TakeAsync();
+        var text = Enumerable.Range(0, 1 << 20).Select(static i => (byte)('a' + (i % 23))).ToArray();
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await runner.ChunkedLogAsync(run, 0, [.. text, 0])).Status);
+        Assert.Equal(4096, (await runner.ChunkedLogAsync(run, 0, text[..4096])).Value!.NextOffset);
+        Assert.Equal(text.Length, (await runner.ChunkedLogAsync(run, 0, text)).Value!.NextOffset);
+        Assert.Equal(System.Text.Encoding.ASCII.GetString(text), (await Server.GetAsync($"{RunsServer.Runs}/{run}/logs")).Body);
+    }
+
+    [Fact]
     public async Task A_follower_gets_what_is_written_while_it_waits_and_hears_of_the_end()
     {
         var runner = await Runs.RunnerAsync("r1", "one");

@@ -58,6 +58,10 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
         new ByteArrayContent(chunk) { Headers = { ContentType = new("application/octet-stream") } },
         Json.LogAppended);
 
+    /// <summary>With no length that is told before, as a proxy may send it on.</summary>
+    public Task<Said<LogAppended>> ChunkedLogAsync(string run, long offset, byte[] chunk) =>
+        SendAsync(HttpMethod.Post, $"attempts/{run}/1/log?offset={offset}", new ChunkedContent(chunk), Json.LogAppended);
+
     public Task<Said<AttemptAnswer>> PlannedAsync(string run, int add, int attempt = 1) => PostAsync(
         $"attempts/{run}/{attempt}/end", new EndRequest(Session, "succeeded", null, 0, EmptyHash, Plan: new PlanSummary(add, 0, 0, false, 0)), Json.EndRequest, Json.AttemptAnswer);
 
@@ -113,3 +117,17 @@ internal sealed class SimulatedRunner(HttpClient http, string bearer, string id)
 
 internal sealed record Said<T>(HttpStatusCode Status, T? Value, string Body)
     where T : class;
+
+internal sealed class ChunkedContent(byte[] bytes) : HttpContent
+{
+    protected override async Task SerializeToStreamAsync(Stream stream, System.Net.TransportContext? context)
+    {
+        foreach (var part in bytes.Chunk(10_000)) await stream.WriteAsync(part);
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = 0;
+        return false;
+    }
+}
