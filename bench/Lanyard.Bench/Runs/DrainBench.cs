@@ -17,6 +17,7 @@ internal static class DrainBench
     private const int WideRunners = 4;
     private const int Batch = 50;
     private const int Jobs = 3000;
+    private const int WideJobs = 9000;
     private const string Runs = "runs / s";
     private static readonly string WideName = $"whole runs, {WideRunners} runners that take 50 at once";
 
@@ -30,16 +31,16 @@ internal static class DrainBench
         await using var load = await Drain.StartAsync(installation, new Psql(postgres, Psql.NameOf(location)), () => [Cpu.Of(installation.ServerId), Cpu.OfFamily(postgres.Id), Cpu.OfSelf]);
         using var graphile = await NodePeer.StartAsync("graphile.mjs", postgres.SocketFolder, PostgresServer.User, peers);
         using var boss = await NodePeer.StartAsync("pgboss.mjs", postgres.SocketFolder, PostgresServer.User, peers);
-        await load.SingleAsync(Jobs);
-        await load.BatchedAsync(Jobs);
+        await WarmUp.RunAsync(async () => (await load.SingleAsync(Jobs))["single"]);
+        await WarmUp.RunAsync(async () => (await load.BatchedAsync(WideJobs))["batched"]);
         var series = 1000;
         var medians = await new RoundLoop("drain", [installation.ServerId, postgres.Id, graphile.Id, boss.Id], TimeSpan.FromSeconds(150)).RunAsync(async () => new(
         [
             .. await load.SingleAsync(Jobs),
             new("pgbench", await same.MeasureAsync(Jobs, series++, Clients)),
-            .. await load.BatchedAsync(Jobs),
-            new("graphile", await graphile.MeasureAsync(Jobs.ToString(CultureInfo.InvariantCulture))),
-            new("boss", await boss.MeasureAsync((2 * Jobs).ToString(CultureInfo.InvariantCulture))),
+            .. await load.BatchedAsync(WideJobs),
+            new("graphile", await graphile.MeasureAsync(WideJobs.ToString(CultureInfo.InvariantCulture))),
+            new("boss", await boss.MeasureAsync(WideJobs.ToString(CultureInfo.InvariantCulture))),
         ]));
         rows.Add(BenchRow.Rate("whole runs, 8 runners, one at a time", medians["single"], medians["pgbench"], "pgbench, the same statements", Runs, 0.6));
         rows.Add(BenchRow.Rate(WideName, medians["batched"], medians["graphile"], "graphile-worker 0.17.3, concurrency 10", Runs, 2));
