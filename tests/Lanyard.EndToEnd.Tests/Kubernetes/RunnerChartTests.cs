@@ -55,7 +55,7 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
     {
         var usual = await PodOfAsync("workspace=acme", "authorities=one");
 
-        foreach (var value in (string[])["workspace=other", "stepImage=busybox:1", "server=https://lanyard.acme.example", "authorities="])
+        foreach (var value in (string[])["workspace=other", "stepImage=busybox:1", "server=https://lanyard.acme.example", "authorities=", "pushKeys=lanyard-keys"])
         {
             Assert.NotEqual(usual, await PodOfAsync("workspace=acme", "authorities=one", value));
         }
@@ -66,10 +66,49 @@ public sealed class RunnerChartTests(KubeCluster cluster) : IClassFixture<KubeCl
         }
     }
 
-    private static async Task<string> PodOfAsync(params string[] values)
+    [Theory]
+    [Needs("golang")]
+    [InlineData("keys-only", "false", "lanyard-keys", "yes", "no")]
+    [InlineData("keys-and-reviews", "true", "lanyard-keys", "yes", "yes")]
+    [InlineData("neither", "false", "", "no", "no")]
+    public async Task A_runner_that_is_to_push_keys_or_to_review_tokens_is_told_and_allowed_that_and_no_more(string space, string reviews, string pusher, string mayPush, string mayReview)
     {
-        var said = (await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-runner"), "lanyard", .. values], deadline: TimeSpan.FromMinutes(5))).Succeeded();
-        return JsonNode.Parse(said)!.AsArray().Single(static one => one!["kind"]!.GetValue<string>() == "Deployment")!["spec"]!["template"]!.ToJsonString();
+        await cluster.CreateNamespaceAsync(space);
+        var objects = await RenderAsync(space, $"pushKeys={pusher}", $"reviewTokens={reviews}");
+        var list = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "List", ["items"] = objects.DeepClone() };
+        (await Command.RunAsync("kubectl", ["--kubeconfig", cluster.KubeconfigPath, "apply", "-f", "-"], input: list.ToJsonString())).Succeeded();
+
+        var told = objects.Single(static one => one!["kind"]!.GetValue<string>() == "ConfigMap")!["data"]!;
+        Assert.Equal(pusher.Length > 0 ? $"{space}/{pusher}" : null, told["LANYARD_PUSH_KEYS"]?.GetValue<string>());
+        Assert.Equal(mayReview == "yes" ? "true" : null, told["LANYARD_REVIEW_TOKENS"]?.GetValue<string>());
+        foreach (var (what, may) in new[]
+        {
+            ("serviceaccounts/lanyard-keys --subresource=token", mayPush), ("serviceaccounts/lanyard-run --subresource=token", "no"), ("serviceaccounts --subresource=token", "no"),
+            ("tokenreviews.authentication.k8s.io", mayReview),
+        })
+        {
+            var asked = await cluster.KubectlAsync(["auth", "can-i", "create", .. what.Split(' '), "-n", space, "--as", $"system:serviceaccount:{space}:lanyard-runner"]);
+            Assert.True(may == asked.Output.Trim(), $"{what}: {asked.Output}{asked.Errors}");
+        }
+    }
+
+    [Fact]
+    [Needs("golang")]
+    public async Task Reviews_with_no_account_to_ask_as_are_a_mistake_that_the_chart_tells()
+    {
+        var said = await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-runner"), "lanyard", "reviewTokens=true"], deadline: TimeSpan.FromMinutes(5));
+
+        Assert.NotEqual(0, said.ExitCode);
+        Assert.Contains("reviewTokens: only with pushKeys", said.Errors, StringComparison.Ordinal);
+    }
+
+    private static async Task<string> PodOfAsync(params string[] values) =>
+        (await RenderAsync("lanyard", values)).Single(static one => one!["kind"]!.GetValue<string>() == "Deployment")!["spec"]!["template"]!.ToJsonString();
+
+    private static async Task<JsonArray> RenderAsync(string space, params string[] values)
+    {
+        var said = await Command.RunAsync(Repo.At("eng", "helm-render", "run"), [Repo.At("deploy", "helm", "lanyard-runner"), space, .. values], deadline: TimeSpan.FromMinutes(5));
+        return JsonNode.Parse(said.Succeeded())!.AsArray();
     }
 
     [Fact]
