@@ -1,9 +1,12 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Lanyard.EndToEnd.Tests.Docs;
 using Lanyard.Protocol.Runs;
 using Lanyard.Testing;
+using Lanyard.Testing.Clouds;
 using Xunit;
 
 namespace Lanyard.EndToEnd.Tests.Kubernetes;
@@ -49,6 +52,40 @@ public sealed class PodToolTests(PodCluster pods) : IClassFixture<PodCluster>
         {
             Assert.Contains(line, log, StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>The container of ours asks STS with a token of the run; the step's has the keys alone, from an address of the pod's own.</summary>
+    [Fact]
+    [Line("5.3")]
+    public async Task In_a_pod_a_step_has_the_keys_that_STS_gave_for_the_runs_token_and_none_where_the_role_trusts_another_subject()
+    {
+        const string Script = """
+            ask() { wget -qO- --header "Authorization: $1" "$AWS_CONTAINER_CREDENTIALS_FULL_URI"; }
+            echo "keys $(ask "$AWS_CONTAINER_AUTHORIZATION_TOKEN" | sed 's/.*"SecretAccessKey":"\([^"]*\)".*/\1/; s/\\u002B/+/g' | tr -d '\n' | sha256sum | cut -c1-64)"
+            ask guessed || echo "nothing without the pod's word"
+            """;
+        await using var sts = await AwsDouble.StartBesideAsync(pods.Installation, "acme", "sts.amazonaws.com");
+        var trusts = sts.AddRole("apply", static subject => subject == "workspace:acme:collection:prod:definition:keys:phase:run");
+        var other = sts.AddRole("other", static subject => subject == "workspace:acme:collection:prod:definition:another:phase:run");
+
+        var run = await KeysAsync("keys", trusts, sts.Url, Script);
+        var log = await pods.LogAsync(run);
+        Assert.Contains("keys " + Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(Assert.Single(sts.Secrets)))), log, StringComparison.Ordinal);
+        Assert.Contains("nothing without the pod's word", log, StringComparison.Ordinal);
+
+        run = await KeysAsync("keys", other, sts.Url, "wget -qO- --header \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\" \"$AWS_CONTAINER_CREDENTIALS_FULL_URI\" || echo no keys");
+        Assert.Contains("no keys", await pods.LogAsync(run), StringComparison.Ordinal);
+        Assert.Single(sts.Secrets);
+        Assert.Contains("Subject: workspace:acme:collection:prod:definition:keys:phase:run", sts.Refused);
+    }
+
+    private async Task<string> KeysAsync(string definition, string role, string sts, string script)
+    {
+        var run = await pods.StartAsync(
+            definition, $"[{{name: main, script: {JsonSerializer.Serialize(script)}}}]", more: $"cloud: {{aws: {{roleArn: '{role}', credentials: endpoint, region: eu-central-1, stsEndpoint: '{sts}'}}}}");
+        var view = await pods.EndAsync(run);
+        Assert.True(view["state"]!.GetValue<string>() == "succeeded", $"{view}\n{await pods.LogAsync(run)}\n{pods.Runner.Errors}");
+        return run;
     }
 
     /// <summary>The page's own words, with an image that is here, and a script that it can run.</summary>

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Lanyard.Testing.Installations;
 using Microsoft.AspNetCore.Http;
 
 namespace Lanyard.Testing.Clouds;
@@ -17,6 +20,10 @@ public sealed class AwsDouble : CloudDouble
     private AwsDouble(string issuer, IReadOnlyList<string> clientIds, bool tls)
         : base(tls) => (_judge, _clientIds) = (new TokenJudge(issuer, ["RS256", "ES256"]), clientIds);
 
+    private AwsDouble(Installation installation, string workspace, string clientId)
+        : base(X509Certificate2.CreateFromPemFile(installation.CertificateFile!, installation.CertificateFile + ".key"), IPAddress.Parse(new Uri(installation.Url).Host)) =>
+        (_judge, _clientIds) = (new TokenJudge(installation.IssuerOf(workspace), ["RS256", "ES256"], installation.CreateClient()), [clientId]);
+
     /// <summary>Secrets that were given out.</summary>
     public ConcurrentQueue<string> Secrets { get; } = new();
 
@@ -27,6 +34,9 @@ public sealed class AwsDouble : CloudDouble
 
     /// <summary>Behind TLS, as the original.</summary>
     public static Task<AwsDouble> StartWithTlsAsync(string issuer, string clientId) => StartedAsync(new AwsDouble(issuer, [clientId], tls: true));
+
+    /// <summary>On the address of an installation, where pods reach it too, and vouched for by the same authority.</summary>
+    public static Task<AwsDouble> StartBesideAsync(Installation installation, string workspace, string clientId) => StartedAsync(new AwsDouble(installation, workspace, clientId));
 
     /// <summary>A role that trusts these subjects.</summary>
     public string AddRole(string name, Func<string, bool> subjects)

@@ -12,7 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Lanyard.Testing.Clouds;
 
-/// <summary>A loopback server that stands for a cloud's token service: it answers as the original does, and remembers whom it let in.</summary>
+/// <summary>A server that stands for a cloud's token service: it answers as the original does, and remembers whom it let in.</summary>
 public abstract class CloudDouble : IAsyncDisposable
 {
     private readonly X509Certificate2? _certificate;
@@ -20,14 +20,20 @@ public abstract class CloudDouble : IAsyncDisposable
 
     /// <param name="tls">The original's clients refuse anything but https.</param>
     protected CloudDouble(bool tls)
+        : this(tls ? TestCertificates.Create() : null, IPAddress.Loopback)
     {
-        _certificate = tls ? TestCertificates.Create() : null;
+    }
+
+    /// <param name="certificate">It is disposed with this; null: no TLS.</param>
+    protected CloudDouble(X509Certificate2? certificate, IPAddress address)
+    {
+        _certificate = certificate;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(address, 0, listen =>
         {
             if (_certificate is not null) listen.UseHttps(_certificate);
         }));
-        if (tls) builder.WebHost.UseKestrelHttpsConfiguration();
+        if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
         _app = builder.Build();
         _app.Run(AnswerAsync);
     }

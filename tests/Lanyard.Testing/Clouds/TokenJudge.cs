@@ -24,9 +24,12 @@ public sealed record JudgedToken(string Subject, string Audience, TokenMistake? 
 /// A relying party of our issuers, written from what the clouds document and sharing no code with Lanyard: discovery, JWKS, algorithm, signature,
 /// issuer, audience, time, subject.
 /// </summary>
-public sealed class TokenJudge(string issuer, IReadOnlyList<string> algorithms)
+/// <param name="http">To the issuer; null: what the system trusts.</param>
+public sealed class TokenJudge(string issuer, IReadOnlyList<string> algorithms, HttpClient? http = null)
 {
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(60) };
+
+    private readonly HttpClient _http = http ?? s_http;
 
     public string Issuer => issuer;
 
@@ -57,9 +60,9 @@ public sealed class TokenJudge(string issuer, IReadOnlyList<string> algorithms)
 
     private async Task<JsonElement?> FindKeyAsync(string kid)
     {
-        using var discovery = JsonDocument.Parse(await s_http.GetStringAsync(new Uri(issuer + "/.well-known/openid-configuration")));
+        using var discovery = JsonDocument.Parse(await _http.GetStringAsync(new Uri(issuer + "/.well-known/openid-configuration")));
         if (discovery.RootElement.GetProperty("issuer").GetString() != issuer) return null;
-        using var keys = JsonDocument.Parse(await s_http.GetStringAsync(new Uri(discovery.RootElement.GetProperty("jwks_uri").GetString()!)));
+        using var keys = JsonDocument.Parse(await _http.GetStringAsync(new Uri(discovery.RootElement.GetProperty("jwks_uri").GetString()!)));
         foreach (var key in keys.RootElement.GetProperty("keys").EnumerateArray())
         {
             if (key.GetProperty("kid").GetString() == kid) return key.Clone();
