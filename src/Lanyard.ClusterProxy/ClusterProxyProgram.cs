@@ -67,6 +67,12 @@ public static class ClusterProxyProgram
     {
         ArgumentNullException.ThrowIfNull(args);
         ArgumentNullException.ThrowIfNull(errors);
+        if (args.Any(static word => word is "--help" or "-h"))
+        {
+            await output.WriteAsync(Explain.ExplainCommand.Help(HelpColumns.TerminalWidth()));
+            return 0;
+        }
+
         try
         {
             return await Explain.ExplainCommand.RunAsync(args, input, output, TimeProvider.System);

@@ -19,7 +19,7 @@ internal static class ExplainCommand
         var audience = new Option<string?>("--audience") { Description = "judge an exchange for this audience" };
         var about = new Option<string?>("--for") { Description = "policy:SLUG, audience:AUDIENCE or cluster:SLUG: judge by that alone" };
         var workspace = new Option<string?>("--workspace", "-w") { Description = "judge as that workspace does" };
-        var command = new Command("explain", "Show how a token is judged, step by step.") { what, file, audience, about, workspace };
+        var command = new Command("explain", "Show how a token is judged, step by step; with --authentication-config FILE as a cluster proxy would, with no server (lanyard explain --authentication-config --help).") { what, file, audience, about, workspace };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var token = await ReadTokenAsync(arguments.GetValue(what), arguments.GetValue(file), context.Console, cancellationToken);

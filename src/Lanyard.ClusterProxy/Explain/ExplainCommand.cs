@@ -4,6 +4,7 @@ using Lanyard.ClusterProxy.Configuration;
 using Lanyard.ClusterProxy.Impersonation;
 using Lanyard.Identity;
 using Lanyard.Identity.Tokens;
+using Lanyard.Protocol.Terminal;
 
 namespace Lanyard.ClusterProxy.Explain;
 
@@ -24,6 +25,10 @@ internal static class ExplainCommand
         new("--allow-reserved-groups", "As the proxy has it.", Repeats: true),
         .. OidcFlags.Flags,
     ];
+
+    public static string Help(int width) =>
+        HelpColumns.Paragraph("Usage:", "lanyard explain -|--file FILE --authentication-config FILE [--access-entries FILE], with the proxy's own files: no server is asked", width)
+        + HelpColumns.Of([.. Flags.Select(static flag => (flag.Name, flag.Help))], width);
 
     /// <exception cref="ConfigurationException">The command line or a file has mistakes.</exception>
     public static async Task<int> RunAsync(string[] args, TextReader input, TextWriter output, TimeProvider time)

@@ -79,5 +79,19 @@ public sealed class ExplainCommandTests : IAsyncLifetime
         Assert.Equal(2, await RunAsync("", "-", "--authentication-config", _file));
     }
 
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("-h")]
+    public async Task Help_is_given_whatever_else_is_there_or_missing(string help)
+    {
+        Assert.Equal(0, await RunAsync("", "--authentication-config", help));
+        foreach (var option in (string[])["--authentication-config", "--access-entries", "--file", "--oidc-issuer-url"])
+        {
+            Assert.Contains(option, _output.ToString(), StringComparison.Ordinal);
+        }
+
+        Assert.Empty(_errors.ToString()!);
+    }
+
     private Task<int> RunAsync(string input, params string[] args) => ClusterProxyProgram.ExplainAsync(args, new StringReader(input), _output, _errors);
 }

@@ -58,7 +58,25 @@ public sealed partial class RunnersPageTests
         Assert.Equal(Value().Matches(File.ReadAllText(Repo.At("deploy", "helm", "lanyard-runner", "values.yaml"))).Select(static match => match.Groups[1].Value).Order(StringComparer.Ordinal), said.Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void Every_trouble_that_the_page_tells_of_names_tests_that_there_are()
+    {
+        var sources = string.Concat(Directory.GetFiles(Repo.At("tests"), "*Tests*.cs", SearchOption.AllDirectories).Select(File.ReadAllText));
+        var rows = Section("## When things go wrong").Split('\n').Where(static line => line.StartsWith("| ", StringComparison.Ordinal)).Skip(1).ToList();
+
+        Assert.InRange(rows.Count, 14, int.MaxValue);
+        Assert.All(rows, row =>
+        {
+            var named = Test().Matches(row.Split(" | ")[^1]);
+            Assert.NotEmpty(named);
+            Assert.All(named, name => Assert.Contains($" {name.Groups[1].Value}(", sources, StringComparison.Ordinal));
+        });
+    }
+
     private static string Section(string heading) => Page.Split(heading + "\n")[1].Split("\n## ")[0];
+
+    [GeneratedRegex("`([A-Z][A-Za-z0-9]*_[A-Za-z0-9_]+)`")]
+    private static partial Regex Test();
 
     [GeneratedRegex("^([A-Za-z]+):", RegexOptions.Multiline)]
     private static partial Regex Value();
